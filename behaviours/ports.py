@@ -1,0 +1,148 @@
+"""The ports through which agents reach their world; live and offline runs implement each once.
+
+```
+Clock       what time it is, and waking up later
+Transport   carries envelopes between addresses
+Device      percepts in, instructions out
+Repository  stores and answers for measurements, forecasts and events
+Ledger      settles tokens between accounts
+AgentStore  keeps an agent's state over a restart
+Recorder    writes down every letter for the console and the run folder
+```
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from ontology.base import Concept
+from ontology.control import Instruction, InstructionStatus
+from ontology.letter import Envelope
+
+__all__ = [
+    "AgentStore",
+    "Cancellable",
+    "Clock",
+    "Device",
+    "Ledger",
+    "Recorder",
+    "Repository",
+    "SettlementReceipt",
+    "Transport",
+]
+
+
+class Cancellable(Protocol):
+    """A call that is due later and can be called off."""
+
+    def cancel(self) -> object:
+        """Call it off."""
+
+
+class Clock(Protocol):
+    """Tells the time in epoch seconds and wakes callers up; the only source of time for agents."""
+
+    def now_s(self) -> float:
+        """Return the present time in epoch seconds (UTC)."""
+
+    def call_at(self, when_s: float, callback: Callable[[], object]) -> Cancellable:
+        """Call back at an epoch second, or at once when it has passed."""
+
+    async def sleep_until(self, when_s: float) -> None:
+        """Return at an epoch second, or at once when it has passed."""
+
+
+class Transport(Protocol):
+    """Carries envelopes between addresses; knows nothing of what they say."""
+
+    def send(self, envelope: Envelope) -> None:
+        """Hand an envelope over; returns at once.
+
+        Raises: Unavailable when the receiver can never be reached from here (unknown domain).
+        """
+
+    def deliver_to(self, address: str, receive: Callable[[Envelope], None]) -> None:
+        """Deliver what arrives for an address to a callable from now on."""
+
+    def forget(self, address: str) -> None:
+        """Deliver nothing to an address any more."""
+
+
+class Device(Protocol):
+    """A physical or simulated device of a site: percepts in, instructions out."""
+
+    name: str
+
+    async def percepts(self) -> Sequence[Concept]:
+        """Return what the device reports now, as typed concepts of the ontology.
+
+        Raises: Unavailable when the device does not answer.
+        """
+
+    async def instruct(self, instruction: Instruction) -> InstructionStatus:
+        """Put an instruction into effect and say what became of it."""
+
+
+class Repository(Protocol):
+    """Stores typed facts by subject and time; answers half-open ranges in ascending order."""
+
+    async def store(self, items: Sequence[Concept]) -> None:
+        """Store facts; one with the same type, subject and time replaces the older."""
+
+    async def query(self, entity: str, subject: str, start_s: int, end_s: int) -> Sequence[Concept]:
+        """Return the facts of a message type about a subject in [start_s, end_s), ascending.
+
+        An empty subject means every subject.
+        """
+
+    async def latest(self, entity: str, subject: str) -> Concept | None:
+        """Return the newest fact of a message type about a subject."""
+
+
+class SettlementReceipt(Protocol):
+    """What the ledger says of a settlement that it holds."""
+
+    key: str
+    transaction: str
+    entries: Mapping[str, int]
+    receivables: Mapping[str, int]
+    fresh: bool
+
+
+class Ledger(Protocol):
+    """Moves tokens between accounts in zero-sum batches, each settled exactly once."""
+
+    async def open_accounts(self, accounts: Mapping[str, int]) -> None:
+        """Open accounts (pseudonym to initial tokens) that do not exist yet."""
+
+    async def settle(self, key: str, entries: Mapping[str, int], time_s: int) -> SettlementReceipt:
+        """Settle a batch of signed token changes under a key; a known key changes nothing.
+
+        A debit above the balance is capped and becomes a receivable, funded from the
+        aggregator's account in the same batch.
+
+        Raises: InvalidInput when the entries do not sum to zero or name unknown accounts,
+        Unavailable when the chain cannot be reached.
+        """
+
+    async def settlement(self, key: str) -> SettlementReceipt | None:
+        """Return the settlement held under a key, if any."""
+
+    async def balances(self, accounts: Iterable[str]) -> Mapping[str, int]:
+        """Return the tokens of each account."""
+
+
+class AgentStore(Protocol):
+    """Keeps the agents' state; what is committed together survives together."""
+
+    def load(self, agent: str) -> dict[str, bytes]:
+        """Return all that is kept for an agent, by name."""
+
+    def commit(self, agent: str, changes: Mapping[str, bytes | None]) -> None:
+        """Write (or, with None, delete) values of an agent in one transaction."""
+
+
+class Recorder(Protocol):
+    """Writes down letters and what became of them, off the hot path."""
+
+    def record(self, envelope: Envelope, outcome: str, time_s: float) -> None:
+        """Note an envelope and its outcome (`sent`, `handled`, `refused`, `duplicate`, ...)."""
