@@ -1,0 +1,235 @@
+"""Explicit trade of flexibility between aggregator and DSO, named as in UFTP (Shapeshifter)."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from ontology.base import (
+    Concept,
+    Count,
+    Duration,
+    EpochSeconds,
+    Identifier,
+    IntervalStart,
+    Label,
+    Part,
+    Power,
+    PowerMagnitude,
+    Steps,
+    Ticks,
+    require,
+)
+
+__all__ = [
+    "DPrognosis",
+    "DRSignal",
+    "Disposition",
+    "FlexOffer",
+    "FlexOrder",
+    "FlexRequest",
+    "FlexReservation",
+    "FlexSettlement",
+    "OfferOption",
+    "OrderSettlement",
+    "PowerInterval",
+    "RequestInterval",
+    "SettlementInterval",
+]
+
+Activation = Annotated[float, Meta(ge=0.01, le=1)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
+_MAX_TRADES = 100
+
+
+class Disposition(StrEnum):
+    """Whether power is wanted or merely left free in an interval (UFTP)."""
+
+    REQUESTED = "Requested"
+    AVAILABLE = "Available"
+
+
+class PowerInterval(Part, frozen=True, kw_only=True):
+    """A power over one or more intervals (UFTP ISP)."""
+
+    start_s: IntervalStart
+    duration_s: Duration = 900
+    power_w: Power
+
+
+class RequestInterval(Part, frozen=True, kw_only=True):
+    """How far power shall deviate from the baseline, and whether it is wanted or free (UFTP ISP)."""
+
+    disposition: Disposition
+    power_min_w: Power
+    power_max_w: Power
+    start_s: IntervalStart
+    duration_s: Duration = 900
+
+    def __post_init__(self) -> None:
+        require(self.power_min_w <= self.power_max_w, "power_min_w", self.power_min_w, "at most power_max_w")
+
+
+class OfferOption(Part, frozen=True, kw_only=True):
+    """One of the exclusive ways to deliver an offer, priced as a whole (UFTP OfferOption)."""
+
+    option_reference: Identifier
+    price_ticks: Ticks
+    activation_min: Activation = 1.0
+    intervals: Annotated[list[PowerInterval], Steps]
+
+
+class SettlementInterval(Part, frozen=True, kw_only=True):
+    """What was expected, ordered and delivered in an interval (UFTP ISP)."""
+
+    start_s: IntervalStart
+    duration_s: Duration = 900
+    baseline_w: Power
+    ordered_w: Power
+    actual_w: Power
+    delivered_w: Power
+    deficiency_w: PowerMagnitude = 0
+
+
+class OrderSettlement(Part, frozen=True, kw_only=True):
+    """What is paid for one order (UFTP FlexOrderSettlement)."""
+
+    order_reference: Identifier
+    price_ticks: Ticks
+    penalty_ticks: Ticks
+    net_ticks: Ticks
+    intervals: Annotated[list[SettlementInterval], Steps]
+
+
+def _require_period(start_s: int, end_s: int) -> None:
+    require(end_s > start_s, "period_end_s", end_s, "later than period_start_s")
+
+
+def _require_unique_starts(intervals: list[PowerInterval] | list[RequestInterval], path: str) -> None:
+    starts = [each.start_s for each in intervals]
+    require(len(set(starts)) == len(starts), path, starts, "each interval once")
+
+
+class DPrognosis(Concept, frozen=True, kw_only=True, tag="uftp:DPrognosis"):
+    """The aggregator's baseline at a congestion point (UFTP D-Prognosis)."""
+
+    period_start_s: IntervalStart
+    period_end_s: IntervalStart
+    congestion_point: Identifier
+    revision: Count
+    intervals: Annotated[list[PowerInterval], Steps]
+
+    def __post_init__(self) -> None:
+        _require_period(self.period_start_s, self.period_end_s)
+        _require_unique_starts(self.intervals, "intervals")
+
+
+class FlexRequest(Concept, frozen=True, kw_only=True, tag="uftp:FlexRequest"):
+    """The DSO asks for flexibility at a congestion point (UFTP FlexRequest)."""
+
+    period_start_s: IntervalStart
+    period_end_s: IntervalStart
+    congestion_point: Identifier
+    revision: Count
+    expiration_s: EpochSeconds
+    intervals: Annotated[list[RequestInterval], Steps]
+    contract_id: Label = ""
+    service_type: Label = ""
+
+    def __post_init__(self) -> None:
+        _require_period(self.period_start_s, self.period_end_s)
+        _require_unique_starts(self.intervals, "intervals")
+        requested = any(each.disposition is Disposition.REQUESTED for each in self.intervals)
+        require(requested, "intervals", len(self.intervals), "at least one interval with disposition Requested")
+
+
+class FlexOffer(Concept, frozen=True, kw_only=True, tag="uftp:FlexOffer"):
+    """The aggregator offers flexibility in exclusive options (UFTP FlexOffer)."""
+
+    period_start_s: IntervalStart
+    period_end_s: IntervalStart
+    congestion_point: Identifier
+    revision: Count = 0
+    expiration_s: EpochSeconds
+    unsolicited: bool = False
+    request_message_id: Label = ""
+    baseline_reference: Label = ""
+    currency: Currency = "EUR"
+    options: Annotated[list[OfferOption], Meta(min_length=1, max_length=_MAX_TRADES)]
+
+    def __post_init__(self) -> None:
+        _require_period(self.period_start_s, self.period_end_s)
+        references = [each.option_reference for each in self.options]
+        require(len(set(references)) == len(references), "options", references, "unique option references")
+        require(
+            self.unsolicited or self.request_message_id != "",
+            "request_message_id",
+            self.request_message_id,
+            "the message id of a FlexRequest, unless unsolicited",
+        )
+
+
+class FlexOrder(Concept, frozen=True, kw_only=True, tag="uftp:FlexOrder"):
+    """The DSO buys an option of an offer, in whole or in part (UFTP FlexOrder)."""
+
+    period_start_s: IntervalStart
+    period_end_s: IntervalStart
+    congestion_point: Identifier
+    order_reference: Identifier
+    offer_message_id: Identifier
+    option_reference: Identifier
+    price_ticks: Ticks
+    currency: Currency = "EUR"
+    activation_factor: Activation = 1.0
+    intervals: Annotated[list[PowerInterval], Steps]
+
+    def __post_init__(self) -> None:
+        _require_period(self.period_start_s, self.period_end_s)
+        _require_unique_starts(self.intervals, "intervals")
+
+
+class FlexSettlement(Concept, frozen=True, kw_only=True, tag="uftp:FlexSettlement"):
+    """What the DSO pays for the orders of a period (UFTP FlexSettlement)."""
+
+    period_start_s: IntervalStart
+    period_end_s: IntervalStart
+    currency: Currency = "EUR"
+    orders: Annotated[list[OrderSettlement], Meta(max_length=_MAX_TRADES)]
+
+    def __post_init__(self) -> None:
+        _require_period(self.period_start_s, self.period_end_s)
+
+
+class FlexReservation(Concept, frozen=True, kw_only=True, tag="uftp:FlexReservation"):
+    """How much contracted flexibility the DSO keeps reserved (UFTP FlexReservationUpdate)."""
+
+    contract_id: Identifier
+    congestion_point: Identifier
+    period_start_s: IntervalStart
+    period_end_s: IntervalStart
+    intervals: Annotated[list[PowerInterval], Steps]
+
+    def __post_init__(self) -> None:
+        _require_period(self.period_start_s, self.period_end_s)
+        _require_unique_starts(self.intervals, "intervals")
+
+
+class DRSignal(Concept, frozen=True, kw_only=True, tag="oadr:DRSignal"):
+    """The DSO calls on a bilateral contract in an emergency (OpenADR DISPATCH_SETPOINT_RELATIVE)."""
+
+    signal_id: Identifier
+    segment_id: Identifier
+    start_s: EpochSeconds
+    duration_s: Duration
+    limit_w: Power | None = None
+    delta_w: Power | None = None
+    contract_id: Identifier
+    deadline_s: EpochSeconds
+
+    def __post_init__(self) -> None:
+        require(
+            self.limit_w is not None or self.delta_w is not None,
+            "limit_w",
+            None,
+            "a limit or a change of power",
+        )

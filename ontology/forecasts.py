@@ -1,0 +1,34 @@
+"""What is expected to be consumed, produced or paid."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from ontology.base import Concept, Duration, EpochSeconds, Identifier, Power, Steps, require_aligned
+
+__all__ = ["Forecast", "ForecastKind"]
+
+
+class ForecastKind(StrEnum):
+    """What a forecast is about."""
+
+    LOAD = "LOAD"
+    PV = "PV"
+    EV = "EV"
+    NET = "NET"
+    PRICE = "PRICE"
+
+
+class Forecast(Concept, frozen=True, kw_only=True, tag="parity:Forecast"):
+    """Expected power in equal steps with its 10 % and 90 % quantiles (S2 PowerForecast, OpenADR USAGE_FORECAST)."""
+
+    subject: Identifier
+    kind: ForecastKind
+    issued_at_s: EpochSeconds
+    start_s: EpochSeconds
+    step_s: Duration = 900
+    power_w: Annotated[list[Power], Steps]
+    low_w: Annotated[list[Power], Steps] = []
+    high_w: Annotated[list[Power], Steps] = []
+
+    def __post_init__(self) -> None:
+        require_aligned(self, "power_w", optional=("low_w", "high_w"))

@@ -1,0 +1,34 @@
+"""Tokens: who holds them and how they moved."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from ontology.base import Concept, EpochSeconds, Identifier, Tokens, require
+
+__all__ = ["LedgerEntry", "Wallet"]
+
+Balance = Annotated[int, Meta(ge=0, le=2**53 - 1, description="whole tokens")]
+
+
+class Wallet(Concept, frozen=True, kw_only=True, tag="parity:Wallet"):
+    """An account of tokens under a pseudonym; never overdrawn (SUPSI balances, SPEC 2.10)."""
+
+    wallet_id: Identifier
+    pseudonym: Identifier
+    denomination: Identifier = "ect"
+    balance_tokens: Balance
+
+
+class LedgerEntry(Concept, frozen=True, kw_only=True, tag="parity:LedgerEntry"):
+    """Tokens that moved from one account to another under a settlement key (SPEC 2.10)."""
+
+    time_s: EpochSeconds
+    debit: Identifier
+    credit: Identifier
+    amount_tokens: Tokens
+    settlement_key: Identifier
+
+    def __post_init__(self) -> None:
+        require(self.amount_tokens >= 0, "amount_tokens", self.amount_tokens, "not negative")
+        require(self.debit != self.credit, "credit", self.credit, "another account than debit")

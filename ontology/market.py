@@ -1,0 +1,209 @@
+"""The local energy market, its prices, and bids into external markets."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from ontology.base import (
+    MAX_MEMBERS,
+    Concept,
+    Duration,
+    Energy,
+    EpochSeconds,
+    Identifier,
+    IntervalStart,
+    Label,
+    Part,
+    PowerMagnitude,
+    Real,
+    SignedEnergy,
+    Steps,
+    Text,
+    Ticks,
+    Tokens,
+    require,
+    require_aligned,
+)
+from ontology.grid import GridState
+from ontology.measurements import IntervalReading
+
+__all__ = [
+    "GREEN_PARAMETERS",
+    "YELLOW_PARAMETERS",
+    "ExternalBid",
+    "ExternalBidResult",
+    "ExternalBidWithdrawal",
+    "ExternalProduct",
+    "Lem",
+    "LemDataset",
+    "LemParameters",
+    "LemResult",
+    "LemRow",
+    "LemState",
+    "PriceProfile",
+]
+
+
+class LemState(StrEnum):
+    """Where a local energy market stands (SUPSI lem)."""
+
+    ACTIVE = "ACTIVE"
+    CLOSED = "CLOSED"
+    SOLVED = "SOLVED"
+    VOID = "VOID"
+
+
+class ExternalProduct(StrEnum):
+    """What can be sold outside the community (SPEC 2.6)."""
+
+    WS_INTRADAY = "WS_INTRADAY"
+    FCR_D_UP = "FCR_D_UP"
+    FCR_D_DOWN = "FCR_D_DOWN"
+    MFRR = "MFRR"
+
+
+class LemParameters(Concept, frozen=True, kw_only=True, tag="parity:LemParameters"):
+    """The tariff of a local energy market (SUPSI defaultLemPars: psBAU <= psP2P <= pbP2P <= pbBAU)."""
+
+    case: GridState
+    buy_usual_ticks_per_kwh: Ticks
+    sell_usual_ticks_per_kwh: Ticks
+    buy_peer_ticks_per_kwh: Ticks
+    sell_peer_ticks_per_kwh: Ticks
+    beta_ticks_per_kwh2: Ticks = 0
+
+    def __post_init__(self) -> None:
+        prices = (
+            self.sell_usual_ticks_per_kwh,
+            self.sell_peer_ticks_per_kwh,
+            self.buy_peer_ticks_per_kwh,
+            self.buy_usual_ticks_per_kwh,
+        )
+        require(
+            prices[0] <= prices[1] <= prices[2] <= prices[3],
+            "sell_usual_ticks_per_kwh",
+            prices,
+            "sell usual <= sell peer <= buy peer <= buy usual",
+        )
+
+
+GREEN_PARAMETERS = LemParameters(
+    case=GridState.GREEN,
+    buy_usual_ticks_per_kwh=2000,
+    sell_usual_ticks_per_kwh=650,
+    buy_peer_ticks_per_kwh=1400,
+    sell_peer_ticks_per_kwh=800,
+    beta_ticks_per_kwh2=0,
+)
+"""20.0 / 6.5 / 14.0 / 8.0 ct/kWh, beta 0 (SPEC 2.2)."""
+
+YELLOW_PARAMETERS = LemParameters(
+    case=GridState.YELLOW,
+    buy_usual_ticks_per_kwh=2400,
+    sell_usual_ticks_per_kwh=630,
+    buy_peer_ticks_per_kwh=1400,
+    sell_peer_ticks_per_kwh=800,
+    beta_ticks_per_kwh2=250,
+)
+"""24.0 / 6.3 / 14.0 / 8.0 ct/kWh, beta 0.025 per kWh² (SPEC 2.2)."""
+
+
+class Lem(Concept, frozen=True, kw_only=True, tag="parity:Lem"):
+    """A local energy market of one segment in one interval (SUPSI lem)."""
+
+    start_s: IntervalStart
+    end_s: IntervalStart
+    segment_id: Identifier
+    aggregator: Identifier
+    state: LemState
+    grid_state: GridState
+    parameters: LemParameters
+    players: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)]
+
+    def __post_init__(self) -> None:
+        require(self.end_s > self.start_s, "end_s", self.end_s, "later than start_s")
+
+
+class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
+    """What a player brings to the market: its reading and its forecast, under its pseudonym (SUPSI lemDataset)."""
+
+    player: Identifier
+    start_s: IntervalStart
+    reading: IntervalReading
+    forecast_start_s: EpochSeconds
+    consumption_w: Annotated[list[PowerMagnitude], Steps]
+    production_w: Annotated[list[PowerMagnitude], Steps]
+    source_hash: Label
+
+    def __post_init__(self) -> None:
+        require_aligned(self, "consumption_w", "production_w")
+
+
+class LemRow(Part, frozen=True, kw_only=True):
+    """What one player consumed, produced and owes in an interval, in tokens (SPEC 2.2)."""
+
+    player: Identifier
+    consumed_wh: Energy
+    produced_wh: Energy
+    tokens_consumption: Tokens
+    tokens_production: Tokens
+    tokens_flow: Tokens
+    tokens_net: Tokens
+    estimated: bool = False
+
+
+class LemResult(Concept, frozen=True, kw_only=True, tag="parity:LemResult"):
+    """How an interval was cleared: prices for display and a row a player (SPEC 2.2)."""
+
+    start_s: IntervalStart
+    segment_id: Identifier
+    grid_state: GridState
+    consumed_wh: Energy
+    produced_wh: Energy
+    buy_price_ticks_per_kwh: Real
+    sell_price_ticks_per_kwh: Real
+    rows: Annotated[list[LemRow], Meta(max_length=MAX_MEMBERS)]
+    result_hash: Label
+
+
+class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):
+    """Prices ahead in equal steps, and the energies behind them (OpenADR PRICE, EXPORT_PRICE)."""
+
+    start_s: EpochSeconds
+    step_s: Duration = 900
+    buy_ticks_per_kwh: Annotated[list[Ticks], Steps]
+    sell_ticks_per_kwh: Annotated[list[Ticks], Steps]
+    basis: Label
+    consumed_wh: Annotated[list[Energy], Steps] = []
+    produced_wh: Annotated[list[Energy], Steps] = []
+
+    def __post_init__(self) -> None:
+        require_aligned(
+            self, "buy_ticks_per_kwh", "sell_ticks_per_kwh", optional=("consumed_wh", "produced_wh")
+        )
+
+
+class ExternalBid(Concept, frozen=True, kw_only=True, tag="parity:ExternalBid"):
+    """An offer of the aggregator to a wholesale or ancillary-services market (SPEC 2.6)."""
+
+    bid_id: Identifier
+    product: ExternalProduct
+    start_s: IntervalStart
+    energy_wh: SignedEnergy
+    price_ticks_per_kwh: Ticks
+
+
+class ExternalBidResult(Concept, frozen=True, kw_only=True, tag="parity:ExternalBidResult"):
+    """What an external market made of a bid (SPEC 2.6)."""
+
+    bid_id: Identifier
+    accepted: bool
+    price_ticks_per_kwh: Ticks
+    reason: Text = ""
+
+
+class ExternalBidWithdrawal(Concept, frozen=True, kw_only=True, tag="parity:ExternalBidWithdrawal"):
+    """A bid is taken back, as when the traffic light leaves green (SPEC 2.6)."""
+
+    bid_id: Identifier

@@ -1,0 +1,74 @@
+"""People and what they may do, and the players that they are in the market."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from ontology.base import Address, Concept, Identifier, Label, Part
+from ontology.roles import Role
+
+__all__ = ["Player", "Preference", "Registration", "User", "UserRole", "UserRoleCode", "UserStatus"]
+
+
+class UserStatus(StrEnum):
+    """Where a user's account stands."""
+
+    INVITED = "INVITED"
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    ERASED = "ERASED"
+
+
+class UserRoleCode(StrEnum):
+    """What a person is in the community (HEMRM roles)."""
+
+    PROSUMER = "PROSUMER"
+    DSO = "DSO"
+    AGGREGATOR = "AGGREGATOR"
+    MARKET_OPERATOR = "MARKET_OPERATOR"
+    ADMIN = "ADMIN"
+    EV_DRIVER = "EV_DRIVER"
+
+
+class Preference(Part, frozen=True, kw_only=True):
+    """One setting that a user made."""
+
+    name: Identifier
+    value: Label
+
+
+class User(Concept, frozen=True, kw_only=True, tag="parity:User"):
+    """A person known to the community (CIM Customer, foaf:Person); name and email stay in the repository."""
+
+    user_id: Identifier
+    role_id: Identifier
+    pseudonym: Label = ""
+    wallet_id: Label = ""
+    building_ids: Annotated[list[Identifier], Meta(max_length=100)] = []
+    name: Label = ""
+    email: Label = ""
+    preferences: Annotated[list[Preference], Meta(max_length=100)] = []
+    status: UserStatus = UserStatus.ACTIVE
+    consent_reference: Label = ""
+
+
+class UserRole(Concept, frozen=True, kw_only=True, tag="parity:UserRole"):
+    """What people of a kind may do (HEMRM; SUPSI's player role)."""
+
+    role_id: Identifier
+    code: UserRoleCode
+    permissions: Annotated[list[Identifier], Meta(max_length=200)] = []
+
+
+class Player(Concept, frozen=True, kw_only=True, tag="parity:Player"):
+    """An agent as a participant of the market, known by its pseudonym (SUPSI Player); also its registration."""
+
+    address: Address
+    role: Role
+    segment_id: Label = ""
+    player: Label = ""
+
+
+Registration = Player
+"""What an agent sends to make itself known."""
