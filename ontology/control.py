@@ -72,7 +72,9 @@ class Instruction(Concept, frozen=True, kw_only=True, tag="s2:Instruction"):
             "a set-point, a mode or a limit of power",
         )
         if self.power_min_w is not None and self.power_max_w is not None:
-            require(self.power_min_w <= self.power_max_w, "power_min_w", self.power_min_w, "at most power_max_w")
+            require(
+                self.power_min_w <= self.power_max_w, "power_min_w", self.power_min_w, "at most power_max_w"
+            )
 
 
 class InstructionStatus(Concept, frozen=True, kw_only=True, tag="s2:InstructionStatus"):

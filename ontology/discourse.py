@@ -133,7 +133,7 @@ AnyConcept: TypeAlias = (
 
 
 class Query(Concept, frozen=True, kw_only=True, tag="parity:Query"):
-    """Asks for facts of a message type about a subject in [start_s, end_s), or the newest (FIPA query-ref)."""
+    """Asks for the facts of a type about a subject in [start_s, end_s), or the newest (FIPA query-ref)."""
 
     entity: Identifier
     subject: Label = ""

@@ -27,7 +27,7 @@ Efficiency = Annotated[float, Meta(gt=0, le=1)]
 
 
 class FlexibilityForecast(Concept, frozen=True, kw_only=True, tag="parity:FlexibilityForecast"):
-    """How far a subject could go up or down, how long and at what cost (OpenADR UP_/DOWN_REGULATION_AVAILABLE)."""
+    """How far one could go up or down, how long, at what cost (OpenADR UP_/DOWN_REGULATION_AVAILABLE)."""
 
     subject: Identifier
     start_s: EpochSeconds
@@ -43,7 +43,7 @@ class FlexibilityForecast(Concept, frozen=True, kw_only=True, tag="parity:Flexib
 
 
 class FlexEnvelope(Concept, frozen=True, kw_only=True, tag="s2:FlexEnvelope"):
-    """Bounds of power, and of energy cumulated from the start (S2 PEBC.PowerConstraints and EnergyConstraint)."""
+    """Bounds of power, and of energy cumulated from the start (S2 PEBC.PowerConstraints, EnergyConstraint)."""
 
     subject: Identifier
     start_s: EpochSeconds

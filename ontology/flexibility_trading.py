@@ -140,7 +140,9 @@ class FlexRequest(Concept, frozen=True, kw_only=True, tag="uftp:FlexRequest"):
         _require_period(self.period_start_s, self.period_end_s)
         _require_unique_starts(self.intervals, "intervals")
         requested = any(each.disposition is Disposition.REQUESTED for each in self.intervals)
-        require(requested, "intervals", len(self.intervals), "at least one interval with disposition Requested")
+        require(
+            requested, "intervals", len(self.intervals), "at least one interval with disposition Requested"
+        )
 
 
 class FlexOffer(Concept, frozen=True, kw_only=True, tag="uftp:FlexOffer"):

@@ -126,7 +126,7 @@ class Lem(Concept, frozen=True, kw_only=True, tag="parity:Lem"):
 
 
 class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
-    """What a player brings to the market: its reading and its forecast, under its pseudonym (SUPSI lemDataset)."""
+    """What a player brings to the market under its pseudonym: reading and forecast (SUPSI lemDataset)."""
 
     player: Identifier
     start_s: IntervalStart

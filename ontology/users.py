@@ -62,7 +62,7 @@ class UserRole(Concept, frozen=True, kw_only=True, tag="parity:UserRole"):
 
 
 class Player(Concept, frozen=True, kw_only=True, tag="parity:Player"):
-    """An agent as a participant of the market, known by its pseudonym (SUPSI Player); also its registration."""
+    """An agent as a participant of the market, under its pseudonym (SUPSI Player); also its registration."""
 
     address: Address
     role: Role
