@@ -246,22 +246,22 @@ def decode_envelope(wire: bytes) -> Envelope:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise NotUnderstood(_problems_of(error, wire)) from error
     return Envelope(
-        performative=w.performative,
-        sender=w.sender,
-        to=w.to,
-        message_type=w.message_type,
-        conversation=w.conversation,
-        sequence=w.sequence,
-        message_id=w.message_id,
-        sent_at_s=w.sent_at_s,
-        in_reply_to=w.in_reply_to,
-        reply_by_s=w.reply_by_s,
-        protocol=w.protocol,
-        ontology=w.ontology,
-        language=w.language,
-        signature=w.signature,
-        key_id=w.key_id,
-        body=bytes(w.body),  # a copy: Raw is a view that would keep the whole wire alive
+        w.performative,
+        w.sender,
+        w.to,
+        w.message_type,
+        w.conversation,
+        w.sequence,
+        w.message_id,
+        w.sent_at_s,
+        w.in_reply_to,
+        w.reply_by_s,
+        w.protocol,
+        w.ontology,
+        w.language,
+        w.signature,
+        w.key_id,
+        bytes(w.body),  # a copy: Raw is a view that would keep the whole wire alive
     )
 
 
@@ -293,16 +293,12 @@ def to_fipa(envelope: Envelope) -> tuple[dict[str, str], str]:
         "kid": envelope.key_id,
     }
     metadata = {key: value for key, value in fields.items() if value}
-    problems = [
-        problem(f"metadata.{key}", value, f"one line of at most {_METADATA_MAX} characters that XML allows")
-        for key, value in metadata.items()
-        if len(value) > _METADATA_MAX or _NOT_A_LINE.search(value)
-    ]
+    problems = _unfit_lines(metadata)
     try:
         body = _escape_noncharacters(envelope.body).decode()
     except UnicodeDecodeError as error:
         raise InvalidInput([*problems, problem("body", "", f"UTF-8: {error}")]) from error
-    if _NOT_XML.search(body):
+    if not _is_plain(body) and _NOT_XML.search(body):
         problems.append(problem("body", body, "text that XML allows"))
     if problems:
         raise InvalidInput(problems)
@@ -317,20 +313,15 @@ def from_fipa(sender: str, to: str, thread: str | None, metadata: Mapping[str, s
 
     Raises: NotUnderstood when metadata is missing or malformed, or the body is no text in Unicode.
     """
-    problems: list[Problem] = []
-    for key, value in metadata.items():
-        if len(value) > _METADATA_MAX or _NOT_A_LINE.search(value):
-            problems.append(
-                problem(f"metadata.{key}", value, f"one line of at most {_METADATA_MAX} characters")
-            )
+    problems = _unfit_lines(metadata)
     if problems:
         raise NotUnderstood(problems)
-    if len(body) > MAX_BODY_BYTES:
-        raise NotUnderstood(_oversize(len(body)))
     try:
         encoded = body.encode()
     except UnicodeEncodeError as error:
         raise NotUnderstood(problem("body", "", f"Unicode: {error}")) from error
+    if len(encoded) > MAX_BODY_BYTES:
+        raise NotUnderstood(_oversize(len(encoded)))
     performative = metadata.get("performative", "")
     if not performative:
         raise NotUnderstood(problem("metadata.performative", "", "a communicative act of FIPA"))
@@ -365,6 +356,20 @@ def signed_part(envelope: Envelope) -> bytes:
     return msgspec.json.encode(
         {**metadata, "from": envelope.sender, "to": envelope.to, "body": body}, order="sorted"
     )
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is printable ASCII, which XML always allows: the common case, told fast."""
+    return text.isascii() and text.isprintable()
+
+
+def _unfit_lines(metadata: Mapping[str, str]) -> list[Problem]:
+    """List the metadata values that are too long or could tear an XML stream down."""
+    return [
+        problem(f"metadata.{key}", value, f"one line of at most {_METADATA_MAX} characters that XML allows")
+        for key, value in metadata.items()
+        if len(value) > _METADATA_MAX or (not _is_plain(value) and _NOT_A_LINE.search(value))
+    ]
 
 
 class _Typed(msgspec.Struct, gc=False):

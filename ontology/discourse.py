@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 from msgspec import Meta
 
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
-from ontology.base import Concept, EpochSeconds, Identifier, Label, Text, require
+from ontology.base import MAX_MEMBERS, Concept, EpochSeconds, Identifier, Label, Text, require
 from ontology.charging import (
     ChargingSchedule,
     EvConnectionEvent,

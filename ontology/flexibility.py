@@ -43,7 +43,7 @@ class FlexibilityForecast(Concept, frozen=True, kw_only=True, tag="parity:Flexib
 
 
 class FlexEnvelope(Concept, frozen=True, kw_only=True, tag="s2:FlexEnvelope"):
-    """Bounds of power, and of energy cumulated from the start (S2 PEBC.PowerConstraints, EnergyConstraint)."""
+    """Bounds of power, and of energy since the start (S2 PEBC.PowerConstraints, EnergyConstraint)."""
 
     subject: Identifier
     start_s: EpochSeconds

@@ -10,7 +10,7 @@ __all__ = ["LANGUAGE", "Envelope", "Letter"]
 LANGUAGE = "application/json"
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A letter as it is carried: who says what kind of thing to whom, and the encoded body (SPEC 3.2).
 
     `conversation` is the XMPP thread; `sequence` counts a sender's letters in it from 1, and 0 means
