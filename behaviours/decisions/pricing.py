@@ -1,0 +1,181 @@
+"""The two prices of a local energy market interval, exact, and those of the intervals to come."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ontology.base import INTERVAL_S, require
+from ontology.grid import GridState
+from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters, PriceProfile
+
+__all__ = [
+    "LemPrices",
+    "community_prices",
+    "effective_parameters",
+    "flow_adjusted",
+    "forward_prices",
+    "interval_prices",
+    "price_profile",
+    "usual_prices",
+]
+
+IntArray = npt.NDArray[np.int64]
+
+WH_PER_KWH = 1000
+
+
+class LemPrices(NamedTuple):
+    """What everyone pays and earns in an interval, in exact ticks per kWh."""
+
+    buy: Fraction
+    sell: Fraction
+
+
+def community_prices(consumed_wh: int, produced_wh: int, tariff: LemParameters) -> LemPrices:
+    """Return one buying and one selling price for everyone in the interval.
+
+    The share that consumption and production have in common is priced peer to peer, the rest as usual.
+
+    Args:
+        consumed_wh: energy consumed by the whole community in Wh, non-negative.
+        produced_wh: energy produced by the whole community in Wh, non-negative.
+        tariff: the four prices in ticks per kWh.
+
+    Raises: InvalidInput when an energy is negative.
+    Source: SPEC 2.2; the tariff is ordered by its class (psBAU <= psP2P <= pbP2P <= pbBAU).
+    """
+    check_energies(consumed_wh, produced_wh)
+    shared_wh = min(consumed_wh, produced_wh)
+    buy = blend(tariff.buy_usual_ticks_per_kwh, tariff.buy_peer_ticks_per_kwh, shared_wh, consumed_wh)
+    sell = blend(tariff.sell_usual_ticks_per_kwh, tariff.sell_peer_ticks_per_kwh, shared_wh, produced_wh)
+    return LemPrices(buy, sell)
+
+
+def usual_prices(tariff: LemParameters) -> LemPrices:
+    """Return the prices of business as usual, which hold while the market is paused (SPEC 9.6)."""
+    return LemPrices(Fraction(tariff.buy_usual_ticks_per_kwh), Fraction(tariff.sell_usual_ticks_per_kwh))
+
+
+def interval_prices(
+    consumed_wh: int, produced_wh: int, tariff: LemParameters, grid_state: GridState
+) -> LemPrices:
+    """Return the prices in ticks per kWh that hold under a grid state: community's, or usual when RED."""
+    if grid_state is GridState.RED:
+        check_energies(consumed_wh, produced_wh)
+        return usual_prices(tariff)
+    return community_prices(consumed_wh, produced_wh, tariff)
+
+
+def effective_parameters(given: LemParameters, grid_state: GridState) -> LemParameters:
+    """Return the parameters given, or the state's defaults when all four prices are zero (SPEC 2.2)."""
+    prices = (
+        given.buy_usual_ticks_per_kwh,
+        given.sell_usual_ticks_per_kwh,
+        given.buy_peer_ticks_per_kwh,
+        given.sell_peer_ticks_per_kwh,
+    )
+    if any(prices):
+        return given
+    default = GREEN_PARAMETERS if grid_state is GridState.GREEN else YELLOW_PARAMETERS
+    return msgspec.structs.replace(default, case=grid_state)
+
+
+def forward_prices(
+    consumed_wh: npt.ArrayLike, produced_wh: npt.ArrayLike, tariff: LemParameters
+) -> tuple[IntArray, IntArray]:
+    """Return buying and selling prices in whole ticks per kWh for forecast energies in Wh.
+
+    The same formula as at settlement, rounded half to even; for planning and display only.
+
+    Raises: InvalidInput when the lengths differ or an energy is negative.
+    Source: SPEC 2.2, `energyPrices`.
+    """
+    consumed = np.asarray(consumed_wh, dtype=np.int64)
+    produced = np.asarray(produced_wh, dtype=np.int64)
+    check_profiles(consumed, produced)
+    shared = np.minimum(consumed, produced)
+    if tariff.case is GridState.RED:
+        shared = np.zeros_like(shared)
+    buy = blend_all(tariff.buy_usual_ticks_per_kwh, tariff.buy_peer_ticks_per_kwh, shared, consumed)
+    sell = blend_all(tariff.sell_usual_ticks_per_kwh, tariff.sell_peer_ticks_per_kwh, shared, produced)
+    return buy, sell
+
+
+def price_profile(
+    start_s: int,
+    consumed_wh: Sequence[int],
+    produced_wh: Sequence[int],
+    tariff: LemParameters,
+    step_s: int = INTERVAL_S,
+) -> PriceProfile:
+    """Return the forward prices of a community's forecast as the profile that prosumers plan with.
+
+    Raises: InvalidInput as `forward_prices`.
+    """
+    buy, sell = forward_prices(consumed_wh, produced_wh, tariff)
+    return PriceProfile(
+        start_s=start_s,
+        step_s=step_s,
+        buy_ticks_per_kwh=buy.tolist(),
+        sell_ticks_per_kwh=sell.tolist(),
+        basis=f"forecast, {tariff.case.value} parameters",
+        consumed_wh=list(consumed_wh),
+        produced_wh=list(produced_wh),
+    )
+
+
+def flow_adjusted(
+    buy_ticks: npt.ArrayLike,
+    sell_ticks: npt.ArrayLike,
+    community_net_wh: npt.ArrayLike,
+    beta_ticks_per_kwh2: int,
+) -> tuple[IntArray, IntArray]:
+    """Add the marginal flow charge beta·E to forward prices, so that a plan sees the congestion.
+
+    The charge is capped at the payments themselves (c = 1), so a price moves at most to zero or twice.
+
+    Args:
+        buy_ticks: buying prices in ticks per kWh.
+        sell_ticks: selling prices in ticks per kWh.
+        community_net_wh: forecast consumption minus production of the community in Wh.
+        beta_ticks_per_kwh2: congestion factor in ticks per kWh².
+
+    Source: SPEC 2.2 (t_flow and its cap) and 4.9 (linearised beta term).
+    """
+    buy = np.asarray(buy_ticks, dtype=np.int64)
+    sell = np.asarray(sell_ticks, dtype=np.int64)
+    charge = np.asarray(community_net_wh, dtype=np.int64) * beta_ticks_per_kwh2 // WH_PER_KWH
+    return buy + np.clip(charge, -buy, buy), sell + np.clip(charge, -sell, sell)
+
+
+def blend(usual: int, peer: int, shared_wh: int, total_wh: int) -> Fraction:
+    """Return the mean price of a total of which a shared part is priced peer to peer."""
+    if total_wh == 0:
+        return Fraction(usual)
+    return usual + Fraction((peer - usual) * shared_wh, total_wh)
+
+
+def blend_all(usual: int, peer: int, shared_wh: IntArray, total_wh: IntArray) -> IntArray:
+    """Return `blend` for many totals at once, rounded half to even in integer arithmetic."""
+    total = np.maximum(total_wh, 1)
+    whole, rest = np.divmod((peer - usual) * shared_wh, total)
+    twice = 2 * rest
+    up = (twice > total) | ((twice == total) & ((usual + whole) % 2 == 1))
+    return np.asarray(usual + whole + up, dtype=np.int64)
+
+
+def check_energies(consumed_wh: int, produced_wh: int) -> None:
+    """Refuse negative energies."""
+    require(consumed_wh >= 0, "consumed_wh", consumed_wh, "not negative")
+    require(produced_wh >= 0, "produced_wh", produced_wh, "not negative")
+
+
+def check_profiles(consumed: IntArray, produced: IntArray) -> None:
+    """Refuse profiles of different lengths or with negative energies."""
+    require(consumed.shape == produced.shape, "produced_wh", produced.shape, f"shape {consumed.shape}")
+    if consumed.size:
+        check_energies(int(consumed.min()), int(produced.min()))

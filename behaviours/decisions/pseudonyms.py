@@ -1,0 +1,58 @@
+"""Pseudonyms of people and equipment: one a scope and epoch, unlinkable without the key."""
+
+import base64
+import hashlib
+import hmac
+import re
+import unicodedata
+
+from ontology.base import require
+from ontology.privacy import PseudonymScope
+
+__all__ = ["EPOCH_S", "epoch_of", "is_pseudonym", "pseudonym", "scope_key"]
+
+EPOCH_S = 30 * 86_400
+"""How long a pseudonym holds: 30 days (SPEC 7.2)."""
+LENGTH = 26
+MINIMUM_KEY_BYTES = 16
+PATTERN = re.compile(r"p_[a-z2-7]{26}")
+
+
+def epoch_of(time_s: float) -> int:
+    """Return the number of the 30-day epoch that an epoch second lies in."""
+    return int(time_s // EPOCH_S)
+
+
+def scope_key(master_key: bytes, scope: PseudonymScope, epoch: int) -> bytes:
+    """Derive the key of a scope in an epoch; destroying it forgets everyone.
+
+    Raises: InvalidInput when the master key is shorter than 16 bytes.
+    Source: SPEC 7.2 (K_scope,epoch).
+    """
+    size = len(master_key)
+    require(size >= MINIMUM_KEY_BYTES, "master_key", f"{size} bytes", f"at least {MINIMUM_KEY_BYTES} bytes")
+    return hmac.digest(master_key, f"parity-mas|{scope.value}|{epoch}".encode(), hashlib.sha256)
+
+
+def pseudonym(identity: str, key: bytes) -> str:
+    """Return the pseudonym of an identity under a scope's key; a pseudonym is returned unchanged.
+
+    Raises: InvalidInput when the identity is empty.
+    Source: SPEC 7.2 (`p_` + base32(HMAC-SHA-256)[:26], and its idempotence guard).
+    """
+    if is_pseudonym(identity):
+        return identity
+    canonical = canonical_identity(identity)
+    require(canonical != "", "identity", identity, "not empty")
+    digest = hmac.digest(key, canonical.encode(), hashlib.sha256)
+    return "p_" + base64.b32encode(digest).decode().lower()[:LENGTH]
+
+
+def is_pseudonym(identity: str) -> bool:
+    """Tell whether a text already is a pseudonym."""
+    return PATTERN.fullmatch(identity) is not None
+
+
+def canonical_identity(identity: str) -> str:
+    """Return one spelling for one identity: composed Unicode, lower case, no surrounding space."""
+    return unicodedata.normalize("NFC", identity).strip().casefold()
