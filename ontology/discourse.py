@@ -133,23 +133,28 @@ AnyConcept: TypeAlias = (
 
 
 class Query(Concept, frozen=True, kw_only=True, tag="parity:Query"):
-    """Asks for the facts of a type about a subject in [start_s, end_s), or the newest (FIPA query-ref)."""
+    """Asks for the facts of a type about a subject in [start_s, end_s), or the newest (FIPA query-ref).
+
+    An empty subject means every subject; `subjects` asks about several at once instead.
+    """
 
     entity: Identifier
     subject: Label = ""
+    subjects: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
     start_s: EpochSeconds = 0
     end_s: EpochSeconds = 0
     latest: bool = False
 
     def __post_init__(self) -> None:
         require(self.end_s >= self.start_s, "end_s", self.end_s, "not before start_s")
+        require(not (self.subject and self.subjects), "subjects", self.subjects, "none besides subject")
 
 
 class QueryResult(Concept, frozen=True, kw_only=True, tag="parity:QueryResult"):
     """The facts that were asked for, ascending in time (FIPA inform-ref)."""
 
     entity: Identifier
-    items: Annotated[list[AnyConcept], Meta(max_length=1000)]
+    items: Annotated[list[AnyConcept], Meta(max_length=MAX_MEMBERS)]
 
 
 class Subscription(Concept, frozen=True, kw_only=True, tag="parity:Subscription"):

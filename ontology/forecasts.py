@@ -19,7 +19,7 @@ class ForecastKind(StrEnum):
 
 
 class Forecast(Concept, frozen=True, kw_only=True, tag="parity:Forecast"):
-    """Expected power in equal steps, and its 10 and 90 % quantiles (S2 PowerForecast, OADR USAGE_FORECAST)."""
+    """Expected power in equal steps with 10 and 90 % quantiles (S2 PowerForecast, OADR USAGE_FORECAST)."""
 
     subject: Identifier
     kind: ForecastKind

@@ -1,0 +1,440 @@
+"""Who may say what to whom: one table of role × message type × right, default deny.
+
+`Post` asks it for every letter, the REST interface for every read and write, and the repository for
+every query. A row names message types, the acts that they are sent with, who sends, who receives,
+and who else may read (receivers always may) or write them over REST or in the repository.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
+from ontology.base import Concept
+from ontology.charging import (
+    ChargingSchedule,
+    EvConnectionEvent,
+    EvDisconnectionEvent,
+    EvSession,
+    EvSocUpdate,
+    EvUserInput,
+)
+from ontology.codec import message_type_of
+from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionStatus
+from ontology.discourse import (
+    Acknowledgement,
+    FailureReport,
+    Query,
+    QueryResult,
+    Refusal,
+    Rejection,
+    Subscription,
+)
+from ontology.flexibility import FlexEnvelope, FlexibilityForecast
+from ontology.flexibility_trading import (
+    DPrognosis,
+    DRSignal,
+    FlexOffer,
+    FlexOrder,
+    FlexRequest,
+    FlexReservation,
+    FlexSettlement,
+)
+from ontology.forecasts import Forecast
+from ontology.grid import (
+    DstatcomCommand,
+    DstatcomStatus,
+    GridConstraint,
+    GridMeasurement,
+    GridSegment,
+    GridStatusEvent,
+)
+from ontology.ledger import LedgerEntry, Wallet
+from ontology.market import (
+    ExternalBid,
+    ExternalBidResult,
+    ExternalBidWithdrawal,
+    Lem,
+    LemDataset,
+    LemParameters,
+    LemResult,
+    PriceProfile,
+)
+from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
+from ontology.performatives import Performative as Act
+from ontology.privacy import PseudonymRecord
+from ontology.roles import Role
+from ontology.service_level import KpiFeature, KpiMeasure, Sla
+from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
+from ontology.users import Player, User, UserRole
+from ontology.vpp import ProsumerMetrics, Vpp
+from ontology.weather import WeatherForecast, WeatherObservation
+
+__all__ = ["SIGNED_TYPES", "Right", "is_allowed", "may_read", "may_receive", "may_send", "may_write"]
+
+
+class Right(StrEnum):
+    """What a role may do with a message type."""
+
+    SEND = "send"
+    RECEIVE = "receive"
+    READ = "read"
+    WRITE = "write"
+
+
+class Row(NamedTuple):
+    """One row of the table: message types, and who may do what with them."""
+
+    types: tuple[type[Concept], ...]
+    acts: tuple[Act, ...]
+    senders: tuple[Role, ...]
+    receivers: tuple[Role, ...]
+    readers: tuple[Role, ...] = ()
+    writers: tuple[Role, ...] = ()
+
+
+EVERYONE = tuple(Role)
+MANAGERS = (Role.PV, Role.BESS, Role.EV, Role.P2H)
+SITE = (Role.PROSUMER, Role.GATEWAY, *MANAGERS)
+OPERATORS = (Role.AGGREGATOR, Role.DSO, Role.MARKET_OPERATOR)
+TELL = (Act.INFORM, Act.REQUEST)
+ASK = (Act.REQUEST, Act.QUERY_REF, Act.QUERY_IF)
+TRADE = (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL, Act.CANCEL, Act.INFORM)
+
+TABLE: tuple[Row, ...] = (
+    # -- conversations: every agent may ask, subscribe and answer -------------------------------
+    Row((Query,), ASK, EVERYONE, EVERYONE),
+    Row((QueryResult,), (Act.INFORM, Act.INFORM_REF), EVERYONE, EVERYONE),
+    Row((Subscription,), (Act.SUBSCRIBE, Act.CANCEL), EVERYONE, EVERYONE),
+    Row(
+        (Acknowledgement,),
+        (Act.AGREE, Act.CONFIRM, Act.INFORM, Act.ACCEPT_PROPOSAL, Act.CANCEL),
+        EVERYONE,
+        EVERYONE,
+    ),
+    Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM), EVERYONE, EVERYONE),
+    Row((FailureReport,), (Act.FAILURE,), EVERYONE, EVERYONE),
+    Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
+    # -- the site: device → gateway → managers → prosumer → gateway → device -------------------
+    Row(
+        (IntervalReading,),
+        TELL,
+        (Role.GATEWAY, Role.PROSUMER, Role.REPOSITORY, Role.ORACLE, Role.AGGREGATOR),
+        (*SITE, Role.REPOSITORY, Role.ORACLE, Role.BLOCKCHAIN, Role.AGGREGATOR, Role.DSO),
+        readers=(Role.UI,),
+        writers=(Role.GATEWAY,),
+    ),
+    Row(
+        (Measurement, StorageModel, StorageStatus, ThermalModel, ThermalStatus),
+        TELL,
+        (Role.GATEWAY, Role.PROSUMER, *MANAGERS, Role.REPOSITORY),
+        (*SITE, Role.REPOSITORY, Role.AGGREGATOR),
+        readers=(Role.ORACLE, Role.DSO, Role.UI),
+        writers=(Role.GATEWAY,),
+    ),
+    Row(
+        (EvConnectionEvent, EvSocUpdate, EvDisconnectionEvent),
+        TELL,
+        (Role.GATEWAY, Role.EV, Role.REPOSITORY),
+        (Role.EV, Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.UI,),
+        writers=(Role.GATEWAY,),
+    ),
+    Row(
+        (EvUserInput,),
+        TELL,
+        (Role.GATEWAY, Role.UI, Role.PROSUMER, Role.EV, Role.REPOSITORY),
+        (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.GATEWAY),
+        readers=(Role.UI,),
+        writers=(Role.GATEWAY, Role.UI),
+    ),
+    Row(
+        (EvSession, ChargingSchedule),
+        TELL,
+        (Role.EV, Role.PROSUMER, Role.REPOSITORY),
+        (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (WeatherObservation, WeatherForecast),
+        TELL,
+        (Role.GATEWAY, Role.REPOSITORY, Role.DSO, Role.AGGREGATOR),
+        (*SITE, Role.REPOSITORY, Role.ORACLE, Role.AGGREGATOR, Role.DSO),
+        readers=(Role.UI,),
+        writers=(Role.GATEWAY,),
+    ),
+    Row(
+        (FlexEnvelope, FlexibilityForecast),
+        (Act.INFORM, Act.PROPOSE),
+        (*MANAGERS, Role.PROSUMER, Role.REPOSITORY),
+        (Role.PROSUMER, Role.AGGREGATOR, Role.REPOSITORY),
+        readers=(*MANAGERS, Role.ORACLE, Role.UI),
+    ),
+    Row(
+        (Forecast,),
+        TELL,
+        (*MANAGERS, Role.PROSUMER, Role.AGGREGATOR, Role.DSO, Role.REPOSITORY, Role.ORACLE),
+        (*SITE, Role.REPOSITORY, Role.ORACLE, Role.BLOCKCHAIN, Role.AGGREGATOR, Role.DSO),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (Instruction, InstructionBatch),
+        (Act.REQUEST, Act.CANCEL),
+        (Role.PROSUMER, Role.BESS, Role.AGGREGATOR, Role.UI),
+        (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
+        readers=(Role.REPOSITORY, Role.UI),
+        writers=(Role.UI,),
+    ),
+    Row(
+        (InstructionStatus, InstructionBatchStatus),
+        (Act.INFORM, Act.AGREE),
+        (Role.GATEWAY, Role.PROSUMER, *MANAGERS),
+        (Role.PROSUMER, *MANAGERS, Role.AGGREGATOR, Role.REPOSITORY, Role.UI),
+    ),
+    # -- the local market ----------------------------------------------------------------------
+    Row(
+        (Player,),
+        TELL,
+        EVERYONE,
+        (Role.REPOSITORY, Role.BLOCKCHAIN, *OPERATORS),
+        readers=(Role.ORACLE, Role.UI),
+        writers=(Role.MARKET_OPERATOR, Role.DSO),
+    ),
+    Row(
+        (LemDataset,),
+        TELL,
+        (Role.ORACLE, Role.BLOCKCHAIN),
+        (Role.BLOCKCHAIN,),
+        readers=(Role.MARKET_OPERATOR,),
+    ),
+    Row(
+        (LemParameters,),
+        TELL,
+        (Role.MARKET_OPERATOR, Role.DSO),
+        (Role.AGGREGATOR, Role.BLOCKCHAIN, Role.REPOSITORY, Role.MARKET_OPERATOR),
+        readers=(Role.PROSUMER, Role.UI),
+        writers=(Role.MARKET_OPERATOR, Role.DSO),
+    ),
+    Row(
+        (Lem,),
+        TELL,
+        (Role.AGGREGATOR, Role.BLOCKCHAIN, Role.REPOSITORY),
+        (Role.BLOCKCHAIN, Role.MARKET_OPERATOR, Role.PROSUMER, Role.AGGREGATOR, Role.REPOSITORY),
+        readers=(Role.ORACLE, Role.DSO, Role.UI),
+    ),
+    Row(
+        (LemResult,),
+        (Act.INFORM,),
+        (Role.BLOCKCHAIN, Role.AGGREGATOR, Role.REPOSITORY),
+        (Role.BLOCKCHAIN, Role.PROSUMER, Role.ORACLE, Role.REPOSITORY, *OPERATORS),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (PriceProfile,),
+        (Act.INFORM,),
+        (Role.BLOCKCHAIN, Role.AGGREGATOR, Role.EXTERNAL_MARKETS, Role.REPOSITORY),
+        (*SITE, Role.AGGREGATOR, Role.BLOCKCHAIN, Role.MARKET_OPERATOR, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (Wallet, LedgerEntry),
+        (Act.INFORM,),
+        (Role.BLOCKCHAIN,),
+        (Role.BLOCKCHAIN, Role.PROSUMER, Role.AGGREGATOR, Role.MARKET_OPERATOR, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    # -- the grid ------------------------------------------------------------------------------
+    Row(
+        (GridStatusEvent,),
+        (Act.INFORM,),
+        (Role.DSO, Role.ORACLE, Role.BLOCKCHAIN, Role.AGGREGATOR, Role.REPOSITORY),
+        (Role.PROSUMER, Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY, Role.EXTERNAL_MARKETS, *OPERATORS),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (GridSegment, GridConstraint),
+        TELL,
+        (Role.DSO, Role.REPOSITORY),
+        (Role.AGGREGATOR, Role.MARKET_OPERATOR, Role.BLOCKCHAIN, Role.REPOSITORY, Role.DSO),
+        readers=(Role.ORACLE, Role.UI),
+        writers=(Role.DSO,),
+    ),
+    Row(
+        (GridMeasurement, DstatcomStatus),
+        (Act.INFORM,),
+        (Role.DSTATCOM, Role.GATEWAY, Role.DSO, Role.REPOSITORY),
+        (Role.DSO, Role.DSTATCOM, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row((DstatcomCommand,), (Act.REQUEST,), (Role.DSO,), (Role.DSTATCOM,), readers=(Role.REPOSITORY,)),
+    # -- flexibility: contracts, trade, external markets -----------------------------------------
+    Row(
+        (DRSignal,),
+        (Act.REQUEST, Act.CANCEL),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.PROSUMER),
+        readers=(Role.REPOSITORY, Role.UI),
+    ),
+    Row((DPrognosis,), (Act.INFORM,), (Role.AGGREGATOR,), (Role.DSO, Role.REPOSITORY), readers=(Role.UI,)),
+    Row((FlexRequest,), (Act.CFP,), (Role.DSO, Role.AGGREGATOR), (Role.AGGREGATOR, Role.PROSUMER)),
+    Row(
+        (FlexOffer,),
+        (Act.PROPOSE, Act.CANCEL),
+        (Role.AGGREGATOR, Role.PROSUMER),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
+    Row(
+        (FlexOrder,),
+        (Act.ACCEPT_PROPOSAL,),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (FlexSettlement,),
+        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.DSO, Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row((FlexReservation,), (Act.INFORM,), (Role.DSO,), (Role.AGGREGATOR,)),
+    Row(
+        (ExternalBid,),
+        (Act.PROPOSE, Act.REQUEST),
+        (Role.AGGREGATOR,),
+        (Role.EXTERNAL_MARKETS,),
+        readers=(Role.AGGREGATOR,),
+    ),
+    Row(
+        (ExternalBidResult,),
+        (Act.INFORM, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Role.EXTERNAL_MARKETS,),
+        (Role.AGGREGATOR,),
+    ),
+    Row(
+        (ExternalBidWithdrawal,),
+        (Act.CANCEL, Act.REQUEST),
+        (Role.AGGREGATOR,),
+        (Role.EXTERNAL_MARKETS,),
+    ),
+    Row(
+        (Vpp, ProsumerMetrics),
+        TRADE,
+        (Role.AGGREGATOR, Role.PROSUMER),
+        (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    # -- agreements and their indicators ---------------------------------------------------------
+    Row(
+        (Sla, KpiFeature),
+        TRADE,
+        (*OPERATORS, Role.PROSUMER, Role.REPOSITORY),
+        (*OPERATORS, Role.PROSUMER, Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY),
+        readers=(Role.UI,),
+        writers=OPERATORS,
+    ),
+    Row(
+        (KpiMeasure,),
+        TELL,
+        (Role.ORACLE, Role.BLOCKCHAIN),
+        (Role.BLOCKCHAIN, Role.REPOSITORY),
+        readers=(*OPERATORS, Role.UI),
+    ),
+    # -- who and what there is -------------------------------------------------------------------
+    Row(
+        (User, UserRole),
+        TELL,
+        (Role.UI, Role.MARKET_OPERATOR),
+        (Role.REPOSITORY,),
+        readers=(Role.MARKET_OPERATOR,),
+        writers=(Role.MARKET_OPERATOR,),
+    ),
+    Row(
+        (Building, BuildingType, UsagePoint, AssetType, Asset, SensorType, Sensor),
+        TELL,
+        (Role.UI, Role.MARKET_OPERATOR, Role.GATEWAY, Role.REPOSITORY),
+        (Role.REPOSITORY, Role.AGGREGATOR, *SITE),
+        readers=(Role.ORACLE, Role.DSO, Role.MARKET_OPERATOR, Role.UI),
+        writers=(Role.MARKET_OPERATOR,),
+    ),
+    Row(
+        (PseudonymRecord,),
+        (Act.INFORM,),
+        (Role.REPOSITORY,),
+        (Role.ORACLE, Role.BLOCKCHAIN),
+        writers=(Role.REPOSITORY,),
+    ),
+)
+
+SIGNED_TYPES: frozenset[str] = frozenset(
+    message_type_of(cls)
+    for cls in (
+        Instruction,
+        InstructionBatch,
+        DstatcomCommand,
+        LemDataset,
+        LemResult,
+        DRSignal,
+        FlexOrder,
+        FlexSettlement,
+        ExternalBid,
+        ExternalBidWithdrawal,
+        Sla,
+        KpiMeasure,
+    )
+)
+"""Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""
+
+
+def _acts(rows: Iterable[Row]) -> frozenset[tuple[str, str, str]]:
+    return frozenset(
+        (role.value, message_type_of(cls), act.value)
+        for row in rows
+        for cls in row.types
+        for role in row.senders
+        for act in row.acts
+    )
+
+
+def _rights(rows: Iterable[Row]) -> frozenset[tuple[str, str, str]]:
+    return frozenset(
+        (role.value, message_type_of(cls), right.value)
+        for row in rows
+        for cls in row.types
+        for right, roles in (
+            (Right.SEND, row.senders),
+            (Right.RECEIVE, row.receivers),
+            (Right.READ, (*row.receivers, *row.readers)),
+            (Right.WRITE, row.writers),
+        )
+        for role in roles
+    )
+
+
+_SENDABLE = _acts(TABLE)
+_GRANTED = _rights(TABLE)
+
+
+def may_send(role: Role, message_type: str, performative: Act) -> bool:
+    """Whether a role may send a message type with a speech act."""
+    return (role, message_type, performative) in _SENDABLE
+
+
+def may_receive(role: Role, message_type: str) -> bool:
+    """Whether a role is to receive a message type."""
+    return (role, message_type, "receive") in _GRANTED
+
+
+def may_read(role: Role, message_type: str) -> bool:
+    """Whether a role may read facts of a message type, by query or over REST."""
+    return (role, message_type, "read") in _GRANTED
+
+
+def may_write(role: Role, message_type: str) -> bool:
+    """Whether a role may write facts of a message type over REST."""
+    return (role, message_type, "write") in _GRANTED
+
+
+def is_allowed(role: Role, message_type: str, right: Right) -> bool:
+    """Whether a role has a right on a message type; what the table does not grant is denied."""
+    return (role, message_type, right) in _GRANTED
