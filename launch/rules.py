@@ -1,0 +1,208 @@
+"""What must hold between a scenario's values: addresses, prices, times, files."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from launch.schema import Scenario, Site, Tariff, Thresholds
+from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
+
+__all__ = ["COMMUNITY_AGENTS", "SITE_AGENTS", "Complaint", "complaints", "local_start", "site_ids", "span_s"]
+
+Complaint = tuple[str, object, str]
+"""Path, value, and what would be right."""
+
+COMMUNITY_AGENTS = (
+    "aggregator",
+    "aggregator-oracle",
+    "aggregator-blockchain",
+    "dso",
+    "dso-oracle",
+    "dso-blockchain",
+    "dstatcom",
+    "market",
+    "repository",
+    "external-markets",
+)
+SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev", "p2h")
+
+
+def complaints(scenario: Scenario) -> Iterator[Complaint]:
+    """Yield everything that does not fit together in a scenario whose values are each valid."""
+    yield from _times(scenario)
+    yield from _tariff(scenario.tariffs.green, "tariffs.green")
+    yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
+    yield from _thresholds(scenario.grid.thresholds)
+    yield from _sites(scenario)
+    yield from _servers(scenario)
+
+
+def local_start(scenario: Scenario) -> datetime:
+    """Return the start as an aware time.
+
+    Raises: ValueError when start or zone is not one, or the local time does not exist or is ambiguous.
+    """
+    moment = datetime.fromisoformat(scenario.start)
+    if moment.tzinfo is not None:
+        return moment
+    zone = ZoneInfo(scenario.zone)
+    early, late = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
+    if early.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment:
+        raise ValueError(f"does not exist in {scenario.zone}: the clocks go forward")
+    if early.utcoffset() != late.utcoffset():
+        offset = f"{moment.isoformat()}{early.strftime('%z')[:3]}:00"
+        raise ValueError(f"is ambiguous in {scenario.zone}: the clocks go back; write {offset} for the first")
+    return early
+
+
+def span_s(scenario: Scenario) -> tuple[int, int]:
+    """Return start and end of the run in epoch seconds; clock changes make days of 92 or 100 intervals.
+
+    Raises: ValueError as `local_start`.
+    """
+    begin = local_start(scenario)
+    start_s = int(begin.timestamp())
+    if scenario.intervals is not None:
+        return start_s, start_s + scenario.intervals * INTERVAL_S
+    zone = ZoneInfo(scenario.zone)
+    local = begin.astimezone(zone)
+    end = (local.replace(tzinfo=None) + timedelta(days=scenario.days)).replace(tzinfo=zone)
+    return start_s, int(end.timestamp())
+
+
+def site_ids(scenario: Scenario) -> list[str]:
+    """Return the ids of all sites, the listed ones first and then the population's, in order."""
+    listed = [site.id for site in scenario.sites]
+    if scenario.population is None:
+        return listed
+    width = max(3, len(str(scenario.population.sites)))
+    return listed + [f"p{number:0{width}d}" for number in range(1, scenario.population.sites + 1)]
+
+
+def _times(scenario: Scenario) -> Iterator[Complaint]:
+    if INTERVAL_S % scenario.step_s:
+        yield "step_s", scenario.step_s, "must divide 900, such as 1, 10, 60, 300 or 900"
+    if not scenario.zone or not scenario.start:
+        return
+    try:
+        ZoneInfo(scenario.zone)
+    except (KeyError, ValueError, OSError):
+        yield "zone", scenario.zone, "must be an IANA time zone such as Europe/Zurich"
+        return
+    try:
+        start_s, end_s = span_s(scenario)
+    except ValueError as error:
+        known = str(error).startswith(("does not exist", "is ambiguous"))
+        yield "start", scenario.start, str(error) if known else "must be an ISO 8601 date such as 2024-05-14"
+        return
+    except OverflowError:
+        yield "start", scenario.start, "must lie between 1970 and 2100"
+        return
+    if not 0 <= start_s < 4_102_444_800:
+        yield "start", scenario.start, "must lie between 1970 and 2100"
+    if start_s % INTERVAL_S:
+        yield "start", scenario.start, "must be on a quarter of an hour"
+    yield from _weather(scenario, start_s, end_s)
+
+
+def _weather(scenario: Scenario, start_s: int, end_s: int) -> Iterator[Complaint]:
+    path = scenario.weather.file
+    if path is not None:
+        if not Path(path).is_file():
+            yield "weather.file", path, "not found; reference years are named 1 to 15"
+        return
+    if end_s - start_s > 366 * 86_400:
+        key = "days" if scenario.intervals is None else "intervals"
+        yield key, getattr(scenario, key), "must be at most 366 days: the weather is one reference year"
+
+
+def _tariff(tariff: Tariff, path: str) -> Iterator[Complaint]:
+    names = ("sell_usual", "sell_peer", "buy_peer", "buy_usual")
+    for name in (*names, "beta"):
+        ticks = getattr(tariff, name) * TICKS_PER_CURRENCY
+        if not math.isclose(ticks, round(ticks), abs_tol=1e-6):
+            yield f"{path}.{name}", getattr(tariff, name), "must be a multiple of 0.0001 EUR/kWh"
+    for low, high in pairwise(names):
+        if getattr(tariff, low) > getattr(tariff, high):
+            limit = f"{high} ({getattr(tariff, high):g})"
+            yield (
+                f"{path}.{low}",
+                getattr(tariff, low),
+                f"must be at most {limit}: sell_usual ≤ sell_peer ≤ buy_peer ≤ buy_usual",
+            )
+
+
+def _thresholds(thresholds: Thresholds) -> Iterator[Complaint]:
+    for yellow, red in (
+        ("loading_yellow", "loading_red"),
+        ("voltage_yellow_pu", "voltage_red_pu"),
+        ("unbalance_yellow", "unbalance_red"),
+    ):
+        limit = getattr(thresholds, red)
+        if getattr(thresholds, yellow) > limit:
+            yield (
+                f"grid.thresholds.{yellow}",
+                getattr(thresholds, yellow),
+                f"must be at most {red} ({limit:g})",
+            )
+
+
+def _sites(scenario: Scenario) -> Iterator[Complaint]:
+    if not scenario.sites and scenario.population is None:
+        yield "sites", "", "is missing: list `sites`, or give a `population`, or both"
+    yield from _identities(scenario)
+    for index, site in enumerate(scenario.sites):
+        path = f"sites[{index}]"
+        heat = site.heat_pump
+        if heat and heat.temperature_min_degc >= heat.temperature_max_degc:
+            limit = f"temperature_max_degc ({heat.temperature_max_degc:g})"
+            yield (
+                f"{path}.heat_pump.temperature_min_degc",
+                heat.temperature_min_degc,
+                f"must be below {limit}",
+            )
+
+
+def _identities(scenario: Scenario) -> Iterator[Complaint]:
+    """Two sites with one id, two agents with one address."""
+    domain = scenario.server.domain.lower()
+    owner = {f"{name}@{domain}": f"the {name} agent" for name in COMMUNITY_AGENTS}
+    known: dict[str, str] = {}
+    listed = [(f"sites[{i}]", site.id, site) for i, site in enumerate(scenario.sites)]
+    drawn: list[tuple[str, str, Site | None]] = [
+        ("population", name, None) for name in site_ids(scenario)[len(listed) :]
+    ]
+    for path, name, site in [*listed, *drawn]:
+        if not name:
+            continue
+        if name in known:
+            yield (f"{path}.id" if site else path), name, f"already used by {known[name]}"
+            continue
+        known[name] = path
+        for role in SITE_AGENTS:
+            default = f"{name}-{role}@{domain}"
+            explicit = site.address if site and role == "prosumer" else None
+            address = (explicit or default).lower()
+            if address in owner:
+                yield (
+                    f"{path}.address" if explicit else f"{path}.id",
+                    address,
+                    f"already used by {owner[address]}",
+                )
+            owner.setdefault(address, path if role == "prosumer" else f"{path} ({role} agent)")
+
+
+def _servers(scenario: Scenario) -> Iterator[Complaint]:
+    server = scenario.server
+    if server.kind == "external" and server.port == 0:
+        yield "server.port", 0, "must be given for an external server, such as 5222"
+    if server.ca_file is not None and not Path(server.ca_file).is_file():
+        yield "server.ca_file", server.ca_file, "not found"
+    ledger = scenario.ledger
+    if ledger.url != "embedded" and not ledger.url.startswith(("http://", "https://", "ws://", "wss://")):
+        yield "ledger.url", ledger.url, "must be embedded, or start with http://, https://, ws:// or wss://"
+    if ledger.key_file is not None and not Path(ledger.key_file).is_file():
+        yield "ledger.key_file", ledger.key_file, "not found"
