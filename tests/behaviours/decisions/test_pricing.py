@@ -21,8 +21,11 @@ from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters
 energies = st.integers(min_value=0, max_value=10**9)
 
 
+NO_FLOW = st.just(0)
+
+
 @st.composite
-def tariffs(draw, beta=st.just(0)):
+def tariffs(draw, beta=NO_FLOW):
     sell_usual, sell_peer, buy_peer, buy_usual = sorted(draw(st.tuples(*[st.integers(0, 20_000)] * 4)))
     return LemParameters(
         case=GridState.GREEN,

@@ -1,0 +1,346 @@
+"""What each device could do in the steps ahead: bounds of power and of cumulated content.
+
+The content of a device is what it has taken since the start of the envelope, charging and discharging
+losses included: the sum of `charge_efficiency · power` while it consumes and of `power /
+discharge_efficiency` while it gives. Energy bounds hold at the end of each step. Whatever keeps the
+bounds up to a step can keep them in all later steps, unless the device cannot keep them at all: then
+the lower bound is what full power reaches.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from ontology.base import INTERVAL_S, INTERVALS_A_DAY
+from ontology.charging import EvSocUpdate, EvUserInput
+from ontology.flexibility import FlexEnvelope
+from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
+from ontology.weather import WeatherForecast
+
+__all__ = [
+    "LEGIONELLA_DEGC",
+    "aligned",
+    "battery_envelope",
+    "building_envelope",
+    "photovoltaic_envelope",
+    "tank_envelope",
+    "vehicle_envelope",
+]
+
+FloatArray = npt.NDArray[np.float64]
+
+LEGIONELLA_DEGC = 60.0
+"""Temperature that a hot-water tank reaches once a week (SPEC 4.8)."""
+SECONDS_AN_HOUR = 3600.0
+SLACK_WH = 1e-6
+
+
+def battery_envelope(
+    model: StorageModel,
+    status: StorageStatus,
+    start_s: int,
+    *,
+    reserve_wh: int = 0,
+    steps: int = INTERVALS_A_DAY,
+    step_s: int = INTERVAL_S,
+) -> FlexEnvelope:
+    """Return how a battery may run; a reserve above its lowest fill stays untouched.
+
+    Args:
+        model: capacity and limits of the battery.
+        status: how full it is; its state of health scales the capacity.
+        start_s: start of the first step in epoch seconds.
+        reserve_wh: energy kept for other duties, such as frequency reserve or peak shaving.
+        steps: number of steps.
+        step_s: length of a step in seconds.
+    """
+    capacity_wh = model.capacity_wh * status.state_of_health
+    stored_wh = status.state_of_charge * capacity_wh
+    leaked_wh = model.leakage_w * hours(steps, step_s)
+    low = model.fill_min_wh + reserve_wh - stored_wh + leaked_wh
+    high = min(model.fill_max_wh, capacity_wh) - stored_wh + leaked_wh
+    return bounded(
+        model.asset_id,
+        start_s,
+        step_s,
+        np.full(steps, -float(model.discharge_max_w)),
+        np.full(steps, float(model.charge_max_w)),
+        low,
+        high,
+        efficiencies=(model.charge_efficiency, model.discharge_efficiency),
+        stored_wh=round(stored_wh),
+    )
+
+
+def vehicle_envelope(
+    asset_id: str,
+    wish: EvUserInput,
+    progress: EvSocUpdate,
+    power_max_w: int,
+    start_s: int,
+    *,
+    capacity_wh: int = 0,
+    efficiencies: tuple[float, float] = (1.0, 1.0),
+    steps: int = INTERVALS_A_DAY,
+    step_s: int = INTERVAL_S,
+) -> FlexEnvelope:
+    """Return how a plugged-in vehicle may charge so that it leaves with the energy requested.
+
+    The lower energy bound charges as late as possible, the upper as soon as possible. A vehicle may give
+    energy back when its driver allows it and its capacity is known, never below the driver's minimum.
+
+    Args:
+        asset_id: the charger.
+        wish: energy requested, departure, and what the driver allows.
+        progress: energy delivered so far and state of charge.
+        power_max_w: limit of charger and vehicle.
+        start_s: start of the first step in epoch seconds.
+        capacity_wh: capacity of the vehicle's battery, 0 when unknown.
+        efficiencies: of charging and discharging, when energies count in the battery.
+        steps: number of steps.
+        step_s: length of a step in seconds.
+
+    Source: SPEC 4.5.
+    """
+    remaining_wh = max(0, wish.requested_energy_wh - progress.energy_delivered_wh)
+    present = max(0, min(steps, (wish.departure_s - start_s) // step_s))
+    if present == 0 and wish.departure_s > start_s:
+        present = 1
+    gives_back = wish.v2g_allowed and capacity_wh > 0
+    power_max = np.zeros(steps)
+    power_max[:present] = power_max_w
+    power_min = -power_max if gives_back else np.zeros(steps)
+    spare_wh = (progress.state_of_charge - wish.minimum_state_of_charge) * capacity_wh if gives_back else 0.0
+    low = np.full(steps, -max(0.0, spare_wh))
+    if present > 0 and wish.departure_s <= start_s + steps * step_s:
+        low[present - 1 :] = remaining_wh
+    return bounded(
+        asset_id,
+        start_s,
+        step_s,
+        power_min,
+        power_max,
+        low,
+        np.full(steps, float(remaining_wh)),
+        efficiencies=efficiencies,
+        stored_wh=round(progress.state_of_charge * capacity_wh),
+    )
+
+
+def building_envelope(
+    model: ThermalModel,
+    status: ThermalStatus,
+    weather: WeatherForecast,
+    power_max_w: int,
+    start_s: int,
+    *,
+    gains_w: float = 0.0,
+    steps: int = INTERVALS_A_DAY,
+    step_s: int = INTERVAL_S,
+) -> FlexEnvelope:
+    """Return how a heat pump may run while its building stays within the comfort band.
+
+    The building is a virtual battery around the power that holds the middle of the band; at the end of
+    the horizon it is back in the middle.
+
+    Args:
+        model: resistance, capacity, COP and comfort band of the building.
+        status: indoor temperature now.
+        weather: outdoor temperatures; its ends are prolonged.
+        power_max_w: electric limit of the heat pump.
+        start_s: start of the first step in epoch seconds.
+        gains_w: heat gained from sun and people.
+        steps: number of steps.
+        step_s: length of a step in seconds.
+
+    Source: SPEC 4.8 (generalised battery model: Hao, Sanandaji, Poolla, Vincent).
+    """
+    middle_degc = (model.temperature_min_degc + model.temperature_max_degc) / 2
+    wh_per_k = model.capacity_j_per_k / model.cop / SECONDS_AN_HOUR
+    half_wh = wh_per_k * (model.temperature_max_degc - model.temperature_min_degc) / 2
+    outdoor = aligned(weather.outdoor_degc, weather.start_s, start_s, steps, step_s)
+    holding = ((middle_degc - outdoor) / model.resistance_k_per_w - gains_w) / model.cop
+    baseline = np.minimum(np.maximum(holding, 0.0), power_max_w)
+    left = fading(model.resistance_k_per_w * model.capacity_j_per_k, steps, step_s)
+    need = cumulated(baseline, step_s) - wh_per_k * (status.temperature_degc - middle_degc) * left
+    low = need - half_wh
+    low[-1] = need[-1]
+    return bounded(
+        model.asset_id,
+        start_s,
+        step_s,
+        np.zeros(steps),
+        np.full(steps, float(power_max_w)),
+        low,
+        need + half_wh,
+        preferred=baseline,
+    )
+
+
+def tank_envelope(
+    model: ThermalModel,
+    status: ThermalStatus,
+    draw_w: npt.ArrayLike,
+    power_max_w: int,
+    start_s: int,
+    *,
+    legionella_due_s: int | None = None,
+    steps: int = INTERVALS_A_DAY,
+    step_s: int = INTERVAL_S,
+) -> FlexEnvelope:
+    """Return how a hot-water heater may run while its tank stays warm enough for what is drawn.
+
+    At the end of the horizon the tank is in the middle of its band; at the legionella time it has 60 °C.
+
+    Args:
+        model: loss resistance, capacity, COP (or efficiency) and band of the tank.
+        status: temperature of the tank, and of its surroundings as outdoor temperature.
+        draw_w: heat drawn in each step, in W, or one value for all.
+        power_max_w: electric limit of the heater.
+        start_s: start of the first step in epoch seconds.
+        legionella_due_s: when the tank must have had 60 °C, in epoch seconds; past means at once.
+        steps: number of steps.
+        step_s: length of a step in seconds.
+
+    Source: SPEC 4.8 (one-node tank, legionella).
+    """
+    middle_degc = (model.temperature_min_degc + model.temperature_max_degc) / 2
+    wh_per_k = model.capacity_j_per_k / model.cop / SECONDS_AN_HOUR
+    loss_w = max(0.0, middle_degc - status.outdoor_degc) / model.resistance_k_per_w
+    baseline = (np.broadcast_to(np.asarray(draw_w, dtype=np.float64), steps) + loss_w) / model.cop
+    need = cumulated(baseline, step_s) - wh_per_k * status.temperature_degc
+    low = need + wh_per_k * model.temperature_min_degc
+    low[-1] = need[-1] + wh_per_k * middle_degc
+    high = need + wh_per_k * model.temperature_max_degc
+    if legionella_due_s is not None:
+        due = max(0, (legionella_due_s - start_s) // step_s - 1)
+        if due < steps:
+            low[due] = max(low[due], need[due] + wh_per_k * LEGIONELLA_DEGC)
+            np.maximum(high, need + wh_per_k * LEGIONELLA_DEGC, out=high)
+    return bounded(
+        model.asset_id,
+        start_s,
+        step_s,
+        np.zeros(steps),
+        np.full(steps, float(power_max_w)),
+        low,
+        high,
+        preferred=np.minimum(baseline, power_max_w),
+    )
+
+
+def photovoltaic_envelope(
+    subject: str,
+    power_w: Sequence[int],
+    start_s: int,
+    *,
+    curtailable: bool = True,
+    step_s: int = INTERVAL_S,
+) -> FlexEnvelope:
+    """Return how a photovoltaic plant may run: from its forecast power (negative) up to nothing.
+
+    Args:
+        subject: the plant.
+        power_w: forecast power, negative while it produces.
+        start_s: start of the first step in epoch seconds.
+        curtailable: whether less than the forecast can be ordered.
+        step_s: length of a step in seconds.
+    """
+    produced = np.minimum(np.asarray(power_w, dtype=np.float64), 0.0)
+    most = np.zeros(produced.size) if curtailable else produced
+    energy = cumulated(produced, step_s)
+    return bounded(
+        subject, start_s, step_s, produced, most, energy, cumulated(most, step_s), preferred=produced
+    )
+
+
+def bounded(
+    subject: str,
+    start_s: int,
+    step_s: int,
+    power_min: FloatArray,
+    power_max: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    *,
+    efficiencies: tuple[float, float] = (1.0, 1.0),
+    stored_wh: int = 0,
+    preferred: FloatArray | None = None,
+) -> FlexEnvelope:
+    """Return an envelope whose content bounds (Wh) are tightened to what power can reach and keep."""
+    most = cumulated(through(power_max, efficiencies), step_s)
+    least = cumulated(through(power_min, efficiencies), step_s)
+    floor = np.minimum(most + from_the_end(np.maximum, low - most), most)
+    ceiling = np.maximum(least + from_the_end(np.minimum, high - least), least)
+    floor = np.maximum(floor, least)
+    ceiling = np.maximum(np.minimum(ceiling, most), floor)
+    return FlexEnvelope(
+        subject=subject,
+        start_s=start_s,
+        step_s=step_s,
+        power_min_w=whole(np.ceil(power_min)),
+        power_max_w=whole(np.floor(power_max)),
+        energy_min_wh=whole(np.floor(floor + SLACK_WH)),
+        energy_max_wh=whole(np.ceil(ceiling - SLACK_WH)),
+        preferred_w=[] if preferred is None else whole(np.rint(preferred)),
+        charge_efficiency=efficiencies[0],
+        discharge_efficiency=efficiencies[1],
+        stored_wh=max(0, stored_wh),
+    )
+
+
+def aligned(
+    values: Sequence[float], values_start_s: int, start_s: int, steps: int, step_s: int
+) -> FloatArray:
+    """Return the window of a series that begins at another time; its ends are prolonged."""
+    series = np.asarray(values, dtype=np.float64)
+    skipped = (start_s - values_start_s) // step_s
+    if skipped == 0 and series.size >= steps:
+        return series[:steps]
+    return np.asarray(series[np.clip(np.arange(skipped, skipped + steps), 0, series.size - 1)])
+
+
+def through(power: FloatArray, efficiencies: tuple[float, float]) -> FloatArray:
+    """Return the change of content per hour that a power brings about."""
+    if efficiencies == (1.0, 1.0):
+        return power
+    return np.maximum(power, 0.0) * efficiencies[0] + np.minimum(power, 0.0) / efficiencies[1]
+
+
+def cumulated(power: FloatArray, step_s: int) -> FloatArray:
+    """Return the energy in Wh at the end of each step."""
+    energy: FloatArray = power.cumsum()
+    energy *= step_s / SECONDS_AN_HOUR
+    return energy
+
+
+def from_the_end(extreme: np.ufunc, values: FloatArray) -> FloatArray:
+    """Return the running extreme of what is still to come."""
+    sofar: FloatArray = extreme.accumulate(values[::-1])
+    return sofar[::-1]
+
+
+def whole(values: FloatArray) -> list[int]:
+    """Return integers as Python's own."""
+    integers: list[int] = values.astype(np.int64).tolist()
+    return integers
+
+
+@lru_cache(maxsize=64)
+def hours(steps: int, step_s: int) -> FloatArray:
+    """Return the hours from the start to the end of each step."""
+    return frozen(np.arange(1, steps + 1, dtype=np.float64) * (step_s / SECONDS_AN_HOUR))
+
+
+@lru_cache(maxsize=4096)
+def fading(time_constant_s: float, steps: int, step_s: int) -> FloatArray:
+    """Return what is left of an initial deviation at the end of each step."""
+    return frozen(np.exp(-hours(steps, step_s) * SECONDS_AN_HOUR / time_constant_s))
+
+
+def frozen(values: FloatArray) -> FloatArray:
+    """Make a cached array unchangeable."""
+    values.flags.writeable = False
+    return values
