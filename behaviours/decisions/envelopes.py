@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from behaviours.decisions.series import FloatArray, aligned
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.charging import EvSocUpdate, EvUserInput
 from ontology.flexibility import FlexEnvelope
@@ -21,15 +22,12 @@ from ontology.weather import WeatherForecast
 
 __all__ = [
     "LEGIONELLA_DEGC",
-    "aligned",
     "battery_envelope",
     "building_envelope",
     "photovoltaic_envelope",
     "tank_envelope",
     "vehicle_envelope",
 ]
-
-FloatArray = npt.NDArray[np.float64]
 
 LEGIONELLA_DEGC = 60.0
 """Temperature that a hot-water tank reaches once a week (SPEC 4.8)."""
@@ -289,17 +287,6 @@ def bounded(
         discharge_efficiency=efficiencies[1],
         stored_wh=max(0, stored_wh),
     )
-
-
-def aligned(
-    values: Sequence[float], values_start_s: int, start_s: int, steps: int, step_s: int
-) -> FloatArray:
-    """Return the window of a series that begins at another time; its ends are prolonged."""
-    series = np.asarray(values, dtype=np.float64)
-    skipped = (start_s - values_start_s) // step_s
-    if skipped == 0 and series.size >= steps:
-        return series[:steps]
-    return np.asarray(series[np.clip(np.arange(skipped, skipped + steps), 0, series.size - 1)])
 
 
 def through(power: FloatArray, efficiencies: tuple[float, float]) -> FloatArray:

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behaviours.decisions.envelopes import (
-    aligned,
     battery_envelope,
     building_envelope,
     photovoltaic_envelope,
@@ -244,7 +243,3 @@ def test_full_power_and_least_power_reach_every_bound(requested, delivered, stay
     least = [energy / 4 for energy in accumulate(envelope.power_min_w)]
     assert all(low <= reach + 1 for low, reach in zip(envelope.energy_min_wh, most, strict=True))
     assert all(reach - 1 <= high for reach, high in zip(least, envelope.energy_max_wh, strict=True))
-
-
-def test_a_series_that_began_earlier_is_read_from_now_on_and_prolonged():
-    assert aligned([1.0, 2.0, 3.0], START - 900, START, 4, 900).tolist() == [2.0, 3.0, 3.0, 3.0]
