@@ -1,0 +1,203 @@
+"""An EVM chain through web3: signs here, sends, and checks what became of every transaction.
+
+Chains say "reverted" in different ways (an exception before, an exception after, a receipt with status 0);
+above this module there is only `Reverted`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import msgspec
+from eth_account import Account
+from eth_utils import ValidationError
+from requests.exceptions import RequestException
+from web3 import Web3
+from web3.exceptions import ContractLogicError, TimeExhausted, Web3RPCError
+
+from ontology.errors import InvalidInput, ParityError, Unavailable, problem
+
+__all__ = ["Chain", "Log", "Mined", "Reverted", "Signer", "node_chain"]
+
+REVERTED = "execution reverted"
+GAS_MARGIN = 1.2
+UNREACHABLE = (RequestException, OSError, TimeExhausted, Web3RPCError, ValidationError)
+
+
+class Reverted(ParityError):
+    """A contract turned a call down; the message is its reason."""
+
+
+class Log(msgspec.Struct, frozen=True):
+    """An event of a contract."""
+
+    topics: Sequence[bytes]
+    data: bytes
+    transaction: str
+
+
+class Mined(msgspec.Struct, frozen=True):
+    """A transaction that went through."""
+
+    transaction: str
+    contract: str
+    gas: int
+    logs: Sequence[Log]
+
+
+class Signer:
+    """A private key and its one sequence of nonces; used on one chain, by any number of callers."""
+
+    def __init__(self, key: bytes) -> None:
+        self._account = Account.from_key(key)
+        self._lock = Lock()
+        self._nonce: int | None = None
+        self.address: str = self._account.address
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Signer":
+        """Read a hexadecimal private key.
+
+        Raises: InvalidInput when there is none in the file; the message never shows its content.
+        """
+        try:
+            return cls(bytes.fromhex(path.read_text(encoding="ascii").strip().removeprefix("0x")))
+        except (OSError, ValueError):
+            raise InvalidInput(problem(str(path), "", "a file with 64 hexadecimal digits")) from None
+
+    @contextmanager
+    def turn(self, count: Callable[[str], int]) -> Iterator[int]:
+        """Hand out the next nonce to one caller at a time; after an error it is counted anew."""
+        with self._lock:
+            nonce = count(self.address) if self._nonce is None else self._nonce
+            self._nonce = None
+            yield nonce
+            self._nonce = nonce + 1
+
+    def sign(self, transaction: dict[str, Any]) -> bytes:
+        """Return the signed transaction as bytes."""
+        return bytes(self._account.sign_transaction(transaction).raw_transaction)
+
+
+class Chain:
+    """A chain to send transactions to.
+
+    Args:
+        web3: the connection.
+        gas: limit of every transaction, or None to let the node estimate it.
+        gas_price: in wei, or None to ask the node.
+        set_time: sets the next block's timestamp where the chain lets us (epoch seconds).
+        reverts: what web3 raises over this connection when a contract turns a call down.
+        wait_s: how long a transaction may take.
+    """
+
+    def __init__(
+        self,
+        web3: Web3,
+        *,
+        gas: int | None = None,
+        gas_price: int | None = None,
+        set_time: Callable[[int], None] = lambda time_s: None,
+        reverts: type[Exception] = ContractLogicError,
+        wait_s: float = 60.0,
+    ) -> None:
+        self._web3 = web3
+        self._gas = gas
+        self._gas_price = gas_price
+        self._set_time = set_time
+        self._reverts = reverts
+        self._wait_s = wait_s
+        self._chain_id: int | None = None
+
+    def check(self) -> None:
+        """Make sure that the chain answers.
+
+        Raises: Unavailable when it does not.
+        """
+        with self._reached():
+            self._chain_id = self._web3.eth.chain_id
+
+    def transact(self, signer: Signer, data: bytes, *, to: str | None, time_s: int = 0) -> Mined:
+        """Send a transaction (to nobody: create a contract) and return it once it is in a block.
+
+        Raises: Reverted with the contract's reason, Unavailable when the chain cannot be reached in time.
+        """
+        with self._reached(), signer.turn(self._count) as nonce:
+            transaction = self._filled(signer, nonce, data, to)
+            self._set_time(time_s)
+            hash_ = self._web3.eth.send_raw_transaction(signer.sign(transaction))
+            receipt = self._web3.eth.wait_for_transaction_receipt(hash_, timeout=self._wait_s)
+        if receipt["status"] != 1:
+            self.call(to, data, sender=signer.address)
+            raise Reverted("out of gas or without a reason")
+        return Mined(
+            Web3.to_hex(receipt["transactionHash"]),
+            receipt["contractAddress"] or "",
+            receipt["gasUsed"],
+            [_log(each) for each in receipt["logs"]],
+        )
+
+    def call(self, to: str | None, data: bytes, *, sender: str | None = None) -> bytes:
+        """Return what a contract answers, without a transaction.
+
+        Raises: Reverted with the contract's reason, Unavailable when the chain cannot be reached.
+        """
+        request: dict[str, Any] = {"data": data} | ({"to": to} if to else {})
+        with self._reached():
+            return bytes(self._web3.eth.call(request | ({"from": sender} if sender else {})))
+
+    def logs(
+        self, contract: str, topics: Sequence[Any], first_block: int, last_block: int | None
+    ) -> list[Log]:
+        """Return a contract's events in blocks first to last inclusive; None is the latest block."""
+        request = {
+            "address": contract,
+            "topics": topics,
+            "fromBlock": first_block,
+            "toBlock": "latest" if last_block is None else last_block,
+        }
+        with self._reached():
+            return [_log(each) for each in self._web3.eth.get_logs(request)]
+
+    def data_of(self, transaction: str) -> bytes:
+        """Return what a transaction carried."""
+        with self._reached():
+            return bytes(self._web3.eth.get_transaction(transaction)["input"])
+
+    def _count(self, address: str) -> int:
+        return int(self._web3.eth.get_transaction_count(address, "pending"))
+
+    def _filled(self, signer: Signer, nonce: int, data: bytes, to: str | None) -> dict[str, Any]:
+        eth = self._web3.eth
+        if self._chain_id is None:
+            self._chain_id = eth.chain_id
+        request: dict[str, Any] = {"data": data, "value": 0} | ({"to": to} if to else {})
+        gas = self._gas or int(eth.estimate_gas(request | {"from": signer.address}) * GAS_MARGIN)
+        gas_price = eth.gas_price if self._gas_price is None else self._gas_price
+        return request | {"nonce": nonce, "gas": gas, "gasPrice": gas_price, "chainId": self._chain_id}
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except self._reverts as error:
+            raise Reverted(str(error.args[0]).partition(REVERTED)[2].lstrip(": ") or "no reason") from error
+        except UNREACHABLE as error:
+            raise Unavailable(f"chain: {error}") from error
+
+
+def node_chain(url: str, wait_s: float = 60.0) -> Chain:
+    """Return the chain behind a JSON-RPC address (http or https).
+
+    Raises: Unavailable when nobody answers there.
+    """
+    chain = Chain(Web3(Web3.HTTPProvider(url)), wait_s=wait_s)
+    chain.check()
+    return chain
+
+
+def _log(log: Any) -> Log:
+    topics = [bytes(topic) for topic in log["topics"]]
+    return Log(topics, bytes(log["data"]), Web3.to_hex(log["transactionHash"]))

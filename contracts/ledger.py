@@ -1,0 +1,353 @@
+"""The ledger on an EVM chain: the community's tokens, settled batch by batch on the Settlement contract.
+
+Calls complete inline. What the chain holds is the truth; receipts are kept here so that it is asked rarely.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from eth_abi import decode, encode
+
+from contracts.artefact import load_artefact
+from contracts.batch import Batch, Settlement, check_openings
+from contracts.calldata import (
+    QUAD,
+    Change,
+    call_data,
+    changes_of,
+    chunks,
+    decode_settle,
+    encode_settle,
+    event_topic,
+    key_hash,
+    lane_of,
+    parts_of,
+    words_in,
+)
+from contracts.chain import Chain, Log, Mined, Reverted, Signer, node_chain
+from ontology.errors import Conflict, Failed, InvalidInput, ParityError, Refused, problem
+
+__all__ = ["EvmLedger"]
+
+ASKED_AT_ONCE = 1024
+OPENED_AT_ONCE = 256
+AGGREGATOR = 0
+SETTLED = event_topic("Settled(bytes32,bytes32,uint256,uint256,uint256,uint256)")
+RECEIVABLE = event_topic("Receivable(bytes32,uint256,uint256)")
+KNOWN_KEY = ("settled already", "part out of turn")
+REVERT_ERRORS: Mapping[str, type[ParityError]] = {
+    "another batch has this key": Conflict,
+    "the aggregator cannot fund it": Refused,
+    "balance too large": Refused,
+    "only the owner": Refused,
+    "only the operator": Refused,
+}
+
+
+class EvmLedger:
+    """The `Ledger` port on a Settlement contract; see `embedded` and `on_node`.
+
+    Args:
+        chain: where the contract is.
+        contract: its address; empty deploys a new one, which the owner then owns.
+        operator: settles and collects.
+        owner: opens accounts and tops them up; None when somebody else does.
+        aggregator: the account that funds what members cannot pay; the first one ever opened.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        *,
+        operator: Signer,
+        owner: Signer | None = None,
+        contract: str = "",
+        aggregator: str = "aggregator",
+    ) -> None:
+        self._chain = chain
+        self._operator = operator
+        self._owner = owner
+        self._aggregator = aggregator
+        self._time_s = 0
+        self._numbers: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        self._settlements: dict[str, Settlement] = {}
+        self.contract = contract or self._deploy()
+
+    @classmethod
+    def embedded(cls, aggregator: str = "aggregator") -> "EvmLedger":
+        """Return a ledger on a new chain in this process."""
+        from contracts.embedded import embedded_chain, embedded_signers
+
+        owner, operator = embedded_signers()
+        return cls(embedded_chain(), operator=operator, owner=owner, aggregator=aggregator)
+
+    @classmethod
+    def on_node(
+        cls,
+        url: str,
+        *,
+        operator_key: Path,
+        owner_key: Path | None = None,
+        contract: str = "",
+        aggregator: str = "aggregator",
+    ) -> "EvmLedger":
+        """Return a ledger on a node by its JSON-RPC address; private keys are read from files.
+
+        Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key.
+        """
+        operator = Signer.from_file(operator_key)
+        owner = Signer.from_file(owner_key) if owner_key else None
+        if owner and owner.address == operator.address:
+            owner = operator  # one key, one sequence of nonces
+        return cls(node_chain(url), operator=operator, owner=owner, contract=contract, aggregator=aggregator)
+
+    async def open_accounts(self, accounts: Mapping[str, int]) -> None:
+        """Open accounts (pseudonym to initial tokens) that do not exist yet.
+
+        Raises: InvalidInput when an amount is out of range or the first accounts lack the aggregator's,
+        Refused without the owner's key, Unavailable when the chain cannot be reached.
+        """
+        check_openings(accounts)
+        self._look_up(accounts)
+        missing = [name for name in accounts if name not in self._numbers]
+        if missing and self._aggregator not in self._numbers:
+            missing = self._aggregator_first(missing)
+        for names in chunks(missing, OPENED_AT_ONCE):
+            self._open({key_hash(name): name for name in names}, [accounts[name] for name in names])
+
+    async def settle(self, key: str, entries: Mapping[str, int], time_s: int) -> Settlement:
+        """Settle a batch of signed token changes under a key; a known key changes nothing.
+
+        Raises: InvalidInput when the entries do not sum to zero or name unknown accounts, Conflict when
+        another batch has this key, Refused when the aggregator cannot fund what others lack, Unavailable
+        when the chain cannot be reached (then settle again: nothing is paid twice).
+        """
+        batch = Batch.of(key, entries)
+        if key in self._settlements:
+            return self._known(batch)
+        numbers = self._known_numbers(entries)
+        moves = {numbers[name]: change for name, change in entries.items() if change}
+        moves.pop(AGGREGATOR, None)
+        parts = parts_of(changes_of(moves))
+        self._time_s = time_s
+        try:
+            mined = self._send(batch, parts, time_s)
+        except Reverted as error:
+            if str(error) not in KNOWN_KEY:
+                raise _named(error) from error
+            return self._resume(batch, parts, time_s)
+        settlement = self._settlements[key] = Settlement(
+            key=key,
+            transaction=mined[-1].transaction,
+            entries=batch.entries,
+            receivables=self._receivables_in(log for each in mined for log in each.logs),
+            fresh=True,
+        )
+        return settlement
+
+    async def settlement(self, key: str) -> Settlement | None:
+        """Return the settlement held under a key, if any.
+
+        Raises: Unavailable when the chain cannot be reached.
+        """
+        held = self._settlements.get(key) or self._read(key)
+        return held and _again(held)
+
+    async def balances(self, accounts: Iterable[str]) -> dict[str, int]:
+        """Return the tokens of each account.
+
+        Raises: InvalidInput when an account is unknown, Unavailable when the chain cannot be reached.
+        """
+        numbers = self._known_numbers(accounts)
+        quads = sorted({number // QUAD for number in numbers.values()})
+        words = dict(zip(quads, self._ask("quadsOf(uint256[])", quads), strict=True))
+        return {name: lane_of(words[number // QUAD], number) for name, number in numbers.items()}
+
+    async def receivables(self, accounts: Iterable[str]) -> dict[str, int]:
+        """Return what each account owes the aggregator, in tokens.
+
+        Raises: InvalidInput when an account is unknown, Unavailable when the chain cannot be reached.
+        """
+        numbers = self._known_numbers(accounts)
+        owed = self._ask("receivablesOf(uint256[])", list(numbers.values()))
+        return dict(zip(numbers, owed, strict=True))
+
+    async def collect(self, accounts: Iterable[str]) -> None:
+        """Pay the aggregator what accounts owe, as far as their balances go.
+
+        Raises: InvalidInput when an account is unknown, Unavailable when the chain cannot be reached.
+        """
+        numbers = list(self._known_numbers(accounts).values())
+        for debtors in chunks(numbers, OPENED_AT_ONCE):
+            self._transact(self._operator, call_data("collect(uint256[])", debtors))
+
+    async def top_up(self, account: str, tokens: int) -> None:
+        """Mint tokens into an account.
+
+        Raises: InvalidInput when the account is unknown or the amount out of range, Refused without the
+        owner's key, Unavailable when the chain cannot be reached.
+        """
+        check_openings({account: tokens})
+        number = self._known_numbers((account,))[account]
+        self._transact(self._owning(), call_data("mint(uint256,uint256)", number, tokens))
+
+    async def supply(self) -> int:
+        """Return all tokens there are."""
+        return self._number_of("supply()")
+
+    # accounts
+
+    def _open(self, names: Mapping[bytes, str], tokens: Sequence[int]) -> None:
+        data = call_data("openAccounts(bytes32[],uint256[])", list(names), tokens)
+        for log in self._transact(self._owning(), data).logs:
+            self._learn(names[log.topics[1]], int.from_bytes(log.topics[2], "big"))
+
+    def _learn(self, name: str, number: int) -> None:
+        if (number == AGGREGATOR) != (name == self._aggregator):
+            raise Conflict(
+                f"ledger: account {number} is {name}, but {self._aggregator} should be {AGGREGATOR}"
+            )
+        self._numbers[name] = number
+        self._names[number] = name
+
+    def _look_up(self, names: Iterable[str]) -> None:
+        unknown = [name for name in names if name not in self._numbers]
+        if not unknown or not self._number_of("accounts()"):
+            return
+        found = self._ask("numbersOf(bytes32[])", [key_hash(name) for name in unknown])
+        for name, number in zip(unknown, found, strict=True):
+            if number:
+                self._learn(name, number - 1)
+
+    def _known_numbers(self, names: Iterable[str]) -> dict[str, int]:
+        names = list(names)
+        self._look_up(names)
+        problems = [
+            problem("accounts", name, "an open account") for name in names if name not in self._numbers
+        ]
+        if problems:
+            raise InvalidInput(problems)
+        return {name: self._numbers[name] for name in names}
+
+    def _aggregator_first(self, names: Sequence[str]) -> list[str]:
+        if self._aggregator not in names:
+            raise InvalidInput(problem("accounts", self._aggregator, "opened first: it funds the others"))
+        return [self._aggregator, *(name for name in names if name != self._aggregator)]
+
+    # batches
+
+    def _send(self, batch: Batch, parts: Sequence[Sequence[Change]], time_s: int) -> list[Mined]:
+        key, digest = key_hash(batch.key), batch.digest
+        return [
+            self._chain.transact(
+                self._operator,
+                encode_settle(key, digest, len(parts) - number, time_s, part),
+                to=self.contract,
+                time_s=time_s,
+            )
+            for number, part in enumerate(parts, 1)
+        ]
+
+    def _resume(self, batch: Batch, parts: Sequence[Sequence[Change]], time_s: int) -> Settlement:
+        """Finish a batch that the chain knows, from the part where it stopped."""
+        _, _, parts_left = self._held(batch.key)
+        if parts_left:
+            self._send(batch, parts[-parts_left:], time_s)
+        settlement = self._read(batch.key)
+        if settlement is None:
+            raise Failed(f"settlement {batch.key}: the chain lost it")
+        settlement.entries, settlement.fresh = batch.entries, parts_left > 0
+        return settlement
+
+    def _known(self, batch: Batch) -> Settlement:
+        held = self._settlements[batch.key]
+        batch.require_same(held)
+        return _again(held)
+
+    def _held(self, key: str) -> tuple[bytes, int, int]:
+        answer = self._chain.call(self.contract, call_data("batches(bytes32)", key_hash(key)))
+        digest, first_block, parts_left = decode(("bytes32", "uint256", "uint256"), answer)
+        return digest, first_block, parts_left
+
+    def _read(self, key: str) -> Settlement | None:
+        """Read a settlement back from the chain's events and transactions."""
+        _, first_block, parts_left = self._held(key)
+        if not first_block or parts_left:
+            return None
+        topics = [[SETTLED, RECEIVABLE], key_hash(key)]
+        logs = self._chain.logs(self.contract, topics, first_block, first_block)
+        if not _is_complete(logs):
+            logs = self._chain.logs(self.contract, topics, first_block, None)
+        transactions = [log.transaction for log in logs if log.topics[0] == SETTLED]
+        settlement = Settlement(
+            key=key,
+            transaction=transactions[-1],
+            entries=self._entries_of(transactions),
+            receivables=self._receivables_in(logs),
+            fresh=True,
+        )
+        self._settlements[key] = settlement
+        return settlement
+
+    def _entries_of(self, transactions: Iterable[str]) -> dict[str, int]:
+        changes: Counter[int] = Counter()
+        for transaction in transactions:
+            aggregator_change, others = decode_settle(self._chain.data_of(transaction))
+            changes.update({AGGREGATOR: aggregator_change})
+            changes.update(others)
+        return {self._name(number): change for number, change in changes.items() if change}
+
+    def _receivables_in(self, logs: Iterable[Log]) -> dict[str, int]:
+        return {
+            self._name(int.from_bytes(log.topics[2], "big")): int.from_bytes(log.data, "big")
+            for log in logs
+            if log.topics[0] == RECEIVABLE
+        }
+
+    def _name(self, number: int) -> str:
+        """Return an account's pseudonym, or its number when this client never met it."""
+        return self._names.get(number, f"#{number}")
+
+    # the contract
+
+    def _deploy(self) -> str:
+        artefact = load_artefact("settlement")
+        arguments = encode(("address",), (self._operator.address,))
+        return self._chain.transact(self._owning(), artefact.deployment(arguments), to=None).contract
+
+    def _owning(self) -> Signer:
+        if self._owner is None:
+            raise Refused("the ledger's owner opens accounts and mints; this client has not its key")
+        return self._owner
+
+    def _transact(self, signer: Signer, data: bytes) -> Mined:
+        try:
+            return self._chain.transact(signer, data, to=self.contract, time_s=self._time_s)
+        except Reverted as error:
+            raise _named(error) from error
+
+    def _number_of(self, signature: str) -> int:
+        return int.from_bytes(self._chain.call(self.contract, call_data(signature)), "big")
+
+    def _ask(self, signature: str, arguments: Sequence[bytes] | Sequence[int]) -> list[int]:
+        return [
+            word
+            for some in chunks(arguments, ASKED_AT_ONCE)
+            for word in words_in(self._chain.call(self.contract, call_data(signature, some)))
+        ]
+
+
+def _again(held: Settlement) -> Settlement:
+    return msgspec.structs.replace(held, fresh=False)
+
+
+def _is_complete(logs: Iterable[Log]) -> bool:
+    """Return whether the last part of a batch is among the logs (`parts_left` is the fourth word)."""
+    return any(log.topics[0] == SETTLED and not any(log.data[96:128]) for log in logs)
+
+
+def _named(error: Reverted) -> ParityError:
+    return REVERT_ERRORS.get(str(error), Failed)(f"ledger: {error}")

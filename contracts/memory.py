@@ -1,0 +1,118 @@
+"""The ledger without a chain: the same rules in a dictionary, for tests of agents and for quick studies."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+import msgspec
+
+from contracts.batch import BALANCE_LIMIT, Batch, Settlement, check_openings
+from ontology.errors import InvalidInput, Refused, problem
+
+__all__ = ["MemoryLedger"]
+
+
+class MemoryLedger:
+    """The `Ledger` port in memory; a property test holds it equal to `EvmLedger`.
+
+    Args: aggregator: the account that funds what members cannot pay; the first one ever opened.
+    """
+
+    def __init__(self, aggregator: str = "aggregator") -> None:
+        self._aggregator = aggregator
+        self._balances: dict[str, int] = {}
+        self._receivables: dict[str, int] = {}
+        self._settlements: dict[str, Settlement] = {}
+
+    async def open_accounts(self, accounts: Mapping[str, int]) -> None:
+        """Open accounts (pseudonym to initial tokens) that do not exist yet.
+
+        Raises: InvalidInput when an amount is out of range or the first accounts lack the aggregator's.
+        """
+        check_openings(accounts)
+        if accounts and self._aggregator not in {*self._balances, *accounts}:
+            raise InvalidInput(problem("accounts", self._aggregator, "opened first: it funds the others"))
+        self._balances = {**accounts, **self._balances}
+
+    async def settle(self, key: str, entries: Mapping[str, int], time_s: int) -> Settlement:
+        """Settle a batch of signed token changes under a key; a known key changes nothing.
+
+        Raises: InvalidInput when the entries do not sum to zero or name unknown accounts, Conflict when
+        another batch has this key, Refused when the aggregator cannot fund what others lack.
+        """
+        batch = Batch.of(key, entries)
+        if held := self._settlements.get(key):
+            batch.require_same(held)
+            return msgspec.structs.replace(held, fresh=False)
+        balances = await self.balances(entries)
+        unpaid = {
+            name: -change - balances[name]
+            for name, change in entries.items()
+            if name != self._aggregator and balances[name] + change < 0
+        }
+        after = {name: balances[name] + change + unpaid.get(name, 0) for name, change in entries.items()}
+        funds = after.get(self._aggregator, self._balances[self._aggregator]) - sum(unpaid.values())
+        after[self._aggregator] = self._allowed(funds)
+        self._balances |= {name: self._allowed(tokens) for name, tokens in after.items()}
+        for name, tokens in unpaid.items():
+            self._receivables[name] = self._receivables.get(name, 0) + tokens
+        digest = sha256(key.encode() + batch.digest).hexdigest()
+        settlement = self._settlements[key] = Settlement(
+            key=key, transaction=f"0x{digest}", entries=batch.entries, receivables=unpaid, fresh=True
+        )
+        return settlement
+
+    async def settlement(self, key: str) -> Settlement | None:
+        """Return the settlement held under a key, if any."""
+        held = self._settlements.get(key)
+        return held and msgspec.structs.replace(held, fresh=False)
+
+    async def balances(self, accounts: Iterable[str]) -> dict[str, int]:
+        """Return the tokens of each account.
+
+        Raises: InvalidInput when an account is unknown.
+        """
+        accounts = list(accounts)
+        problems = [
+            problem("accounts", name, "an open account") for name in accounts if name not in self._balances
+        ]
+        if problems:
+            raise InvalidInput(problems)
+        return {name: self._balances[name] for name in accounts}
+
+    async def receivables(self, accounts: Iterable[str]) -> dict[str, int]:
+        """Return what each account owes the aggregator, in tokens.
+
+        Raises: InvalidInput when an account is unknown.
+        """
+        return {name: self._receivables.get(name, 0) for name in await self.balances(accounts)}
+
+    async def collect(self, accounts: Iterable[str]) -> None:
+        """Pay the aggregator what accounts owe, as far as their balances go.
+
+        Raises: InvalidInput when an account is unknown.
+        """
+        for name, owed in (await self.receivables(accounts)).items():
+            paid = min(owed, self._balances[name])
+            self._balances[name] -= paid
+            self._balances[self._aggregator] += paid
+            self._receivables[name] = owed - paid
+
+    async def top_up(self, account: str, tokens: int) -> None:
+        """Mint tokens into an account.
+
+        Raises: InvalidInput when the account is unknown or the amount out of range.
+        """
+        check_openings({account: tokens})
+        self._balances[account] = self._allowed((await self.balances((account,)))[account] + tokens)
+
+    async def supply(self) -> int:
+        """Return all tokens there are."""
+        return sum(self._balances.values())
+
+    @staticmethod
+    def _allowed(tokens: int) -> int:
+        if tokens < 0:
+            raise Refused("ledger: the aggregator cannot fund it")
+        if tokens >= BALANCE_LIMIT:
+            raise Refused("ledger: balance too large")
+        return tokens
