@@ -149,7 +149,8 @@ def _problems_of(error: Exception, body: bytes) -> tuple[Problem, ...]:
     named = _FIELD.search(expected)
     if named:
         path = f"{path}.{named['field']}" if path else named["field"]
-    return (problem(path or "body", _value_at(body, path), expected),)
+    value = _value_at(body, path) if path else body[:80].decode(errors="replace")
+    return (problem(path or "body", value, expected),)
 
 
 def _value_at(body: bytes, path: str) -> object:
@@ -403,7 +404,7 @@ def _sequence(text: str) -> int:
 
 
 _TIMESTAMP = re.compile(
-    r"(?P<whole>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,40}))?(?P<zone>[Zz]|[+-]\d\d:\d\d)",
+    r"(?P<whole>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d+))?(?P<zone>[Zz]|[+-]\d\d:\d\d)",
     re.ASCII,
 )
 

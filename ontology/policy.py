@@ -386,9 +386,9 @@ SIGNED_TYPES: frozenset[str] = frozenset(
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""
 
 
-def _acts(rows: Iterable[Row]) -> frozenset[tuple[str, str, str]]:
+def _acts(rows: Iterable[Row]) -> frozenset[tuple[Role, str, StrEnum]]:
     return frozenset(
-        (role.value, message_type_of(cls), act.value)
+        (role, message_type_of(cls), act)
         for row in rows
         for cls in row.types
         for role in row.senders
@@ -396,9 +396,9 @@ def _acts(rows: Iterable[Row]) -> frozenset[tuple[str, str, str]]:
     )
 
 
-def _rights(rows: Iterable[Row]) -> frozenset[tuple[str, str, str]]:
+def _rights(rows: Iterable[Row]) -> frozenset[tuple[Role, str, StrEnum]]:
     return frozenset(
-        (role.value, message_type_of(cls), right.value)
+        (role, message_type_of(cls), right)
         for row in rows
         for cls in row.types
         for right, roles in (
@@ -422,17 +422,17 @@ def may_send(role: Role, message_type: str, performative: Act) -> bool:
 
 def may_receive(role: Role, message_type: str) -> bool:
     """Whether a role is to receive a message type."""
-    return (role, message_type, "receive") in _GRANTED
+    return (role, message_type, Right.RECEIVE) in _GRANTED
 
 
 def may_read(role: Role, message_type: str) -> bool:
     """Whether a role may read facts of a message type, by query or over REST."""
-    return (role, message_type, "read") in _GRANTED
+    return (role, message_type, Right.READ) in _GRANTED
 
 
 def may_write(role: Role, message_type: str) -> bool:
     """Whether a role may write facts of a message type over REST."""
-    return (role, message_type, "write") in _GRANTED
+    return (role, message_type, Right.WRITE) in _GRANTED
 
 
 def is_allowed(role: Role, message_type: str, right: Right) -> bool:

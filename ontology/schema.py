@@ -122,6 +122,8 @@ _XSD = {int: "xsd:integer", float: "xsd:double", bool: "xsd:boolean", str: "xsd:
 def json_schema(cls: type[Concept] | None = None) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a message type, or of the whole ontology.
 
+    It asks for the `type` in the body, which the codec forgives when the metadata has the msgType.
+
     Raises: InvalidInput when the class is no message type.
     """
     classes = list(MESSAGE_TYPES.values()) if cls is None else [cls]
@@ -134,11 +136,7 @@ def json_schema(cls: type[Concept] | None = None) -> dict[str, Any]:
         "title": ONTOLOGY if cls is None else message_type_of(cls),
     }
     root |= {"oneOf": list(references)} if cls is None else references[0]
-    definitions = dict(sorted(definitions.items()))
-    if cls is None:
-        for each in classes:  # what distinguishes the alternatives has to be there
-            definitions[each.__name__]["required"] = ["type", *definitions[each.__name__].get("required", [])]
-    return {**root, "$defs": definitions}
+    return {**root, "$defs": dict(sorted(definitions.items()))}
 
 
 # --------------------------------------------------------------------------------------- keys and types
