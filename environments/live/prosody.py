@@ -1,0 +1,131 @@
+"""Prosody as a server of ours: Debian's XMPP server, configured the way a pilot should run it."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import shutil
+import socket
+from pathlib import Path
+
+from environments.live.server import LocalServer, name_in
+from ontology.errors import Unavailable
+
+__all__ = ["ProsodyServer", "available"]
+
+_ITERATIONS = 4_096
+
+_CONFIGURATION = """\
+-- Written by parity-mas. The same settings serve a pilot; there, data_path, storage and certificates last.
+{root}daemonize = false
+pidfile = "{folder}/prosody.pid"
+log = {{ {{ levels = {{ min = "info" }}, to = "file", filename = "{folder}/server.log" }} }}
+data_path = "{folder}/data"
+default_storage = "memory"
+storage = {{ accounts = "internal" }}
+
+modules_enabled = {{ "disco", "saslauth", "tls", "ping", "offline", "limits", "smacks" }}
+modules_disabled = {{ "s2s" }}
+interfaces = {{ "127.0.0.1" }}
+c2s_ports = {{ {port} }}
+c2s_direct_tls_ports = {{ }}
+s2s_ports = {{ }}
+http_ports = {{ }}
+https_ports = {{ }}
+
+authentication = "internal_hashed"
+password_hash = "SHA-256"
+allow_registration = false
+c2s_require_encryption = true
+ssl = {{
+    certificate = "{folder}/{domain}_cert.pem",
+    key = "{folder}/{domain}_key.pem",
+    protocol = "tlsv1_2+",
+}}
+
+-- A client may send 10 kB a second by default, too little for an agent with forecasts to share.
+limits = {{ c2s = {{ rate = "100mb/s", burst = "2s" }} }}
+c2s_stanza_size_limit = 1024 * 512
+
+VirtualHost "{domain}"
+"""
+
+
+def available() -> bool:
+    """Whether Prosody is installed here."""
+    return _program() is not None
+
+
+class ProsodyServer(LocalServer):
+    """Prosody on a free port of 127.0.0.1: TLS and SCRAM-SHA-256 required, no registration."""
+
+    def _prepare(self) -> None:
+        self._accounts.mkdir(parents=True)
+
+    def register(self, address: str, password: str) -> None:
+        """Give an address an account, or a new password."""
+        name = name_in(self.domain, address)
+        salt = secrets.token_hex(16)
+        stored_key, server_key = _scram_keys(password, salt)
+        fields = {"stored_key": stored_key, "server_key": server_key, "salt": salt}
+        lines = [f'\t["{key}"] = "{value}";' for key, value in fields.items()]
+        record = "\n".join(["return {", f'\t["iteration_count"] = {_ITERATIONS};', *lines, "};\n"])
+        file = self._accounts / f"{_escaped(name)}.dat"
+        file.with_suffix(".draft").write_text(record)
+        file.with_suffix(".draft").rename(file)
+
+    def _command(self) -> list[str]:
+        program = _program()
+        if program is None:
+            raise Unavailable("Prosody is not installed; scripts/install-servers installs it")
+        self.port = self.port or _free_port()
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
+        configuration = self.folder / "prosody.cfg.lua"
+        root = "run_as_root = true\n" if os.geteuid() == 0 else ""
+        configuration.write_text(
+            _CONFIGURATION.format(root=root, folder=self.folder, port=self.port, domain=self.domain)
+        )
+        return [program, "-F", "--config", str(configuration)]
+
+    def _listening_port(self) -> int | None:
+        with self._log.open("rb") as log:
+            log.seek(self._log_start)
+            written = log.read().decode(errors="replace")
+        if "Failed to open server port" in written:
+            raise Unavailable(f"port {self.port} is taken")
+        return self.port if re.search(r"Activated service 'c2s' on ", written) else None
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def _accounts(self) -> Path:
+        return self.folder / "data" / _escaped(self.domain) / "accounts"
+
+
+def _program() -> str | None:
+    return shutil.which("prosody", path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
+
+
+def _free_port() -> int:
+    """Ask the system for a port; Prosody takes it a moment later."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _scram_keys(password: str, salt: str) -> tuple[str, str]:
+    """Return what a server keeps of a password (RFC 5802, SHA-256): stored key and server key, in hex."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), _ITERATIONS)
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    return hashlib.sha256(client_key).hexdigest(), server_key.hex()
+
+
+def _escaped(name: str) -> str:
+    """Write a name as Prosody names its files: all but letters and digits as `%xx`."""
+    return "".join(
+        chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"%{byte:02x}" for byte in name.encode()
+    )
