@@ -7,6 +7,7 @@ Device      percepts in, instructions out
 Repository  stores and answers for measurements, forecasts and events
 Ledger      settles tokens between accounts
 AgentStore  keeps an agent's state over a restart
+Weather     forecasts for a zone
 Recorder    writes down every letter for the console and the run folder
 ```
 """
@@ -17,9 +18,11 @@ from typing import Protocol
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
 from ontology.letter import Envelope
+from ontology.weather import WeatherForecast
 
 __all__ = [
     "AgentStore",
+    "Barrier",
     "Cancellable",
     "Clock",
     "Device",
@@ -28,6 +31,7 @@ __all__ = [
     "Repository",
     "SettlementReceipt",
     "Transport",
+    "WeatherService",
 ]
 
 
@@ -49,6 +53,16 @@ class Clock(Protocol):
 
     async def sleep_until(self, when_s: float) -> None:
         """Return at an epoch second, or at once when it has passed."""
+
+
+class Barrier(Protocol):
+    """Is told of every letter on its way, so that a clock can wait for it."""
+
+    def sent(self, to: str) -> None:
+        """Note a letter on its way to an address."""
+
+    def handled(self, to: str) -> None:
+        """Note that a letter to an address has been dealt with."""
 
 
 class Transport(Protocol):
@@ -96,6 +110,16 @@ class Repository(Protocol):
 
     async def latest(self, entity: str, subject: str) -> Concept | None:
         """Return the newest fact of a message type about a subject."""
+
+
+class WeatherService(Protocol):
+    """Forecasts the weather of a zone."""
+
+    async def forecast(self, zone: str) -> WeatherForecast:
+        """Return the present forecast for the next day and more.
+
+        Raises: Unavailable when no provider answers.
+        """
 
 
 class SettlementReceipt(Protocol):

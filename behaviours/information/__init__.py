@@ -1,0 +1,1 @@
+"""What agents do with information: keep facts, answer questions, carry measurements to the market."""

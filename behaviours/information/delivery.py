@@ -1,0 +1,145 @@
+"""The oracle's work: carry measurements and forecasts to the ledger's side, under pseudonyms (D8.1 3.4)."""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.pseudonyms import pseudonym
+from behaviours.site.contacts import SiteContacts
+from ontology.base import INTERVAL_S
+from ontology.codec import encode_body, message_type_of
+from ontology.discourse import Query, QueryResult
+from ontology.errors import ParityError
+from ontology.forecasts import Forecast
+from ontology.grid import GridStatusEvent
+from ontology.letter import Letter
+from ontology.market import LemDataset
+from ontology.measurements import IntervalReading
+from ontology.performatives import Performative
+
+__all__ = ["AggregateDelivery", "DatasetDelivery", "GridStateDelivery", "OracleSettings"]
+
+_READING = message_type_of(IntervalReading)
+_FORECAST = message_type_of(Forecast)
+
+
+class OracleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose measurements an oracle carries, and how it hides who that is."""
+
+    subject: str
+    contacts: SiteContacts
+    pseudonym_key: bytes
+    members: tuple[str, ...] = ()
+
+
+class DatasetDelivery(Behaviour):
+    """Fetches the interval's reading and the newest forecast, and hands them on pseudonymised."""
+
+    settings: OracleSettings
+
+    def setup(self) -> None:
+        """Know the player's pseudonym; nothing has been delivered yet."""
+        self.player = pseudonym(self.settings.subject, self.settings.pseudonym_key)
+
+    @every(minutes=15, offset_s=30)
+    async def deliver(self) -> None:
+        """Deliver the interval that has just ended; without a reading there is nothing to deliver."""
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
+        readings = await self._ask(
+            Query(entity=_READING, subject=self.settings.subject, start_s=start_s, end_s=start_s + INTERVAL_S)
+        )
+        if not readings:
+            self.agent.counts["readings missing"] += 1
+            return
+        forecasts = await self._ask(Query(entity=_FORECAST, subject=self.settings.subject, latest=True))
+        reading, forecast = readings[-1], (forecasts or [None])[-1]
+        if isinstance(reading, IntervalReading) and (forecast is None or isinstance(forecast, Forecast)):
+            self.tell(self.settings.contacts.blockchain, anonymous_dataset(self.player, reading, forecast))
+
+    async def _ask(self, query: Query) -> Sequence[object]:
+        """Ask the repository; one that does not answer knows nothing."""
+        try:
+            result = await self.ask(
+                self.settings.contacts.repository, query, QueryResult, act=Performative.QUERY_REF
+            )
+        except ParityError:
+            self.agent.counts["repository unavailable"] += 1
+            return ()
+        return result.items
+
+
+class AggregateDelivery(Behaviour):
+    """Delivers the sum of a portfolio's readings, which the market's indicators need (D8.1 4.1.1)."""
+
+    settings: OracleSettings
+
+    def setup(self) -> None:
+        """Know the aggregator's pseudonym."""
+        self.player = pseudonym(self.settings.subject, self.settings.pseudonym_key)
+
+    @every(minutes=15, offset_s=40)
+    async def deliver(self) -> None:
+        """Sum up the portfolio's readings of the interval that has just ended, in groups."""
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
+        readings: list[IntervalReading] = []
+        for group in grouped(self.settings.members):
+            query = Query(
+                entity=_READING, subjects=list(group), start_s=start_s, end_s=start_s + INTERVAL_S
+            )
+            try:
+                result = await self.ask(
+                    self.settings.contacts.repository, query, QueryResult, act=Performative.QUERY_REF
+                )
+            except ParityError:
+                self.agent.counts["repository unavailable"] += 1
+                return
+            readings.extend(item for item in result.items if isinstance(item, IntervalReading))
+        if readings:
+            self.tell(self.settings.contacts.blockchain, aggregate_reading(self.player, start_s, readings))
+
+
+class GridStateDelivery(Behaviour):
+    """Hands the DSO's grid states on to its blockchain agent (D8.1 3.9.3)."""
+
+    settings: OracleSettings
+
+    @on(GridStatusEvent)
+    def hand_on(self, event: GridStatusEvent, letter: Letter) -> None:
+        """Pass a grid state on as it is; it names nobody."""
+        self.tell(self.settings.contacts.blockchain, event)
+
+
+def anonymous_dataset(player: str, reading: IntervalReading, forecast: Forecast | None) -> LemDataset:
+    """Return the dataset of a player: reading and forecast without the site's identity.
+
+    The hash of what the oracle read lets an auditor check it against the repository.
+    """
+    net_w = forecast.power_w if forecast else []
+    return LemDataset(
+        player=player,
+        start_s=reading.start_s,
+        reading=msgspec.structs.replace(reading, subject=player),
+        forecast_start_s=forecast.start_s if forecast else reading.start_s + INTERVAL_S,
+        consumption_w=[w if w > 0 else 0 for w in net_w],
+        production_w=[-w if w < 0 else 0 for w in net_w],
+        source_hash=hashlib.sha256(encode_body(reading)).hexdigest(),
+    )
+
+
+def aggregate_reading(player: str, start_s: int, readings: Sequence[IntervalReading]) -> IntervalReading:
+    """Return the sum of readings of one interval under a pseudonym."""
+    return IntervalReading(
+        subject=player,
+        start_s=start_s,
+        consumed_wh=sum(r.consumed_wh for r in readings),
+        produced_wh=sum(r.produced_wh for r in readings),
+        consumed_w=sum(r.consumed_w for r in readings),
+        produced_w=sum(r.produced_w for r in readings),
+    )
+
+
+def grouped(members: Sequence[str], size: int = 100) -> list[Sequence[str]]:
+    """Cut a list into groups whose answers fit one letter."""
+    return [members[i : i + size] for i in range(0, len(members), size)]

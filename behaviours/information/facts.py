@@ -1,0 +1,109 @@
+"""Keeping facts and answering for them: the repository's part in the community (D8.1 3.2)."""
+
+from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.ports import Repository, WeatherService
+from ontology.base import Concept
+from ontology.discourse import Query, QueryResult
+from ontology.errors import Unavailable
+from ontology.forecasts import Forecast
+from ontology.grid import GridSegment, GridStatusEvent
+from ontology.letter import Letter
+from ontology.market import LemResult
+from ontology.measurements import IntervalReading
+from ontology.weather import WeatherForecast
+
+__all__ = ["Answering", "FactKeeping", "WeatherPublishing"]
+
+
+class FactKeeping(Behaviour):
+    """Stores what members report."""
+
+    def setup(self) -> None:
+        """Store through the repository that the agent was handed."""
+        self.repository = required_repository(self)
+
+    @on(IntervalReading)
+    async def keep_reading(self, reading: IntervalReading, letter: Letter) -> None:
+        """Store a meter reading."""
+        await self.repository.store([reading])
+
+    @on(Forecast)
+    async def keep_forecast(self, forecast: Forecast, letter: Letter) -> None:
+        """Store a forecast; the newest is what others plan with."""
+        await self.repository.store([forecast])
+
+    @on(GridStatusEvent)
+    async def keep_grid_status(self, event: GridStatusEvent, letter: Letter) -> None:
+        """Store a state of the grid."""
+        await self.repository.store([event])
+
+    @on(GridSegment)
+    async def keep_segment(self, segment: GridSegment, letter: Letter) -> None:
+        """Store a segment of the network."""
+        await self.repository.store([segment])
+
+    @on(LemResult)
+    async def keep_result(self, result: LemResult, letter: Letter) -> None:
+        """Store how a market was cleared."""
+        await self.repository.store([result])
+
+
+class Answering(Behaviour):
+    """Answers questions for facts in ascending order of time."""
+
+    def setup(self) -> None:
+        """Look facts up in the repository that the agent was handed."""
+        self.repository = required_repository(self)
+
+    @on(Query)
+    async def answer(self, query: Query, letter: Letter) -> QueryResult:
+        """Return the facts asked for; none is an answer, too."""
+        subjects = query.subjects or [query.subject]
+        items: list[Concept] = []
+        for subject in subjects:
+            items.extend(await self._facts(query, subject))
+        return QueryResult(entity=query.entity, items=items)  # type: ignore[arg-type]
+
+    async def _facts(self, query: Query, subject: str) -> list[Concept]:
+        if query.latest:
+            newest = await self.repository.latest(query.entity, subject)
+            return [] if newest is None else [newest]
+        return list(await self.repository.query(query.entity, subject, query.start_s, query.end_s))
+
+
+class WeatherPublishing(Behaviour):
+    """Fetches the weather forecast each hour and publishes it; without a provider the last one stands."""
+
+    publishes = (WeatherForecast,)
+
+    def setup(self) -> None:
+        """Ask the weather service that the agent was handed."""
+        weather = self.agent.surroundings.weather
+        if weather is None:
+            raise TypeError("a repository agent needs a weather service")
+        self.weather: WeatherService = weather
+
+    @when("started")
+    async def first(self) -> None:
+        """Publish as soon as others have had time to subscribe."""
+        await self.clock.sleep_until(self.clock.now_s() + 2)
+        await self.refresh()
+
+    @every(minutes=60, offset_s=5)
+    async def refresh(self) -> None:
+        """Fetch, store and publish the forecast."""
+        try:
+            forecast = await self.weather.forecast("")
+        except Unavailable:
+            self.agent.counts["weather unavailable"] += 1
+            return
+        await required_repository(self).store([forecast])
+        self.publish(forecast)
+
+
+def required_repository(behaviour: Behaviour) -> Repository:
+    """Return the repository that the agent was handed."""
+    repository = behaviour.agent.surroundings.repository
+    if repository is None:
+        raise TypeError("a repository agent needs a repository")
+    return repository

@@ -1,0 +1,98 @@
+"""A blockchain agent brings its player's data to the market engine, exactly once (D8.1 3.3)."""
+
+import msgspec
+
+from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.site.contacts import SiteContacts
+from ontology.discourse import Acknowledgement
+from ontology.errors import ParityError
+from ontology.grid import GridStatusEvent
+from ontology.letter import Letter
+from ontology.market import LemDataset, LemResult
+from ontology.measurements import IntervalReading
+from ontology.roles import Role
+from ontology.users import Player
+
+__all__ = ["BlockchainSettings", "DatasetSubmission", "GridStateKeeping", "ReadingKeeping", "ResultKeeping"]
+
+_PENDING = "dataset "
+
+
+class BlockchainSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a blockchain agent speaks for."""
+
+    contacts: SiteContacts
+    segment_id: str
+    player: str
+
+
+class DatasetSubmission(Behaviour):
+    """Keeps each dataset until the market engine has it; what is kept survives a restart."""
+
+    settings: BlockchainSettings
+
+    @when("started")
+    async def register(self) -> None:
+        """Make the player known to the market engine, again and again until it answers."""
+        player = Player(
+            address=self.agent.address,
+            role=Role.PROSUMER,
+            segment_id=self.settings.segment_id,
+            player=self.settings.player,
+        )
+        while not await self._delivered(player):
+            await self.clock.sleep_until(self.clock.now_s() + 60)
+
+    @on(LemDataset)
+    async def take(self, dataset: LemDataset, letter: Letter) -> None:
+        """Keep a dataset from the oracle and submit it."""
+        self.agent.keep(f"{_PENDING}{dataset.start_s}", dataset)
+        await self._submit(f"{_PENDING}{dataset.start_s}")
+
+    @every(minutes=15, offset_s=45)
+    async def submit_again(self) -> None:
+        """Submit once more what the engine has not acknowledged."""
+        for name in self.agent.kept_names(_PENDING):
+            await self._submit(name)
+
+    async def _submit(self, name: str) -> None:
+        dataset = self.kept(name, LemDataset)
+        if dataset is not None and await self._delivered(dataset):
+            self.keep(name, None)
+
+    async def _delivered(self, content: LemDataset | Player) -> bool:
+        try:
+            await self.ask(self.settings.contacts.market_engine, content, Acknowledgement)
+        except ParityError:
+            self.agent.counts["not acknowledged"] += 1
+            return False
+        return True
+
+
+class ResultKeeping(Behaviour):
+    """Keeps what the last market brought its player, and tells the prosumer."""
+
+    settings: BlockchainSettings
+
+    @on(LemResult)
+    def take(self, result: LemResult, letter: Letter) -> None:
+        """Pass the player's result on."""
+        self.tell(self.settings.contacts.prosumer, result)
+
+
+class ReadingKeeping(Behaviour):
+    """Keeps the newest aggregated reading, for the indicators of the portfolio."""
+
+    @on(IntervalReading)
+    def take(self, reading: IntervalReading, letter: Letter) -> None:
+        """Keep an aggregated reading."""
+        self.keep("aggregate", reading)
+
+
+class GridStateKeeping(Behaviour):
+    """Keeps the newest state of each segment, for the ledger."""
+
+    @on(GridStatusEvent)
+    def take(self, event: GridStatusEvent, letter: Letter) -> None:
+        """Keep a grid state."""
+        self.keep(f"grid state {event.segment_id}", event)

@@ -1,0 +1,165 @@
+"""Opening the local market of each coming interval under the traffic light (D8.1 3.8, SPEC 2.3)."""
+
+import msgspec
+
+from behaviours.behaviour import Behaviour, every, on, when
+from ontology.base import INTERVAL_S
+from ontology.codec import message_type_of
+from ontology.discourse import Acknowledgement, Query, QueryResult
+from ontology.errors import ParityError
+from ontology.grid import GridState, GridStatusEvent
+from ontology.letter import Letter
+from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, Lem, LemParameters, LemState, PriceProfile
+from ontology.performatives import Performative
+
+__all__ = ["AggregatorSettings", "LemOpening", "PortfolioMember", "PriceRelaying", "TrafficLightObedience"]
+
+_PARAMETERS = message_type_of(LemParameters)
+
+
+class PortfolioMember(msgspec.Struct, frozen=True, kw_only=True):
+    """A site that the aggregator acts for."""
+
+    site: str
+    segment_id: str
+    prosumer: str
+
+
+class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom the aggregator works with, and for."""
+
+    market_engine: str
+    market_operator: str
+    dso: str
+    repository: str
+    external_markets: str
+    segments: tuple[str, ...]
+    portfolio: tuple[PortfolioMember, ...]
+
+
+class TrafficLightObedience(Behaviour):
+    """Knows the state of each segment; what the DSO does not say is green, and flagged."""
+
+    settings: AggregatorSettings
+
+    def setup(self) -> None:
+        """Recall the states announced before a restart."""
+        self._states: dict[tuple[str, int], GridState] = {}
+        for name in self.agent.kept_names("grid state "):
+            event = self.kept(name, GridStatusEvent)
+            if event is not None:
+                self._states[event.segment_id, event.start_s] = event.state
+
+    @when("started")
+    def subscribe_to_states(self) -> None:
+        """Ask the DSO for its traffic light."""
+        self.subscribe(self.settings.dso, GridStatusEvent)
+
+    @on(GridStatusEvent)
+    def take(self, event: GridStatusEvent, letter: Letter) -> None:
+        """Note the state of a segment in an interval."""
+        self._states[event.segment_id, event.start_s] = event.state
+        self.keep(f"grid state {event.segment_id} {event.start_s % 86_400}", event)
+
+    def state(self, segment_id: str, start_s: int) -> GridState:
+        """Return the state of a segment in an interval; green where the DSO has said nothing."""
+        state = self._states.get((segment_id, start_s))
+        if state is None:
+            self.agent.counts["grid states missing"] += 1
+            return GridState.GREEN
+        return state
+
+    def worst(self, start_s: int) -> GridState:
+        """Return the gravest state of all segments in an interval."""
+        states = [self.state(segment, start_s) for segment in self.settings.segments]
+        return max(states, key=lambda state: state.severity, default=GridState.GREEN)
+
+
+class LemOpening(Behaviour):
+    """Opens a market for every segment and interval, and announces it until the engine has it."""
+
+    settings: AggregatorSettings
+    publishes = (Lem,)
+
+    def setup(self) -> None:
+        """Recall up to which interval markets have been opened."""
+        last = self.kept("newest lem", Lem)
+        self._opened_to_s = last.end_s if last else 0
+
+    @when("started")
+    async def open_now(self) -> None:
+        """Open the running interval's market; after a restart, those of the intervals missed."""
+        await self._open_up_to(self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S)
+
+    @every(minutes=15, offset_s=620)
+    async def open_next(self) -> None:
+        """Open the next interval's market."""
+        await self._open_up_to(self.now_s() // INTERVAL_S * INTERVAL_S + 2 * INTERVAL_S)
+
+    async def _open_up_to(self, end_s: int) -> None:
+        """Open every market not yet opened that begins before a time."""
+        start_s = self._opened_to_s or end_s - INTERVAL_S
+        while start_s < end_s:
+            await self._open(start_s)
+            start_s += INTERVAL_S
+        for name in self.agent.kept_names("lem "):
+            await self._announce(name)
+
+    async def _open(self, start_s: int) -> None:
+        tariffs: dict[GridState, LemParameters] = {}
+        for segment_id in self.settings.segments:
+            state = self.sibling(TrafficLightObedience).state(segment_id, start_s)
+            if state not in tariffs:
+                tariffs[state] = await self._parameters(state)
+            lem = Lem(
+                start_s=start_s,
+                end_s=start_s + INTERVAL_S,
+                segment_id=segment_id,
+                aggregator=self.agent.address,
+                state=LemState.ACTIVE if state is not GridState.RED else LemState.VOID,
+                grid_state=state,
+                parameters=tariffs[state],
+                players=[],
+            )
+            self.keep(f"lem {start_s} {segment_id}", lem)
+            self.keep("newest lem", lem)
+            self._opened_to_s = start_s + INTERVAL_S
+            self.publish(lem, segment_id)
+
+    async def _announce(self, name: str) -> None:
+        """Bring a market to the engine; one that is not acknowledged is announced again next time."""
+        lem = self.kept(name, Lem)
+        if lem is None:
+            return
+        try:
+            await self.ask(self.settings.market_engine, lem, Acknowledgement)
+        except ParityError:
+            self.agent.counts["not acknowledged"] += 1
+        else:
+            self.keep(name, None)
+
+    async def _parameters(self, state: GridState) -> LemParameters:
+        """Ask the market operator for the tariff of a state; without an answer the default holds."""
+        query = Query(entity=_PARAMETERS, subject=state.value, latest=True)
+        try:
+            result = await self.ask(
+                self.settings.market_operator, query, QueryResult, act=Performative.QUERY_REF
+            )
+        except ParityError:
+            self.agent.counts["tariffs missing"] += 1
+            return GREEN_PARAMETERS if state is GridState.GREEN else YELLOW_PARAMETERS
+        found = [item for item in result.items if isinstance(item, LemParameters)]
+        return found[0] if found else GREEN_PARAMETERS
+
+
+class PriceRelaying(Behaviour):
+    """Passes the prices ahead on to the prosumers of the segment that they are for."""
+
+    settings: AggregatorSettings
+    publishes = (PriceProfile,)
+
+    @on(PriceProfile)
+    def relay(self, profile: PriceProfile, letter: Letter) -> None:
+        """Publish a price profile of the market engine."""
+        if letter.sender == self.settings.market_engine:
+            self.publish(profile, profile.basis)

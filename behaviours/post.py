@@ -1,0 +1,435 @@
+"""The post of an agent: the one boundary that every letter crosses, out and in.
+
+Going out a letter is authorised, encoded, numbered, signed where its type asks for it, and handed to
+the transport. Coming in it is authorised (role and message type, default deny), verified,
+de-duplicated and put in order, decoded, and then either resolves an inquiry or goes to a handler.
+Whatever is turned away is counted, recorded and, where FIPA asks for it, answered.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import structlog
+
+from behaviours.membership import Member, Membership
+from behaviours.ports import Barrier, Cancellable, Clock, Recorder, Transport
+from behaviours.signing import Signer, is_signed_by
+from ontology.base import Concept
+from ontology.codec import encode_body, message_type_of, open_letter
+from ontology.discourse import FailureReport, Refusal, Rejection
+from ontology.errors import (
+    Failed,
+    InvalidInput,
+    NotUnderstood,
+    ParityError,
+    Refused,
+    Unavailable,
+    consequence_of,
+)
+from ontology.letter import Envelope, Letter
+from ontology.performatives import Performative
+from ontology.policy import SIGNED_TYPES, may_receive, may_send
+
+__all__ = ["ANSWERABLE", "Post"]
+
+log = structlog.get_logger()
+
+GAP_S = 2.0
+"""How long a letter waits for a missing predecessor of its conversation before it is read anyway."""
+
+WINDOW_S = 86_400.0
+"""How long high-water marks are kept at least (SPEC 3.2: 24 h)."""
+
+ANSWERABLE = frozenset(
+    {
+        Performative.REQUEST,
+        Performative.QUERY_REF,
+        Performative.QUERY_IF,
+        Performative.CFP,
+        Performative.PROPOSE,
+        Performative.SUBSCRIBE,
+    }
+)
+"""Acts that expect an answer; nothing else is ever answered with an error, so errors cannot echo."""
+
+_REQUEST = Performative.REQUEST
+_INFORM = Performative.INFORM
+
+
+class _Inquiry:
+    """A question of ours that waits for its answer."""
+
+    __slots__ = ("answer", "awaits_result", "timer", "to")
+
+    def __init__(
+        self, to: str, answer: "asyncio.Future[Letter]", timer: Cancellable, awaits_result: bool
+    ) -> None:
+        self.to = to
+        self.answer = answer
+        self.timer = timer
+        self.awaits_result = awaits_result
+
+
+class Post:
+    """Sends and receives the letters of one agent; knows nothing of what they are about."""
+
+    def __init__(
+        self,
+        member: Member,
+        *,
+        clock: Clock,
+        transport: Transport,
+        membership: Membership,
+        run_id: str,
+        deliver: Callable[[Letter], None],
+        recorder: Recorder | None = None,
+        barrier: Barrier | None = None,
+        signer: Signer | None = None,
+    ) -> None:
+        """Open the post of a member; `run_id` makes ids unique over runs and restarts."""
+        self.counts: Counter[str] = Counter()
+        self._member = member
+        self._address = member.address
+        self._role = member.role
+        self._clock = clock
+        self._transport = transport
+        self._membership = membership
+        self._run_id = run_id
+        self._deliver = deliver
+        self._recorder = recorder
+        self._barrier = barrier
+        self._signer = signer
+        self._sent: dict[str, int] = {}
+        self._standing: dict[str, str] = {}
+        self._marks: dict[tuple[str, str], int] = {}
+        self._older_marks: dict[tuple[str, str], int] = {}
+        self._marks_since_s = clock.now_s()
+        self._early: dict[tuple[str, str], dict[int, Envelope]] = {}
+        self._inquiries: dict[str, _Inquiry] = {}
+        self._inquiries_made = 0
+        self._open = False
+
+    # -- opening and closing ------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Receive letters from now on."""
+        self._open = True
+        self._transport.deliver_to(self._address, self.receive)
+
+    def close(self) -> None:
+        """Receive nothing more; whoever still waits for an answer gets Unavailable."""
+        self._open = False
+        self._transport.forget(self._address)
+        for conversation in list(self._inquiries):
+            self._give_up(conversation, "the agent stopped")
+
+    def marks(self) -> dict[tuple[str, str], int]:
+        """Return the high-water marks: the last sequence number read, by sender and conversation."""
+        return {**self._older_marks, **self._marks}
+
+    def recall_mark(self, sender: str, conversation: str, sequence: int) -> None:
+        """Take up a high-water mark from before a restart."""
+        self._marks[sender, conversation] = sequence
+
+    # -- going out ----------------------------------------------------------------------------
+
+    def send(
+        self,
+        to: str,
+        content: Concept,
+        act: Performative = _INFORM,
+        *,
+        conversation: str = "",
+        in_reply_to: str = "",
+        reply_by_s: float = 0.0,
+        protocol: str = "",
+    ) -> str:
+        """Send a letter and return its message id.
+
+        Raises: Refused when the sender's role may not say this, InvalidInput when it cannot be encoded.
+        """
+        message_type = message_type_of(type(content))
+        self._authorise(message_type, act)
+        envelope = self._envelope(
+            to,
+            message_type,
+            encode_body(content),
+            act,
+            conversation or self.conversation_with(to),
+            in_reply_to,
+            reply_by_s,
+            protocol,
+        )
+        self.post(envelope)
+        return envelope.message_id
+
+    def broadcast(self, recipients: Iterable[tuple[str, str]], content: Concept) -> None:
+        """Inform many (address, conversation) of the same content, encoded once.
+
+        Raises: Refused when the sender's role may not say this, InvalidInput when it cannot be encoded.
+        """
+        message_type = message_type_of(type(content))
+        self._authorise(message_type, _INFORM)
+        body = encode_body(content)
+        for to, conversation in recipients:
+            self.post(self._envelope(to, message_type, body, _INFORM, conversation, "", 0.0, ""))
+
+    async def ask(
+        self, to: str, content: Concept, by_s: float, act: Performative = _REQUEST, protocol: str = ""
+    ) -> Letter:
+        """Ask and wait for the answer; an `agree` on the way is waited through.
+
+        Raises: Refused, NotUnderstood or Failed as the other side says, Unavailable after the deadline.
+        """
+        self._inquiries_made += 1
+        conversation = f"{self._run_id}/{self._address}?{self._inquiries_made}"
+        answer: asyncio.Future[Letter] = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(by_s, lambda: self._give_up(conversation, "no answer in time"))
+        self._inquiries[conversation] = _Inquiry(to, answer, timer, act is _REQUEST)
+        try:
+            self.send(to, content, act, conversation=conversation, reply_by_s=by_s, protocol=protocol)
+            letter = await answer
+        finally:
+            timer.cancel()
+            self._inquiries.pop(conversation, None)
+            self._sent.pop(conversation, None)
+        return _as_answer(letter)
+
+    def reply(self, letter: Letter, content: Concept, act: Performative) -> None:
+        """Answer a letter in its conversation."""
+        self.send(
+            letter.sender, content, act, conversation=letter.conversation, in_reply_to=letter.message_id
+        )
+        if act is not Performative.AGREE:
+            self._sent.pop(letter.conversation, None)
+
+    def post(self, envelope: Envelope) -> None:
+        """Hand a finished envelope to the transport."""
+        if self._barrier is not None:
+            self._barrier.sent(envelope.to)
+        try:
+            self._transport.send(envelope)
+        except Unavailable as error:
+            if self._barrier is not None:
+                self._barrier.handled(envelope.to)
+            self._turn_away(envelope, "undeliverable", error)
+
+    def conversation_with(self, to: str) -> str:
+        """Return the standing conversation in which this agent informs another."""
+        conversation = self._standing.get(to)
+        if conversation is None:
+            conversation = self._standing[to] = f"{self._run_id}/{self._address}>{to}"
+        return conversation
+
+    def _authorise(self, message_type: str, act: Performative) -> None:
+        if not may_send(self._role, message_type, act):
+            raise Refused(f"a {self._role} may not {act} {message_type}")
+
+    def _envelope(
+        self,
+        to: str,
+        message_type: str,
+        body: bytes,
+        act: Performative,
+        conversation: str,
+        in_reply_to: str,
+        reply_by_s: float,
+        protocol: str,
+    ) -> Envelope:
+        sequence = self._sent.get(conversation, 0) + 1
+        self._sent[conversation] = sequence
+        envelope = Envelope(
+            performative=act.value,
+            sender=self._address,
+            to=to,
+            message_type=message_type,
+            conversation=conversation,
+            sequence=sequence,
+            message_id=f"{conversation}#{sequence}{'' if act is _INFORM else act.value[0]}",
+            sent_at_s=self._clock.now_s(),
+            in_reply_to=in_reply_to,
+            reply_by_s=reply_by_s,
+            protocol=protocol,
+            body=body,
+        )
+        if message_type in SIGNED_TYPES and self._signer is not None:
+            return msgspec.structs.replace(envelope, signature=self._signer.sign(envelope), key_id=self._address)
+        return envelope
+
+    # -- coming in ----------------------------------------------------------------------------
+
+    def receive(self, envelope: Envelope) -> None:
+        """Take an envelope from the transport."""
+        try:
+            self._admit(envelope)
+        finally:
+            if self._barrier is not None:
+                self._barrier.handled(self._address)
+
+    def _admit(self, envelope: Envelope) -> None:
+        """Turn an envelope away, set it aside until its turn, or open it."""
+        objection = self._objection(envelope)
+        if objection:
+            self._turn_away(envelope, "refused", Refused(objection))
+            return
+        key = (envelope.sender, envelope.conversation)
+        mark = self._marks.get(key)
+        if mark is None:
+            mark = self._older_marks.get(key, 0)
+        sequence = envelope.sequence
+        if sequence == mark + 1:
+            self._marks[key] = sequence
+            self._open_letter(envelope)
+            if key in self._early:
+                self._open_followers(key)
+        elif sequence > mark:
+            self._set_aside(key, envelope)
+        elif sequence == 0:
+            self._admit_unnumbered(envelope)
+        else:
+            self._note(envelope, "duplicate")
+
+    def _objection(self, envelope: Envelope) -> str:
+        """Return why an envelope must not be opened, or nothing."""
+        sender = self._membership.get(envelope.sender)
+        if sender is None:
+            return f"{envelope.sender} is not a member of this community"
+        message_type = envelope.message_type
+        if not may_send(sender.role, message_type, envelope.performative):
+            return f"a {sender.role} may not {envelope.performative} {message_type}"
+        if not may_receive(self._role, message_type):
+            return f"a {self._role} may not be told {message_type}"
+        if message_type in SIGNED_TYPES and not is_signed_by(envelope, sender.verify_key):
+            return f"{message_type} must bear the signature of {envelope.sender}"
+        return ""
+
+    def _admit_unnumbered(self, envelope: Envelope) -> None:
+        """Open a letter of an agent that does not number its letters, once."""
+        key = (envelope.sender, envelope.message_id)
+        if key in self._marks or key in self._older_marks:
+            self._note(envelope, "duplicate")
+            return
+        self._marks[key] = 1
+        self._open_letter(envelope)
+
+    def _set_aside(self, key: tuple[str, str], envelope: Envelope) -> None:
+        """Keep a letter that came before its predecessors, for a while."""
+        waiting = self._early.setdefault(key, {})
+        if envelope.sequence in waiting:
+            self._note(envelope, "duplicate")
+            return
+        waiting[envelope.sequence] = envelope
+        self.counts["out of order"] += 1
+        if len(waiting) == 1:
+            self._clock.call_at(self._clock.now_s() + GAP_S, lambda: self._close_gap(key))
+
+    def _close_gap(self, key: tuple[str, str]) -> None:
+        """Read on behind a gap that nothing filled."""
+        waiting = self._early.get(key)
+        if waiting and self._open:
+            self.counts["lost"] += min(waiting) - self._marks.get(key, 0) - 1
+            self._marks[key] = min(waiting) - 1
+            self._open_followers(key)
+
+    def _open_followers(self, key: tuple[str, str]) -> None:
+        """Open what waited for the letter that was just read, and wait on for the rest."""
+        waiting = self._early[key]
+        while (envelope := waiting.pop(self._marks[key] + 1, None)) is not None:
+            self._marks[key] += 1
+            self._open_letter(envelope)
+        if waiting:
+            self._clock.call_at(self._clock.now_s() + GAP_S, lambda: self._close_gap(key))
+        else:
+            del self._early[key]
+
+    def _open_letter(self, envelope: Envelope) -> None:
+        """Decode a letter and bring it to the inquiry or the handler that it is for."""
+        try:
+            letter = open_letter(envelope)
+        except NotUnderstood as error:
+            self._turn_away(envelope, "not understood", error)
+            return
+        self.counts["received"] += 1
+        if self._recorder is not None:
+            self._recorder.record(envelope, "handled", self._clock.now_s())
+        if envelope.in_reply_to and self._resolve(letter):
+            return
+        self._deliver(letter)
+
+    def _resolve(self, letter: Letter) -> bool:
+        """Hand an answer to who waits for it; an answer that nobody waits for any more is dropped."""
+        inquiry = self._inquiries.get(letter.conversation)
+        if inquiry is None:
+            if letter.conversation.startswith(f"{self._run_id}/{self._address}?"):
+                self.counts["late"] += 1
+                return True
+            return False
+        if letter.sender != inquiry.to:
+            self.counts["from a stranger"] += 1
+            return True
+        interim = inquiry.awaits_result and letter.performative is Performative.AGREE
+        if not interim and not inquiry.answer.done():
+            inquiry.answer.set_result(letter)
+        return True
+
+    def _give_up(self, conversation: str, why: str) -> None:
+        inquiry = self._inquiries.get(conversation)
+        if inquiry is not None and not inquiry.answer.done():
+            self.counts["unanswered"] += 1
+            inquiry.answer.set_exception(Unavailable(f"{inquiry.to}: {why}"))
+
+    def _turn_away(self, envelope: Envelope, outcome: str, error: ParityError) -> None:
+        """Count, record and, where its act expects an answer, answer a letter that is not opened."""
+        self._note(envelope, outcome)
+        log.info("letter turned away", to=envelope.to, type=envelope.message_type, outcome=outcome, why=str(error))
+        if envelope.to == self._address and envelope.performative in ANSWERABLE:
+            act, content = error_reply(error)
+            self._answer_error(envelope, act, content)
+
+    def _answer_error(self, envelope: Envelope, act: Performative, content: Concept) -> None:
+        if envelope.sender in self._membership:
+            self.send(
+                envelope.sender,
+                content,
+                act,
+                conversation=envelope.conversation,
+                in_reply_to=envelope.message_id,
+            )
+
+    def _note(self, envelope: Envelope, outcome: str) -> None:
+        self.counts[outcome] += 1
+        if self._recorder is not None:
+            self._recorder.record(envelope, outcome, self._clock.now_s())
+
+    def forget_old_marks(self) -> None:
+        """Let high-water marks go that are older than the window; called now and then."""
+        now_s = self._clock.now_s()
+        if now_s - self._marks_since_s >= WINDOW_S:
+            self._older_marks, self._marks = self._marks, {}
+            self._marks_since_s = now_s
+
+
+def error_reply(error: BaseException) -> tuple[Performative, Concept]:
+    """Return the FIPA act and the body that answer a letter whose handling ended in an error."""
+    act = consequence_of(error).act
+    reason = str(error)[:500] if isinstance(error, ParityError) else "internal error"
+    if isinstance(error, InvalidInput | NotUnderstood):
+        return act, Rejection(problems=list(error.problems))
+    if act is Performative.REFUSE:
+        return act, Refusal(reason=reason)
+    return act, FailureReport(reason=reason)
+
+
+def _as_answer(letter: Letter) -> Letter:
+    """Return an answer, or raise what it refuses or reports."""
+    content: Any = letter.content
+    if isinstance(content, Refusal):
+        raise Refused(f"{letter.sender}: {content.reason}")
+    if isinstance(content, Rejection):
+        raise NotUnderstood(content.problems)
+    if isinstance(content, FailureReport):
+        raise Failed(f"{letter.sender}: {content.reason}")
+    return letter

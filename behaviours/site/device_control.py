@@ -1,0 +1,55 @@
+"""Steering a site's devices: the only way down, from the prosumer through the gateway (SPEC 9.3)."""
+
+from behaviours.behaviour import Behaviour, on
+from behaviours.ports import Device
+from behaviours.site.metering import GatewaySettings
+from ontology.control import (
+    Instruction,
+    InstructionBatch,
+    InstructionBatchStatus,
+    InstructionState,
+    InstructionStatus,
+    Priority,
+)
+from ontology.errors import Unavailable
+from ontology.letter import Letter
+
+__all__ = ["DeviceControl"]
+
+
+class DeviceControl(Behaviour):
+    """Puts instructions into effect unless one of higher priority still holds."""
+
+    settings: GatewaySettings
+
+    def setup(self) -> None:
+        """Know the devices by name; nothing holds yet."""
+        self._devices: dict[str, Device] = {device.name: device for device in self.agent.surroundings.devices}
+        self._in_force: dict[str, tuple[Priority, int]] = {}
+
+    @on(InstructionBatch)
+    async def carry_out(self, batch: InstructionBatch, letter: Letter) -> InstructionBatchStatus | None:
+        """Instruct each device and report what became of each instruction."""
+        statuses = [await self._instruct(instruction) for instruction in batch.instructions]
+        return InstructionBatchStatus(site=self.settings.site, statuses=statuses)
+
+    async def _instruct(self, instruction: Instruction) -> InstructionStatus:
+        device = self._devices.get(instruction.asset_id.rpartition("/")[2])
+        if device is None or self._is_outranked(instruction):
+            return self._status(instruction, InstructionState.REJECTED)
+        try:
+            status = await device.instruct(instruction)
+        except Unavailable:
+            self.agent.counts["devices unavailable"] += 1
+            return self._status(instruction, InstructionState.ABORTED)
+        self._in_force[instruction.asset_id] = (instruction.priority, instruction.valid_until_s)
+        return status
+
+    def _is_outranked(self, instruction: Instruction) -> bool:
+        priority, until_s = self._in_force.get(instruction.asset_id, (Priority.LOCAL_OPT, 0))
+        return priority > instruction.priority and until_s > instruction.execution_time_s
+
+    def _status(self, instruction: Instruction, status: InstructionState) -> InstructionStatus:
+        return InstructionStatus(
+            instruction_id=instruction.instruction_id, status=status, time_s=self.now_s()
+        )

@@ -1,0 +1,78 @@
+"""An asyncio event loop on virtual time: it never sleeps, so a day takes as long as its work."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, NoReturn
+
+__all__ = ["VirtualLoop"]
+
+_RESOLUTION_S = 1e-6
+"""Floats near today's epoch seconds resolve 2.4e-7 s; timers closer than this count as simultaneous."""
+
+
+class _InstantSelector:
+    """Stands where the operating system's selector would wait; moves virtual time on instead."""
+
+    def __init__(self, loop: "VirtualLoop") -> None:
+        self._loop = loop
+
+    def select(self, timeout: float | None) -> list[Any]:
+        self._loop.skip(timeout)
+        return []
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """Runs callbacks in order of virtual time and jumps over the time in which nothing is due.
+
+    It has no input or output and no executor: whatever would really take time has no place in
+    virtual time, so ledger and repository complete inline.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        """Start the virtual clock at an epoch second."""
+        super().__init__()
+        self._now_s = float(start_s)
+        self._horizon_s = float(start_s)
+        self._clock_resolution = _RESOLUTION_S
+        self._selector = _InstantSelector(self)
+
+    def time(self) -> float:
+        """Return the virtual time in epoch seconds."""
+        return self._now_s
+
+    def run_until_time(self, horizon_s: float) -> None:
+        """Run all that is due before an epoch second, then let it be that second.
+
+        What is due exactly then stays for the next call: the world moves first.
+        """
+        self._horizon_s = horizon_s
+        self.run_forever()
+        self._now_s = float(horizon_s)
+
+    def skip(self, timeout_s: float | None) -> None:
+        """Move virtual time to the next timer, or stop at the horizon; called when nothing is ready."""
+        if timeout_s == 0:
+            return
+        reachable_s = self._horizon_s - 2 * _RESOLUTION_S
+        if timeout_s is None or self._now_s + timeout_s > reachable_s:
+            self._now_s = max(self._now_s, reachable_s)
+            self.stop()
+        else:
+            self._now_s += timeout_s
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> NoReturn:  # type: ignore[override]
+        """Refuse: a thread's real tenths of a second would cost virtual hours.
+
+        Raises: RuntimeError always.
+        """
+        raise RuntimeError("virtual time has no threads: complete inline what live code does in an executor")
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are never events of the operating system."""
+
+    def _write_to_self(self) -> None:
+        """There is no other thread to wake the loop up."""
