@@ -9,11 +9,14 @@ from zoneinfo import ZoneInfo
 
 from launch.schema import Scenario, Site, Tariff, Thresholds
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
+from ontology.errors import InvalidInput
 
 __all__ = ["COMMUNITY_AGENTS", "SITE_AGENTS", "Complaint", "complaints", "local_start", "site_ids", "span_s"]
 
 Complaint = tuple[str, object, str]
 """Path, value, and what would be right."""
+
+DAY_S = 86_400
 
 COMMUNITY_AGENTS = (
     "aggregator",
@@ -105,18 +108,8 @@ def _times(scenario: Scenario) -> Iterator[Complaint]:
         yield "start", scenario.start, "must lie between 1970 and 2100"
     if start_s % INTERVAL_S:
         yield "start", scenario.start, "must be on a quarter of an hour"
-    yield from _weather(scenario, start_s, end_s)
-
-
-def _weather(scenario: Scenario, start_s: int, end_s: int) -> Iterator[Complaint]:
-    path = scenario.weather.file
-    if path is not None:
-        if not Path(path).is_file():
-            yield "weather.file", path, "not found; reference years are named 1 to 15"
-        return
-    if end_s - start_s > 366 * 86_400:
-        key = "days" if scenario.intervals is None else "intervals"
-        yield key, getattr(scenario, key), "must be at most 366 days: the weather is one reference year"
+    if end_s - start_s > 366 * DAY_S:
+        yield "intervals", scenario.intervals, "must cover at most 366 days: the weather is one year"
 
 
 def _tariff(tariff: Tariff, path: str) -> Iterator[Complaint]:
@@ -156,14 +149,46 @@ def _sites(scenario: Scenario) -> Iterator[Complaint]:
     yield from _identities(scenario)
     for index, site in enumerate(scenario.sites):
         path = f"sites[{index}]"
-        heat = site.heat_pump
-        if heat and heat.temperature_min_degc >= heat.temperature_max_degc:
-            limit = f"temperature_max_degc ({heat.temperature_max_degc:g})"
-            yield (
-                f"{path}.heat_pump.temperature_min_degc",
-                heat.temperature_min_degc,
-                f"must be below {limit}",
-            )
+        yield from _devices(site, path)
+        if site.load_csv is not None:
+            yield from _readings(scenario, site.load_csv, f"{path}.load_csv")
+
+
+def _devices(site: Site, path: str) -> Iterator[Complaint]:
+    """A device's own limits must be in order."""
+    for device, low, high, gap in (
+        ("battery", "minimum_state_of_charge", "initial_state_of_charge", 0),
+        ("ev", "minimum_state_of_charge", "target_state_of_charge", 0),
+        ("ev", "departure_hour", "arrival_hour", 1),
+        ("hot_water", "minimum_degc", "maximum_degc", 1),
+    ):
+        settings = getattr(site, device)
+        if settings is not None and getattr(settings, low) + gap > getattr(settings, high):
+            limit = f"{high} ({getattr(settings, high):g})" + (f" less {gap}" if gap else "")
+            yield f"{path}.{device}.{low}", getattr(settings, low), f"must be at most {limit}"
+
+
+def _readings(scenario: Scenario, file: str, path: str) -> Iterator[Complaint]:
+    """Yield what is wrong with a file of meter readings, times without a zone being the scenario's."""
+    from environments.simulation.world.meter_csv import read_meter_csv
+
+    if not Path(file).is_file():
+        yield path, file, "not found"
+        return
+    try:
+        start_s, end_s = span_s(scenario)
+        zone = ZoneInfo(scenario.zone).key
+    except (ValueError, KeyError, OSError, OverflowError):
+        return
+    try:
+        readings = read_meter_csv(file, zone)
+        if end_s > start_s:
+            readings.mean_w(start_s, INTERVAL_S, (end_s - start_s) // INTERVAL_S)
+    except InvalidInput as error:
+        for problem in error.problems:
+            line = problem.path.removeprefix(file).strip(":")
+            name = Path(file).name + (f" line {line}" if line else "")
+            yield path, f"{name}: {problem.value}", f"must be {problem.expected}"
 
 
 def _identities(scenario: Scenario) -> Iterator[Complaint]:

@@ -41,7 +41,7 @@ NOT_OF_THE_SCENARIO = frozenset({"PARITY_LOG", "PARITY_OUT", "PARITY_KEYSTORE", 
 HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "record")
 """Keys that change how a scenario is run but not what comes out (the seed is noted beside the hash)."""
 
-_FILES = (("weather", "file"), ("server", "ca_file"), ("ledger", "key_file"))
+_FILES = (("server", "ca_file"), ("ledger", "key_file"))
 
 
 class InvalidScenario(InvalidInput):
@@ -105,7 +105,6 @@ def scenario_hash(scenario: Scenario) -> str:
     for key in HOW_NOT_WHAT:
         del values[key]
     values["domain"] = scenario.server.domain
-    values["weather"]["file"] = _digest(scenario.weather.file)
     for site in values["sites"]:
         site["load_csv"] = _digest(site["load_csv"])
     return hashlib.sha256(msgspec.json.encode(values, order="deterministic")).hexdigest()
@@ -212,9 +211,6 @@ def _override(document: Document, path: str, value: Any, place: str) -> None:
 
 def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     """Make the names of files that the scenario mentions relative to its own folder."""
-    weather = data.get("weather")
-    if isinstance(weather, str):
-        data["weather"] = {"file": weather}
     sections = [(data.get(section), key) for section, key in _FILES]
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []

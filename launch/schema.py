@@ -7,7 +7,6 @@ from msgspec import Meta
 
 __all__ = [
     "Battery",
-    "Cable",
     "Ev",
     "Faults",
     "Grid",
@@ -37,23 +36,18 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Location(Section, frozen=True, kw_only=True):
-    """Where the community stands; the sun follows from it."""
+    """Where the sun is seen from; without it the station of the reference year."""
 
-    latitude: Annotated[float, Meta(ge=-66, le=66, description="degrees north")] = 46.00
-    longitude: Annotated[float, Meta(ge=-180, le=180, description="degrees east")] = 8.95
-    altitude_m: Annotated[float, Meta(ge=-400, le=4500, description="above sea level")] = 270
+    latitude: Annotated[float, Meta(ge=-66, le=66, description="degrees north")]
+    longitude: Annotated[float, Meta(ge=-180, le=180, description="degrees east")]
 
 
 class Weather(Section, frozen=True, kw_only=True):
-    """The weather: a DWD test reference year, or a file of one's own. Short form: the number or the file."""
+    """A DWD test reference year, which ships with demandlib. Short form: its number."""
 
     reference_year: Annotated[
-        int, Meta(ge=1, le=15, description="DWD test reference region; ships with demandlib")
-    ] = 12
-    file: Annotated[
-        str | None,
-        Meta(description="instead of a reference year: a file, looked up from the scenario's folder"),
-    ] = None
+        int, Meta(ge=1, le=15, description="test reference region, such as 4 Potsdam, 12 Mannheim")
+    ] = 4
 
 
 class Tariff(Section, frozen=True, kw_only=True):
@@ -77,15 +71,6 @@ class Tariffs(Section, frozen=True, kw_only=True):
     yellow: Annotated[Tariff, Meta(description="violations foreseen")] = YELLOW
 
 
-class Cable(Section, frozen=True, kw_only=True):
-    """The feeder's low-voltage cable; defaults are NAYY 4×150 mm²."""
-
-    r_ohm_per_km: Annotated[float, Meta(gt=0, le=10, description="resistance of one conductor")] = 0.206
-    x_ohm_per_km: Annotated[float, Meta(gt=0, le=10, description="reactance of one conductor")] = 0.080
-    rated_a: Annotated[float, Meta(gt=0, le=2000, description="rated current of a phase")] = 270
-    spacing_m: Annotated[float, Meta(gt=0, le=1000, description="cable between neighbouring sites")] = 30
-
-
 class Thresholds(Section, frozen=True, kw_only=True):
     """When the traffic light leaves GREEN (yellow) and YELLOW (red); SPEC 2.1."""
 
@@ -100,70 +85,83 @@ class Thresholds(Section, frozen=True, kw_only=True):
 class Grid(Section, frozen=True, kw_only=True):
     """The low-voltage grid: one transformer with one feeder for every `sites_per_feeder` sites."""
 
-    transformer_kva: Annotated[float, Meta(gt=0, le=5000, description="rated power of each transformer")] = (
-        250
-    )
-    sites_per_feeder: Annotated[int, Meta(ge=1, le=60, description="at most so many sites on one feeder")] = (
-        60
-    )
-    cable: Annotated[Cable, Meta(description="the feeder's cable")] = Cable()
+    transformer_kva: Annotated[
+        Annotated[float, Meta(gt=0, le=2500)] | None,
+        Meta(description="rated power of each transformer, kVA; by default the usual one for its sites"),
+    ] = None
+    sites_per_feeder: Annotated[int, Meta(ge=1, le=60, description="the most on one feeder")] = 60
+    source_pu: Annotated[float, Meta(ge=0.9, le=1.1, description="voltage at the busbar, p.u.")] = 1.01
+    joint_spacing_m: Annotated[
+        float, Meta(ge=1, le=1000, description="cable (NAYY 4×150) between joints, metres")
+    ] = 35.0
     thresholds: Annotated[Thresholds, Meta(description="of the traffic light")] = Thresholds()
-    dstatcom_kva: Annotated[
-        float, Meta(ge=0, le=500, description="D-STATCOM at the far end of each feeder; 0 = none")
-    ] = 10
 
 
 class Pv(Section, frozen=True, kw_only=True):
-    """A photovoltaic system."""
+    """A photovoltaic plant."""
 
-    kwp: Annotated[float, Meta(gt=0, le=1000, description="peak power, kWp")]
-    tilt_deg: Annotated[float, Meta(ge=0, le=90, description="0 = flat, 90 = on the wall")] = 30
-    azimuth_deg: Annotated[float, Meta(ge=0, lt=360, description="0 = north, 90 = east, 180 = south")] = 180
+    kwp: Annotated[float, Meta(ge=0.01, le=10_000, description="peak power, kWp")]
+    tilt_deg: Annotated[float, Meta(ge=0, le=90, description="0 = flat, 90 = on the wall")] = 35.0
+    azimuth_deg: Annotated[float, Meta(ge=0, le=360, description="0 = north, 90 = east, 180 = south")] = 180.0
 
 
 class Battery(Section, frozen=True, kw_only=True):
     """A stationary battery."""
 
-    capacity_kwh: Annotated[float, Meta(gt=0, le=10_000, description="usable capacity, kWh")]
+    capacity_kwh: Annotated[float, Meta(gt=0, le=100_000, description="kWh")]
     power_kw: Annotated[
         Annotated[float, Meta(gt=0, le=10_000)] | None,
-        Meta(description="charging and discharging power, kW; half the capacity by default"),
+        Meta(description="charging and discharging, kW; by default half the capacity an hour"),
     ] = None
-    efficiency: Annotated[float, Meta(gt=0.5, le=1, description="of charging, and of discharging")] = 0.96
-    state_of_charge: Annotated[float, Meta(ge=0, le=1, description="at the start")] = 0.5
+    efficiency: Annotated[float, Meta(ge=0.1, le=1, description="of a round trip, AC to AC")] = 0.90
+    minimum_state_of_charge: Annotated[float, Meta(ge=0, le=0.9, description="kept at all times")] = 0.05
+    initial_state_of_charge: Annotated[float, Meta(ge=0, le=1, description="at the start")] = 0.30
 
 
 class Ev(Section, frozen=True, kw_only=True):
-    """An electric vehicle and its charger at home; arrivals and departures are drawn from the seed."""
+    """A car and its charger at home; each day's times and trips are drawn from the seed around these."""
 
-    capacity_kwh: Annotated[float, Meta(gt=0, le=500, description="of the vehicle's battery, kWh")] = 60
-    charger_kw: Annotated[float, Meta(gt=0, le=350, description="of the charge point, kW")] = 11
-    v2g: Annotated[bool, Meta(description="the vehicle may feed in")] = False
-    daily_kwh: Annotated[
-        float, Meta(ge=0, le=200, description="mean energy used on a day of driving, kWh")
-    ] = 8
+    capacity_kwh: Annotated[float, Meta(ge=1, le=1000, description="of the car's battery, kWh")] = 55.0
+    charger_kw: Annotated[float, Meta(gt=0, le=350, description="of the charge point, kW")] = 11.0
+    v2g: Annotated[bool, Meta(description="the car may feed in")] = False
+    efficiency: Annotated[float, Meta(ge=0.1, le=1, description="AC to battery, one way")] = 0.92
+    departure_hour: Annotated[float, Meta(ge=0, le=23, description="usual, local time")] = 7.5
+    arrival_hour: Annotated[float, Meta(ge=1, le=24, description="usual, local time")] = 17.5
+    trip_kwh: Annotated[float, Meta(ge=0, le=1000, description="a mean day's driving, kWh")] = 7.0
+    target_state_of_charge: Annotated[float, Meta(ge=0.1, le=1, description="wanted at departure")] = 0.90
+    minimum_state_of_charge: Annotated[float, Meta(ge=0, le=1, description="charged for at once")] = 0.20
 
 
 class HeatPump(Section, frozen=True, kw_only=True):
-    """A heat pump and the building that it heats (1R1C)."""
+    """A heat pump and the house that it heats, as one resistance and one capacity."""
 
-    power_kw: Annotated[float, Meta(gt=0, le=100, description="electrical power, kW")] = 2.5
-    heat_loss_w_per_k: Annotated[float, Meta(gt=0, le=10_000, description="of the building, W/K")] = 150
-    capacity_kwh_per_k: Annotated[float, Meta(gt=0, le=1000, description="of the building, kWh/K")] = 6
-    temperature_min_degc: Annotated[float, Meta(ge=5, le=30, description="comfort, °C")] = 20
-    temperature_max_degc: Annotated[float, Meta(ge=5, le=30, description="comfort, °C")] = 23
+    power_kw: Annotated[float, Meta(gt=0, le=1000, description="electrical, kW")] = 3.0
+    heat_loss_w_per_k: Annotated[float, Meta(gt=0, le=100_000, description="of the house, W/K")] = 150.0
+    capacity_kwh_per_k: Annotated[float, Meta(gt=0, le=10_000, description="of the house, kWh/K")] = 12.5
+    set_degc: Annotated[float, Meta(ge=5, le=30, description="wanted indoors, °C")] = 21.0
+    comfort_k: Annotated[float, Meta(ge=0.1, le=10, description="how far from it the room may be, K")] = 1.5
+    solar_aperture_m2: Annotated[float, Meta(ge=0, le=10_000, description="windows to the sun, m²")] = 2.5
+    internal_gain_w: Annotated[float, Meta(ge=0, le=1_000_000, description="people and appliances, W")] = (
+        350.0
+    )
 
 
 class HotWater(Section, frozen=True, kw_only=True):
-    """A hot-water tank with an electric heater."""
+    """A hot-water tank and its heater."""
 
-    volume_l: Annotated[float, Meta(gt=0, le=10_000, description="litres")] = 200
-    power_kw: Annotated[float, Meta(gt=0, le=100, description="of the heater, kW")] = 2.0
-    daily_l: Annotated[float, Meta(ge=0, le=10_000, description="drawn on a mean day, litres at 45 °C")] = 120
+    power_kw: Annotated[float, Meta(gt=0, le=1000, description="of the heater, kW")] = 2.0
+    cop: Annotated[
+        float, Meta(ge=0.1, le=10, description="1 for a heating element, more for a heat pump")
+    ] = 1.0
+    volume_l: Annotated[float, Meta(ge=5, le=1_000_000, description="litres")] = 200.0
+    daily_l: Annotated[float, Meta(ge=0, le=1_000_000, description="drawn a mean day, at 45 °C")] = 110.0
+    loss_w_per_k: Annotated[float, Meta(ge=0, le=1000, description="of the tank, W/K")] = 1.8
+    minimum_degc: Annotated[float, Meta(ge=20, le=60, description="°C")] = 46.0
+    maximum_degc: Annotated[float, Meta(ge=21, le=75, description="°C")] = 56.0
 
 
 class Site(Section, frozen=True, kw_only=True):
-    """A household with its meter and devices; a device that is not named is not there."""
+    """A household with its meter and devices; a device not named is not there, `{}` is a usual one."""
 
     id: Annotated[
         str,
@@ -172,25 +170,24 @@ class Site(Section, frozen=True, kw_only=True):
             description="unique; lower-case letters, digits, hyphens; names its agents (`<id>-prosumer`)",
         ),
     ]
-    address: Annotated[
-        JabberId | None,
-        Meta(description="of the prosumer agent, instead of the default"),
-    ] = None
+    address: Annotated[JabberId | None, Meta(description="of the prosumer agent, instead of the default")] = (
+        None
+    )
     annual_kwh: Annotated[
-        float, Meta(gt=0, le=10_000_000, description="household demand without the devices below, kWh a year")
-    ] = 3500
+        float, Meta(gt=0, le=1_000_000, description="household demand without the devices below, kWh a year")
+    ] = 3500.0
     load_csv: Annotated[
-        str | None,
-        Meta(description="meter readings instead of the standard profile (a file)"),
+        str | None, Meta(description="meter readings instead of the standard profile (a file)")
+    ] = None
+    phase: Annotated[
+        Literal["L1", "L2", "L3", "3P"] | None,
+        Meta(description="of the connection; by default alternating along the street"),
     ] = None
     pv: Annotated[Pv | None, Meta(description="photovoltaics")] = None
     battery: Annotated[Battery | None, Meta(description="stationary battery")] = None
     ev: Annotated[Ev | None, Meta(description="electric vehicle at home")] = None
     heat_pump: Annotated[HeatPump | None, Meta(description="space heating")] = None
     hot_water: Annotated[HotWater | None, Meta(description="hot-water tank")] = None
-    phase: Annotated[
-        Literal["a", "b", "c", "abc"] | None, Meta(description="of the connection; by default dealt in turn")
-    ] = None
 
 
 class Shares(Section, frozen=True, kw_only=True):
@@ -260,8 +257,10 @@ class Scenario(Section, frozen=True, kw_only=True):
     pace_s: Annotated[
         float, Meta(ge=0, le=900, description="live: real seconds an interval takes at least; 0 = no waiting")
     ] = 0
-    location: Annotated[Location, Meta(description="where")] = Location()
-    weather: Annotated[Weather, Meta(description="reference year or file")] = Weather()
+    location: Annotated[
+        Location | None, Meta(description="where the sun is seen from; by default the weather station")
+    ] = None
+    weather: Annotated[Weather, Meta(description="reference year")] = Weather()
     tariffs: Annotated[Tariffs, Meta(description="prices by grid state")] = Tariffs()
     settlement: Annotated[
         Literal["interval", "hourly", "daily"], Meta(description="how often tokens move on the ledger")
@@ -285,7 +284,7 @@ class Scenario(Section, frozen=True, kw_only=True):
 
 
 SHORT_FORMS: dict[type, dict[type, str]] = {
-    Weather: {int: "reference_year", str: "file"},
+    Weather: {int: "reference_year"},
     Server: {str: "kind"},
     Ledger: {str: "url"},
 }

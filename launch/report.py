@@ -1,0 +1,160 @@
+"""The report of a run: one HTML file without external assets or scripts."""
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from launch.run_folder import RunResult
+from launch.scenario import intervals_of, scenario_hash, span_s
+from launch.summary import Spread, Summary, site_rows, summarise
+
+__all__ = ["headlines", "render_report"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+MANY = 60
+"""Up to so many sites the report has a row for each, above it percentiles."""
+
+SITE_COLUMNS = (
+    ("load_kwh", "loads, kWh", 1),
+    ("pv_kwh", "PV, kWh", 1),
+    ("bought_kwh", "bought, kWh", 1),
+    ("sold_kwh", "sold, kWh", 1),
+    ("self_consumption", "self-consumption, %", 0),
+    ("tokens", "tokens", 0),
+)
+
+
+def render_report(result: RunResult) -> str:
+    """Return the report as HTML text.
+
+    Raises: InvalidInput when the tables are malformed.
+    """
+    import jinja2
+
+    from launch.charts import draw_all
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    summary = summarise(result)
+    return environment.get_template("report.html").render(
+        result=result,
+        scenario=result.scenario,
+        when=_when(result),
+        hash=scenario_hash(result.scenario),
+        remarks=_remarks(result, summary),
+        headlines=headlines(summary),
+        figures=draw_all(result),
+        columns=[title for _, title, _ in SITE_COLUMNS],
+        rows=_site_table(result),
+        many=summary.sites > MANY,
+    )
+
+
+def headlines(summary: Summary) -> list[tuple[str, str, str]]:
+    """Return the headline numbers as (what, value, explanation)."""
+    prices = [
+        ("Buying price", _prices(summary.buy_eur_per_kwh), "EUR/kWh, least – mean – greatest"),
+        ("Selling price", _prices(summary.sell_eur_per_kwh), "EUR/kWh, least – mean – greatest"),
+    ]
+    return [
+        ("Traded locally", _kwh(summary.bought_locally_kwh), "bought and sold inside the community"),
+        ("Imported", _kwh(summary.imported_kwh), "from the supplier"),
+        ("Exported", _kwh(summary.exported_kwh), "to the supplier"),
+        ("Loads", _kwh(summary.load_kwh), "households, heat, hot water, vehicles"),
+        ("Photovoltaics", _kwh(summary.pv_kwh), "generated"),
+        ("Self-consumption", _percent(summary.self_consumption), "of the PV energy stayed in the community"),
+        ("Self-sufficiency", _percent(summary.self_sufficiency), "of the loads was not imported"),
+        *prices,
+        (
+            "Community benefit",
+            f"{summary.benefit_eur:.2f} EUR",
+            "all bills together, against the usual prices",
+        ),
+        ("Tokens moved", f"{summary.tokens_moved:,}".replace(",", " "), "credited on the ledger"),
+        (
+            "Traffic light",
+            f"{summary.green} / {summary.yellow} / {summary.red}",
+            "intervals GREEN / YELLOW / RED",
+        ),
+        ("Highest loading", _percent(summary.loading_max), "of transformer and lines"),
+        (
+            "Voltage",
+            f"{_number(summary.voltage_min_pu, 3)} – {_number(summary.voltage_max_pu, 3)}",
+            "p.u., lowest – highest",
+        ),
+        ("Estimated readings", str(summary.estimated), "settled without a meter reading"),
+        (
+            "Letters",
+            f"{summary.letters:,}".replace(",", " "),
+            f"sent between agents, in {summary.wall_s:.1f} s",
+        ),
+    ]
+
+
+def _when(result: RunResult) -> str:
+    start_s, end_s = span_s(result.scenario)
+    zone = ZoneInfo(result.scenario.zone)
+    begin, end = (datetime.fromtimestamp(t, UTC).astimezone(zone) for t in (start_s, end_s))
+    return f"{begin:%A %d %B %Y %H:%M} to {end:%d %B %Y %H:%M} ({result.scenario.zone})"
+
+
+def _remarks(result: RunResult, summary: Summary) -> list[str]:
+    remarks = list(result.notes)
+    if not result.complete:
+        done = f"{summary.intervals} of {intervals_of(result.scenario)} intervals"
+        remarks.append(f"This run was stopped early: {done} are settled.")
+    if result.deadlines_missed:
+        remarks.append(
+            f"{result.deadlines_missed} deadlines were missed: do not compare this run with an offline one."
+        )
+    return remarks
+
+
+def _site_table(result: RunResult) -> list[tuple[str, list[str]]]:
+    rows = site_rows(result)
+    if len(rows) <= MANY:
+        return [
+            (row["site"], [_cell(key, row[key], digits) for key, _, digits in SITE_COLUMNS]) for row in rows
+        ]
+    table: list[tuple[str, list[str]]] = []
+    for percentile in (5, 25, 50, 75, 95):
+        cells = []
+        for key, _, digits in SITE_COLUMNS:
+            values = np.asarray([np.nan if row[key] is None else row[key] for row in rows], dtype=float)
+            known = values[~np.isnan(values)]
+            cells.append(_cell(key, float(np.percentile(known, percentile)) if len(known) else None, digits))
+        table.append((f"{percentile} % of the sites have at most", cells))
+    return table
+
+
+def _cell(key: str, value: Any, digits: int) -> str:
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value * (100 if key == 'self_consumption' else 1):,.{digits}f}".replace(",", " ").replace(
+        "-", "−"
+    )
+
+
+def _prices(spread: Spread) -> str:
+    return " – ".join(_number(value, 3) for value in (spread.low, spread.mean, spread.high))
+
+
+def _kwh(value: float) -> str:
+    return (
+        f"{value:,.1f} kWh".replace(",", " ")
+        if abs(value) < 10_000
+        else f"{value / 1000:,.1f} MWh".replace(",", " ")
+    )
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.0f} %"
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"

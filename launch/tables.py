@@ -1,0 +1,171 @@
+"""The tables of a run: their columns, units and order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ontology.errors import InvalidInput, Problem
+
+__all__ = ["TABLES", "Column", "RunTables", "column_names", "concatenate"]
+
+Columns = Mapping[str, Sequence[Any] | np.ndarray]
+
+
+class Column(NamedTuple):
+    """A column of a table: its type, unit and meaning; an optional one may be left out or be empty."""
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    optional: bool = False
+
+
+START = Column("start_s", "int64", "s", "start of the interval, epoch seconds UTC; the interval lasts 900 s")
+SEGMENT = Column("segment", "string", "", "grid segment (transformer and feeder)")
+
+TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
+    "sites": (
+        ("start_s", "site"),
+        (
+            START,
+            Column("site", "string", "", "id of the site"),
+            SEGMENT,
+            Column("consumed_wh", "int64", "Wh", "taken from the grid, at the meter"),
+            Column("produced_wh", "int64", "Wh", "fed into the grid, at the meter"),
+            Column("base_w", "float64", "W", "mean power of the household without the devices below"),
+            Column("pv_w", "float64", "W", "mean power of photovoltaics, negative", True),
+            Column("bess_w", "float64", "W", "mean power of the battery, charging positive", True),
+            Column("ev_w", "float64", "W", "mean power of the charge point, charging positive", True),
+            Column("heat_pump_w", "float64", "W", "mean electrical power of the heat pump", True),
+            Column("dhw_w", "float64", "W", "mean power of the hot-water heater", True),
+            Column("bess_soc", "float64", "0..1", "state of charge of the battery at the end", True),
+            Column(
+                "ev_soc", "float64", "0..1", "state of charge of the vehicle at the end, if plugged in", True
+            ),
+            Column("indoor_degc", "float64", "°C", "indoor temperature at the end", True),
+            Column("tank_degc", "float64", "°C", "hot-water temperature at the end", True),
+            Column("estimated", "bool", "", "settled with an estimated reading", True),
+        ),
+    ),
+    "market": (
+        ("start_s", "segment"),
+        (
+            START,
+            SEGMENT,
+            Column("consumed_wh", "int64", "Wh", "consumption of all players (Ec)"),
+            Column("produced_wh", "int64", "Wh", "production of all players (Ep)"),
+            Column("traded_wh", "int64", "Wh", "traded inside the community, min(Ec, Ep); 0 while RED"),
+            Column("buy_ticks_per_kwh", "float64", "10⁻⁴ EUR/kWh", "price of a kWh bought"),
+            Column("sell_ticks_per_kwh", "float64", "10⁻⁴ EUR/kWh", "price of a kWh sold"),
+            Column("grid_state", "string", "", "GREEN, YELLOW or RED, as the market knew it"),
+            Column("lem_state", "string", "", "SOLVED, or VOID when nothing was settled"),
+            Column("players", "int64", "", "how many sites took part"),
+            Column("estimated", "int64", "", "how many of them with an estimated reading"),
+        ),
+    ),
+    "grid": (
+        ("start_s", "segment"),
+        (
+            START,
+            SEGMENT,
+            Column("grid_state", "string", "", "GREEN, YELLOW or RED, as published by the DSO"),
+            Column("loading", "float64", "0..1", "highest loading of transformer and lines, of the rated"),
+            Column("transformer_w", "float64", "W", "mean flow through the transformer, import positive"),
+            Column("losses_w", "float64", "W", "mean losses of the feeder"),
+            Column("voltage_min_pu", "float64", "p.u.", "lowest voltage of any node and phase"),
+            Column("voltage_max_pu", "float64", "p.u.", "highest voltage of any node and phase"),
+            Column("unbalance", "float64", "0..1", "highest voltage unbalance factor", True),
+            Column("outdoor_degc", "float64", "°C", "outdoor temperature", True),
+            Column("ghi_w_per_m2", "float64", "W/m²", "global horizontal irradiance", True),
+            Column("flagged", "string", "", "why the state is a default, if it is", True),
+        ),
+    ),
+    "settlement": (
+        ("start_s", "account"),
+        (
+            START,
+            Column("account", "string", "", "account that the tokens went to, or came from"),
+            Column("tokens", "int64", "tokens", "change of the balance; an interval's changes sum to zero"),
+        ),
+    ),
+}
+"""Each table's sort keys and columns."""
+
+
+@dataclass
+class RunTables:
+    """The tables of a run as columns; see `TABLES` for names, types and units."""
+
+    sites: Columns = field(default_factory=dict)
+    market: Columns = field(default_factory=dict)
+    grid: Columns = field(default_factory=dict)
+    settlement: Columns = field(default_factory=dict)
+
+    def checked(self) -> "RunTables":
+        """Return the same tables as sorted numpy columns, every column present, absent floats as NaN.
+
+        Raises: InvalidInput when columns are missing, unknown or of unequal length.
+        """
+        problems: list[Problem] = []
+        tables = {name: _checked(name, getattr(self, name), problems) for name in TABLES}
+        if problems:
+            raise InvalidInput(tuple(problems))
+        return RunTables(**tables)
+
+
+def column_names(table: str) -> tuple[str, ...]:
+    """Return the names of a table's columns in order."""
+    return tuple(column.name for column in TABLES[table][1])
+
+
+def concatenate(parts: Sequence[Columns]) -> dict[str, np.ndarray]:
+    """Join columns of the same names end to end."""
+    return (
+        {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
+        if parts
+        else {}
+    )
+
+
+def _checked(table: str, columns: Columns, problems: list[Problem]) -> dict[str, np.ndarray]:
+    keys, known = TABLES[table]
+    for name in columns:
+        if name not in column_names(table):
+            problems.append(
+                Problem(f"{table}.{name}", "", f"must be one of {', '.join(column_names(table))}")
+            )
+    rows = len(next(iter(columns.values()))) if columns else 0
+    result: dict[str, np.ndarray] = {}
+    for column in known:
+        if column.name in columns:
+            values = columns[column.name]
+            if len(values) != rows:
+                problems.append(Problem(f"{table}.{column.name}", str(len(values)), f"must have {rows} rows"))
+            result[column.name] = _typed(values, column.kind)
+        elif rows and not column.optional:
+            problems.append(Problem(f"{table}.{column.name}", "", "is missing"))
+        else:
+            result[column.name] = _absent(rows, column.kind)
+    if problems or not rows:
+        return result
+    order = np.lexsort([result[key] for key in reversed(keys)])
+    return {name: values[order] for name, values in result.items()}
+
+
+def _typed(values: Sequence[Any] | np.ndarray, kind: str) -> np.ndarray:
+    if kind == "string":
+        return np.asarray([str(value) for value in values], dtype=object)
+    if kind == "float64":
+        return np.asarray(
+            [np.nan if v is None else v for v in values] if isinstance(values, list) else values, float
+        )
+    return np.asarray(values, dtype=np.int64 if kind == "int64" else np.bool_)
+
+
+def _absent(rows: int, kind: str) -> np.ndarray:
+    if kind == "string":
+        return np.full(rows, "", dtype=object)
+    return np.full(rows, {"float64": np.nan, "int64": 0, "bool": False}[kind])

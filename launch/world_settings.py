@@ -1,0 +1,128 @@
+"""What a scenario means to the simulated world: kW become W, heat losses become resistances."""
+
+from behaviours.decisions.grid import Thresholds
+from environments.simulation.world.settings import (
+    BatterySettings,
+    EvSettings,
+    FeederSettings,
+    HeatPumpSettings,
+    HotWaterSettings,
+    PvSettings,
+    SiteSettings,
+    WorldSettings,
+)
+from launch.population import all_sites
+from launch.rules import span_s
+from launch.schema import Battery, Ev, HeatPump, HotWater, Scenario, Site
+from ontology.assets import Phases
+
+__all__ = ["thresholds", "world_settings"]
+
+JOULES_PER_KWH = 3.6e6
+
+
+def world_settings(scenario: Scenario) -> WorldSettings:
+    """Return the settings of the world that a scenario describes, its population drawn."""
+    location, grid = scenario.location, scenario.grid
+    return WorldSettings(
+        start_s=span_s(scenario)[0],
+        step_s=scenario.step_s,
+        seed=scenario.seed,
+        weather_year=scenario.weather.reference_year,
+        latitude=None if location is None else location.latitude,
+        longitude=None if location is None else location.longitude,
+        feeder=FeederSettings(
+            sites_max=grid.sites_per_feeder,
+            transformer_va=0 if grid.transformer_kva is None else _watts(grid.transformer_kva),
+            source_pu=grid.source_pu,
+            joint_spacing_m=grid.joint_spacing_m,
+        ),
+        sites=tuple(_site(site, scenario.zone) for site in all_sites(scenario)),
+    )
+
+
+def thresholds(scenario: Scenario) -> Thresholds:
+    """Return the traffic light's thresholds; a scenario gives voltages as deviations from nominal."""
+    given = scenario.grid.thresholds
+    return Thresholds(
+        loading_yellow=given.loading_yellow,
+        loading_red=given.loading_red,
+        low_yellow_pu=1 - given.voltage_yellow_pu,
+        low_red_pu=1 - given.voltage_red_pu,
+        high_yellow_pu=1 + given.voltage_yellow_pu,
+        high_red_pu=1 + given.voltage_red_pu,
+        unbalance_yellow=given.unbalance_yellow,
+        unbalance_red=given.unbalance_red,
+    )
+
+
+def _site(site: Site, zone: str) -> SiteSettings:
+    return SiteSettings(
+        id=site.id,
+        annual_kwh=site.annual_kwh,
+        zone=zone,
+        csv=site.load_csv,
+        csv_zone=zone if site.load_csv else None,
+        phases=Phases(site.phase) if site.phase else None,
+        pv=PvSettings(kwp=site.pv.kwp, tilt_deg=site.pv.tilt_deg, azimuth_deg=site.pv.azimuth_deg)
+        if site.pv
+        else None,
+        battery=_battery(site.battery) if site.battery else None,
+        ev=_ev(site.ev) if site.ev else None,
+        heat_pump=_heat_pump(site.heat_pump) if site.heat_pump else None,
+        hot_water=_hot_water(site.hot_water) if site.hot_water else None,
+    )
+
+
+def _battery(battery: Battery) -> BatterySettings:
+    power_kw = battery.capacity_kwh / 2 if battery.power_kw is None else battery.power_kw
+    return BatterySettings(
+        capacity_wh=_watts(battery.capacity_kwh),
+        power_w=_watts(power_kw),
+        efficiency=battery.efficiency,
+        minimum_state_of_charge=battery.minimum_state_of_charge,
+        initial_state_of_charge=battery.initial_state_of_charge,
+    )
+
+
+def _ev(ev: Ev) -> EvSettings:
+    return EvSettings(
+        capacity_wh=_watts(ev.capacity_kwh),
+        charger_w=_watts(ev.charger_kw),
+        v2g=ev.v2g,
+        efficiency=ev.efficiency,
+        departure_hour=ev.departure_hour,
+        arrival_hour=ev.arrival_hour,
+        trip_wh=_watts(ev.trip_kwh),
+        target_state_of_charge=ev.target_state_of_charge,
+        minimum_state_of_charge=ev.minimum_state_of_charge,
+    )
+
+
+def _heat_pump(heat_pump: HeatPump) -> HeatPumpSettings:
+    return HeatPumpSettings(
+        power_w=_watts(heat_pump.power_kw),
+        resistance_k_per_w=1 / heat_pump.heat_loss_w_per_k,
+        capacity_j_per_k=heat_pump.capacity_kwh_per_k * JOULES_PER_KWH,
+        set_degc=heat_pump.set_degc,
+        comfort_k=heat_pump.comfort_k,
+        solar_aperture_m2=heat_pump.solar_aperture_m2,
+        internal_gain_w=heat_pump.internal_gain_w,
+    )
+
+
+def _hot_water(hot_water: HotWater) -> HotWaterSettings:
+    return HotWaterSettings(
+        power_w=_watts(hot_water.power_kw),
+        cop=hot_water.cop,
+        volume_l=hot_water.volume_l,
+        loss_w_per_k=hot_water.loss_w_per_k,
+        draw_l=hot_water.daily_l,
+        minimum_degc=hot_water.minimum_degc,
+        maximum_degc=hot_water.maximum_degc,
+    )
+
+
+def _watts(kilo: float) -> int:
+    """Return kW, kWh or kVA as whole W, Wh or VA, at least one."""
+    return max(1, round(kilo * 1000)) if kilo else 0
