@@ -1,0 +1,32 @@
+"""The low-voltage grid: its network, the power that flows in it and its traffic light."""
+
+from behaviours.decisions.grid.network import Cable, Network, Transformer, radial_feeder
+from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
+from behaviours.decisions.grid.traffic_light import (
+    Light,
+    Strain,
+    Thresholds,
+    causes,
+    next_light,
+    red_since,
+    severity,
+    state_of,
+)
+
+__all__ = [
+    "Cable",
+    "FlowResult",
+    "Light",
+    "Network",
+    "PowerFlow",
+    "Strain",
+    "Thresholds",
+    "Transformer",
+    "causes",
+    "next_light",
+    "over_phases",
+    "radial_feeder",
+    "red_since",
+    "severity",
+    "state_of",
+]

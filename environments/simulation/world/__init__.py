@@ -1,0 +1,35 @@
+"""The physical world: a Mesa model of households, vehicles, batteries, buildings, weather and feeders."""
+
+from environments.simulation.world.meter_csv import MeterReadings, read_meter_csv
+from environments.simulation.world.population import DEFAULT_SHARES, population
+from environments.simulation.world.settings import (
+    BatterySettings,
+    EvSettings,
+    FeederSettings,
+    HeatPumpSettings,
+    HotWaterSettings,
+    PvSettings,
+    SiteSettings,
+    WorldSettings,
+    problems,
+)
+from environments.simulation.world.weather import Weather
+from environments.simulation.world.world import World
+
+__all__ = [
+    "DEFAULT_SHARES",
+    "BatterySettings",
+    "EvSettings",
+    "FeederSettings",
+    "HeatPumpSettings",
+    "HotWaterSettings",
+    "MeterReadings",
+    "PvSettings",
+    "SiteSettings",
+    "Weather",
+    "World",
+    "WorldSettings",
+    "population",
+    "problems",
+    "read_meter_csv",
+]

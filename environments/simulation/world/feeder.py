@@ -1,0 +1,113 @@
+"""The low-voltage feeders of the world: which site is where, and the power that flows there."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from behaviours.decisions.grid.network import Network, radial_feeder
+from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, own_phase
+from behaviours.decisions.grid.traffic_light import Strain
+from environments.simulation.world.energy import DEVICES
+from environments.simulation.world.settings import FeederSettings, SiteSettings
+from ontology.errors import InvalidInput, problem
+from ontology.grid import GridSegment
+
+__all__ = ["Feeders", "strain_of"]
+
+Array = NDArray[np.float64]
+
+SINGLE_PHASE_MAX_VA = 4_600
+"""Above this, equipment is three-phase (VDE-AR-N 4100)."""
+
+REACTIVE_SHARE = {"base": 0.20, "pv": 0.0, "battery": 0.0, "ev": 0.05, "heat_pump": 0.25, "dhw": 0.0}
+"""var per W drawn: power factors of 0.98, 1, 1, 1, 0.97 and 1."""
+
+
+def strain_of(flow: FlowResult, instant: int = -1) -> Strain:
+    """Return how hard a feeder is used at an instant of a flow result."""
+    return Strain(
+        float(flow.loading[instant]),
+        float(flow.voltage_min_pu[instant]),
+        float(flow.voltage_max_pu[instant]),
+        float(flow.unbalance_max[instant]),
+    )
+
+
+class Feeders:
+    """Sites in their order along feeders of at most 60; powers of their devices become flows."""
+
+    def __init__(self, sites: Sequence[SiteSettings], settings: FeederSettings) -> None:
+        self.networks = _networks(sites, settings)
+        self.segments = [_segment(each) for each in self.networks]
+        self.of_site = np.repeat(np.arange(len(self.networks)), [len(each.sites) for each in self.networks])
+        self.compensation_w = np.zeros((len(self.networks), 3))
+        self.compensation_var = np.zeros((len(self.networks), 3))
+        self._share = _phase_shares(sites, np.concatenate([each.site_phase for each in self.networks]))
+        self._reactive = np.array([REACTIVE_SHARE[name] for name in DEVICES])
+        self._flow = PowerFlow(self.networks)
+
+    def index(self, segment_id: str) -> int:
+        """Return the position of a segment.
+
+        Raises: InvalidInput when there is no such segment.
+        """
+        for position, segment in enumerate(self.segments):
+            if segment.segment_id == segment_id:
+                return position
+        names = ", ".join(each.segment_id for each in self.segments[:10])
+        raise InvalidInput(problem("segment_id", segment_id, f"one of {names}"))
+
+    def solve(self, device_w: Array) -> list[FlowResult]:
+        """Return the flow of every feeder for one instant of device powers (devices, sites) in W."""
+        power = np.einsum("dn,dnp->np", device_w, self._share)
+        reactive = np.einsum("dn,dnp->np", device_w * self._reactive[:, None], self._share)
+        return self._flow.solve(
+            power[None], reactive[None], self.compensation_w[None], self.compensation_var[None]
+        )
+
+
+def _networks(sites: Sequence[SiteSettings], settings: FeederSettings) -> list[Network]:
+    networks = []
+    for number, first in enumerate(range(0, len(sites), settings.sites_max), 1):
+        members = sites[first : first + settings.sites_max]
+        networks.append(
+            radial_feeder(
+                f"segment-{number:03d}",
+                [each.id for each in members],
+                phases=[each.phases or "" for each in members],
+                transformer_va=settings.transformer_va or None,
+                source_pu=settings.source_pu,
+                joint_spacing_m=settings.joint_spacing_m,
+            )
+        )
+    return networks
+
+
+def _segment(network: Network) -> GridSegment:
+    return GridSegment(
+        segment_id=network.segment_id,
+        transformer_id=f"{network.segment_id}-transformer",
+        rated_va=network.transformer.rated_va,
+        nodes=list(network.nodes),
+        players=list(network.sites),
+    )
+
+
+def _phase_shares(sites: Sequence[SiteSettings], site_phase: NDArray[np.int64]) -> Array:
+    """Return (devices, sites, 3): small equipment on the site's own phase, large on all three."""
+    own = own_phase(site_phase)
+    share = np.full((len(DEVICES), len(sites), 3), 1 / 3)
+    share[DEVICES.index("base")] = own
+    for index, site in enumerate(sites):
+        rated_w = {
+            "pv": site.pv.kwp * 1000 if site.pv else 0,
+            "battery": site.battery.power_w if site.battery else 0,
+            "ev": site.ev.charger_w if site.ev else 0,
+            "heat_pump": site.heat_pump.power_w if site.heat_pump else 0,
+            "dhw": site.hot_water.power_w if site.hot_water else 0,
+        }
+        for name, power_w in rated_w.items():
+            if power_w <= SINGLE_PHASE_MAX_VA:
+                share[DEVICES.index(name), index] = own[index]
+    return share

@@ -1,0 +1,248 @@
+"""What a simulated world is made of: sites, their devices, weather and feeders, and what is wrong with it."""
+
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from behaviours.decisions.grid.network import MAX_SITES
+from ontology.assets import Phases
+from ontology.base import INTERVAL_S
+from ontology.errors import Problem, problem
+
+__all__ = [
+    "BatterySettings",
+    "EvSettings",
+    "FeederSettings",
+    "HeatPumpSettings",
+    "HotWaterSettings",
+    "PvSettings",
+    "SiteSettings",
+    "WorldSettings",
+    "problems",
+]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of the world's description."""
+
+
+class PvSettings(Settings, frozen=True, kw_only=True):
+    """A photovoltaic plant: peak power in kWp, tilt from horizontal, azimuth clockwise from north."""
+
+    kwp: float
+    tilt_deg: float = 35.0
+    azimuth_deg: float = 180.0
+
+
+class BatterySettings(Settings, frozen=True, kw_only=True):
+    """A stationary battery; the efficiency is that of a round trip, AC to AC."""
+
+    capacity_wh: int
+    power_w: int
+    efficiency: float = 0.90
+    minimum_state_of_charge: float = 0.05
+    initial_state_of_charge: float = 0.30
+
+
+class EvSettings(Settings, frozen=True, kw_only=True):
+    """A car and its charger: when it usually comes and goes (local hours) and what a day's driving takes."""
+
+    capacity_wh: int
+    charger_w: int = 11_000
+    v2g: bool = False
+    efficiency: float = 0.92
+    """AC to battery, one way."""
+    departure_hour: float = 7.5
+    arrival_hour: float = 17.5
+    trip_wh: int = 7_000
+    """Taken from the battery on a day of driving, on average."""
+    target_state_of_charge: float = 0.90
+    minimum_state_of_charge: float = 0.20
+
+
+class HeatPumpSettings(Settings, frozen=True, kw_only=True):
+    """A heat pump and the house that it heats, as one resistance and one capacity; power is electrical."""
+
+    power_w: int = 3_000
+    resistance_k_per_w: float = 0.0065
+    capacity_j_per_k: float = 45e6
+    set_degc: float = 21.0
+    comfort_k: float = 1.5
+    """How far from the set-point the room may be."""
+    solar_aperture_m2: float = 2.5
+    internal_gain_w: float = 350.0
+
+
+class HotWaterSettings(Settings, frozen=True, kw_only=True):
+    """A hot-water tank and its heater; `cop` is 1 for a heating element, more for a heat pump."""
+
+    power_w: int = 2_000
+    cop: float = 1.0
+    volume_l: float = 200.0
+    loss_w_per_k: float = 1.8
+    draw_l: float = 110.0
+    """Drawn a day at 45 degC, on average."""
+    minimum_degc: float = 46.0
+    maximum_degc: float = 56.0
+
+
+class SiteSettings(Settings, frozen=True, kw_only=True):
+    """A site: its own demand (standard profile or meter readings) and its devices."""
+
+    id: str
+    annual_kwh: float = 3_500.0
+    zone: str = "Europe/Berlin"
+    csv: str | None = None
+    """A file of meter readings that replaces the standard profile; see `meter_csv`."""
+    csv_zone: str | None = None
+    """The zone of timestamps without one in that file."""
+    phases: Phases | None = None
+    """Unnamed phases alternate along the street."""
+    pv: PvSettings | None = None
+    battery: BatterySettings | None = None
+    ev: EvSettings | None = None
+    heat_pump: HeatPumpSettings | None = None
+    hot_water: HotWaterSettings | None = None
+
+
+class FeederSettings(Settings, frozen=True, kw_only=True):
+    """How low-voltage feeders are built; a rating of 0 VA is the usual one for the number of sites."""
+
+    sites_max: int = MAX_SITES
+    transformer_va: int = 0
+    source_pu: float = 1.01
+    joint_spacing_m: float = 35.0
+
+
+class WorldSettings(Settings, frozen=True, kw_only=True):
+    """A simulated world; times are epoch seconds UTC."""
+
+    start_s: int
+    sites: tuple[SiteSettings, ...]
+    step_s: int = INTERVAL_S
+    seed: int = 1
+    weather_year: int = 4
+    """A German reference year (DWD TRY 2010), 1 to 15; 4 is north-eastern Germany, Potsdam."""
+    latitude: float | None = None
+    longitude: float | None = None
+    """Where the sun is seen from; without them the reference year's own station."""
+    feeder: FeederSettings = FeederSettings()
+    collect: bool = False
+    """Whether Mesa's DataCollector runs; the tables of the world do not need it."""
+
+
+def problems(settings: WorldSettings) -> list[Problem]:
+    """Return everything that is wrong with the settings of a world, with the path of each value."""
+    return [*_world_problems(settings), *_feeder_problems(settings.feeder), *_site_problems(settings.sites)]
+
+
+def _world_problems(world: WorldSettings) -> Iterator[Problem]:
+    if world.start_s % INTERVAL_S:
+        yield problem("start_s", world.start_s, "a multiple of 900 s")
+    if not 1 <= world.step_s <= INTERVAL_S or INTERVAL_S % world.step_s:
+        yield problem("step_s", world.step_s, "1 to 900 s and a divisor of 900")
+    if world.seed < 0:
+        yield problem("seed", world.seed, "must not be negative")
+    if not 1 <= world.weather_year <= 15:
+        yield problem("weather_year", world.weather_year, "reference years are named 1 to 15")
+    if world.latitude is not None and not -66 <= world.latitude <= 66:
+        yield problem("latitude", world.latitude, "-66 to 66 degrees")
+    if world.longitude is not None and not -180 <= world.longitude <= 180:
+        yield problem("longitude", world.longitude, "-180 to 180 degrees")
+    if not world.sites:
+        yield problem("sites", "none", "at least one site")
+
+
+def _feeder_problems(feeder: FeederSettings) -> Iterator[Problem]:
+    yield from _ranges(
+        "feeder",
+        feeder,
+        sites_max=(1, MAX_SITES),
+        transformer_va=(0, 2_500_000),
+        source_pu=(0.9, 1.1),
+        joint_spacing_m=(1, 1_000),
+    )
+
+
+def _site_problems(sites: tuple[SiteSettings, ...]) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, site in enumerate(sites):
+        path = f"sites[{index}]"
+        if not site.id:
+            yield problem(f"{path}.id", site.id, "must not be empty")
+        if site.id in first:
+            yield problem(f"{path}.id", site.id, f"already used by sites[{first[site.id]}]")
+        first.setdefault(site.id, index)
+        yield from _ranges(path, site, annual_kwh=(0, 1_000_000))
+        yield from _zone_problem(f"{path}.zone", site.zone)
+        if site.csv_zone is not None:
+            yield from _zone_problem(f"{path}.csv_zone", site.csv_zone)
+        yield from _device_problems(path, site)
+
+
+def _zone_problem(path: str, zone: str) -> Iterator[Problem]:
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        yield problem(path, zone, "a time zone such as Europe/Berlin")
+
+
+def _device_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
+    if site.pv is not None:
+        yield from _ranges(f"{path}.pv", site.pv, kwp=(0.01, 10_000), tilt_deg=(0, 90), azimuth_deg=(0, 360))
+    if site.battery is not None:
+        yield from _ranges(
+            f"{path}.battery",
+            site.battery,
+            capacity_wh=(1, 10**8),
+            power_w=(1, 10**7),
+            efficiency=(0.1, 1),
+            minimum_state_of_charge=(0, 0.9),
+            initial_state_of_charge=(site.battery.minimum_state_of_charge, 1),
+        )
+    if site.ev is not None:
+        yield from _ranges(
+            f"{path}.ev",
+            site.ev,
+            capacity_wh=(1_000, 10**6),
+            charger_w=(1, 350_000),
+            efficiency=(0.1, 1),
+            departure_hour=(0, 23),
+            arrival_hour=(site.ev.departure_hour + 1, 24),
+            trip_wh=(0, 10**6),
+            target_state_of_charge=(0.1, 1),
+            minimum_state_of_charge=(0, site.ev.target_state_of_charge),
+        )
+    if site.heat_pump is not None:
+        yield from _ranges(
+            f"{path}.heat_pump",
+            site.heat_pump,
+            power_w=(1, 10**6),
+            resistance_k_per_w=(1e-6, 1),
+            capacity_j_per_k=(1e5, 1e12),
+            set_degc=(5, 30),
+            comfort_k=(0.1, 10),
+            solar_aperture_m2=(0, 10_000),
+            internal_gain_w=(0, 10**6),
+        )
+    if site.hot_water is not None:
+        yield from _ranges(
+            f"{path}.hot_water",
+            site.hot_water,
+            power_w=(1, 10**6),
+            cop=(0.1, 10),
+            volume_l=(5, 10**6),
+            loss_w_per_k=(0, 1_000),
+            draw_l=(0, 10**6),
+            minimum_degc=(20, 60),
+            maximum_degc=(site.hot_water.minimum_degc + 1, 75),
+        )
+
+
+def _ranges(path: str, settings: Settings, **ranges: tuple[float, float]) -> Iterator[Problem]:
+    for name, (low, high) in ranges.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            positive = "must be positive, " if low > 0 and value <= 0 else ""
+            yield problem(f"{path}.{name}", value, f"{positive}{low:g} to {high:g}")
