@@ -40,51 +40,46 @@ def cheapest_path(
     """
     taken = list(least)
     costs: list[float] = []
-    steps: list[int] = []
-    amounts: list[float] = []
+    offers: list[tuple[int, float]] = []
     low = high = 0.0
-    for step, offered in enumerate(pieces):
-        low += least[step]
-        high += least[step]
-        ceiling = content_max[step]
+    step = -1
+    for at_least, offered, floor, ceiling in zip(least, pieces, content_min, content_max, strict=True):
+        step += 1
+        low += at_least
+        high += at_least
         for cost, amount in offered:
             if costs and cost >= costs[-1]:
-                room = ceiling - high
-                if room < amount:
-                    if room <= 0:
-                        continue
-                    amount = room
+                if high + amount > ceiling:
+                    amount = ceiling - high
+                    if amount <= 0:
+                        break
                 costs.append(cost)
-                steps.append(step)
-                amounts.append(amount)
+                offers.append((step, amount))
             else:
                 place = bisect_right(costs, cost)
                 costs.insert(place, cost)
-                steps.insert(place, step)
-                amounts.insert(place, amount)
+                offers.insert(place, (step, amount))
             high += amount
         while high > ceiling and costs:
-            excess = high - ceiling
-            if amounts[-1] > excess:
-                amounts[-1] -= excess
+            last, amount = offers.pop()
+            if amount > high - ceiling:
+                offers.append((last, amount - (high - ceiling)))
                 high = ceiling
             else:
-                high -= amounts.pop()
+                high -= amount
                 costs.pop()
-                steps.pop()
-        missing = content_min[step] - low
-        while missing > 0 and costs:
-            if amounts[0] > missing:
-                amounts[0] -= missing
-                taken[steps[0]] += missing
-                low += missing
-                break
-            taken[steps[0]] += amounts[0]
-            low += amounts[0]
-            missing -= amounts[0]
-            del costs[0], steps[0], amounts[0]
-    for cost, step, amount in zip(costs, steps, amounts, strict=True):
+        while low < floor and costs:
+            first, amount = offers[0]
+            if amount > floor - low:
+                offers[0] = (first, amount - (floor - low))
+                taken[first] += floor - low
+                low = floor
+            else:
+                taken[first] += amount
+                low += amount
+                del costs[0], offers[0]
+    for cost, (first, amount) in zip(costs, offers, strict=True):
         if cost >= end_value:
             break
-        taken[step] += amount
+        taken[first] += amount
     return taken

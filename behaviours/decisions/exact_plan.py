@@ -1,0 +1,131 @@
+"""The best plan of a site by linear programming: what the fast plan is measured against."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import cvxpy as cp
+import numpy as np
+
+from behaviours.decisions.series import FloatArray
+from behaviours.decisions.site_plan import (
+    WEAR_TICKS_PER_KWH,
+    Limit,
+    Series,
+    SitePlan,
+    is_storage,
+    kept_value,
+    listed,
+    terms_of,
+)
+from ontology.errors import Failed
+from ontology.flexibility import FlexEnvelope
+
+__all__ = ["exact_site_plan"]
+
+KILO = 1000.0
+OVERLOAD_TICKS_PER_KWH = 100_000.0
+UNLIMITED_KW = 10_000.0
+
+
+class Programme:
+    """A site's linear programme: built once for a number of devices and steps, solved again by parameters.
+
+    Powers in kW, contents in kWh, costs in ticks. Prices that make simultaneous charging and discharging
+    pay (negative ones) are outside its scope.
+    """
+
+    def __init__(self, devices: int, steps: int) -> None:
+        """Write the programme down."""
+        shape = (devices, steps)
+        self.base = cp.Parameter(steps)
+        self.buy, self.sell = cp.Parameter(steps), cp.Parameter(steps)
+        self.import_max, self.export_max = cp.Parameter(steps), cp.Parameter(steps)
+        self.low, self.high = cp.Parameter(shape), cp.Parameter(shape)
+        self.content_low, self.content_high = cp.Parameter(shape), cp.Parameter(shape)
+        self.charging, self.losing = cp.Parameter(shape, nonneg=True), cp.Parameter(shape, nonneg=True)
+        self.wear = cp.Parameter(shape, nonneg=True)
+        self.end_value = cp.Parameter(devices)
+        taken, given = cp.Variable(shape, nonneg=True), cp.Variable(shape, nonneg=True)
+        imported, exported = cp.Variable(steps, nonneg=True), cp.Variable(steps, nonneg=True)
+        over = cp.Variable(steps, nonneg=True)
+        content = cp.Variable(shape)
+        self.power = taken - given
+        change = cp.multiply(self.charging, taken) - cp.multiply(self.losing, given)
+        cost = self.buy @ imported - self.sell @ exported + cp.sum(cp.multiply(self.wear, given))
+        cost += OVERLOAD_TICKS_PER_KWH * cp.sum(over) - self.end_value @ content[:, -1]
+        self.problem = cp.Problem(
+            cp.Minimize(cost),
+            [
+                self.power >= self.low,
+                self.power <= self.high,
+                content[:, 0] == change[:, 0],
+                content[:, 1:] == content[:, :-1] + change[:, 1:],
+                content >= self.content_low,
+                content <= self.content_high,
+                self.base + cp.sum(self.power, axis=0) == imported - exported,
+                imported <= self.import_max + over,
+                exported <= self.export_max + over,
+            ],
+        )
+
+
+@lru_cache(maxsize=16)
+def programme(devices: int, steps: int) -> Programme:
+    """Return the programme of a size, built once."""
+    return Programme(devices, steps)
+
+
+def exact_site_plan(
+    base_w: Series,
+    buy_ticks: Series,
+    sell_ticks: Series,
+    envelopes: Iterable[FlexEnvelope],
+    *,
+    import_max_w: Limit = None,
+    export_max_w: Limit = None,
+    wear_ticks_per_kwh: int = WEAR_TICKS_PER_KWH,
+) -> SitePlan:
+    """Plan all devices of a site at once with least cost; arguments as `plan_site`.
+
+    Powers are rounded to whole watts, so content bounds hold to a few Wh only.
+
+    Raises: InvalidInput when a series has another length than `base_w`; Failed when no plan keeps the
+    envelopes.
+    """
+    devices, steps = list(envelopes), len(base_w)
+    terms = terms_of(steps, buy_ticks, sell_ticks, import_max_w, export_max_w, curtailable=False)
+    if not devices:
+        return SitePlan({}, listed(base_w))
+    model = programme(len(devices), steps)
+    hours = devices[0].step_s / 3600.0
+    storage = np.array([is_storage(each) for each in devices], dtype=np.float64)
+    model.base.value = np.asarray(base_w) / KILO
+    model.buy.value, model.sell.value = np.asarray(terms.buy) * hours, np.asarray(terms.sell) * hours
+    model.import_max.value = np.minimum(np.asarray(terms.net_max_w), UNLIMITED_KW * KILO) / KILO
+    model.export_max.value = np.minimum(-np.asarray(terms.net_min_w), UNLIMITED_KW * KILO) / KILO
+    model.low.value = table([each.power_min_w for each in devices])
+    model.high.value = table([each.power_max_w for each in devices])
+    model.content_low.value = table([each.energy_min_wh for each in devices])
+    model.content_high.value = table([each.energy_max_wh for each in devices])
+    every_step = np.ones((1, steps))
+    model.charging.value = hours * column([each.charge_efficiency for each in devices]) * every_step
+    model.losing.value = hours / column([each.discharge_efficiency for each in devices]) * every_step
+    model.wear.value = hours * wear_ticks_per_kwh * column(storage) * every_step
+    model.end_value.value = storage * [kept_value(terms, each.charge_efficiency) for each in devices]
+    model.problem.solve(solver=cp.CLARABEL)
+    if model.problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
+        raise Failed(f"no plan keeps the envelopes: {model.problem.status}")
+    powers = np.rint(model.power.value * KILO).astype(np.int64)
+    net = np.asarray(base_w, dtype=np.int64) + powers.sum(axis=0)
+    setpoints = {each.subject: row.tolist() for each, row in zip(devices, powers, strict=True)}
+    return SitePlan(setpoints, net.tolist())
+
+
+def table(series: Sequence[Sequence[int]]) -> FloatArray:
+    """Return one row a device, in thousands."""
+    return np.asarray(series, dtype=np.float64) / KILO
+
+
+def column(values: Iterable[float]) -> FloatArray:
+    """Return one value a device as a column."""
+    return np.asarray(list(values), dtype=np.float64).reshape(-1, 1)

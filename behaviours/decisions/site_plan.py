@@ -1,0 +1,309 @@
+"""One plan for a site: when its devices run in the steps ahead so that its bill is least.
+
+Devices are planned one after the other, each exactly (`cheapest_path`) against what the others leave: first
+the loads that must have their energy, cheapest steps first, own sun counting as what it would have earned;
+then the storages, which shift what is left; last the plants, curtailed only where exporting is forbidden or
+costs money. `exact_plan` gives the optimum of all together, for comparison.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+from operator import add, sub
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from behaviours.decisions.cheapest_path import Piece, cheapest_path
+from ontology.base import require
+from ontology.flexibility import FlexEnvelope
+
+__all__ = ["WEAR_TICKS_PER_KWH", "SitePlan", "Terms", "bill_ticks", "plan_site"]
+
+WEAR_TICKS_PER_KWH = 100
+"""What a kWh given by a battery costs it in life: 0.01 EUR."""
+OVERLOAD_TICKS_PER_KWH = 1_000_000
+"""What a kWh beyond a limit counts in planning, so that limits are kept while anything can be moved."""
+
+Series = Sequence[int] | npt.NDArray[np.int64]
+Limit = int | Series | None
+SECONDS_AN_HOUR = 3600
+UNLIMITED_W = 1 << 40
+NOTHING: list[Piece] = []
+
+
+@dataclass(frozen=True, slots=True)
+class SitePlan:
+    """Power in W of each asset and at the meter in every step, consumption positive."""
+
+    setpoints: dict[str, list[int]]
+    net_w: list[int]
+
+
+class Terms(NamedTuple):
+    """What a step ahead costs: prices in ticks per kWh and limits of the net in W, a value a step."""
+
+    buy: list[int]
+    sell: list[int]
+    net_max_w: list[int]
+    net_min_w: list[int]
+    limited: bool
+    """Whether any limit was given."""
+    curtailable: bool
+    """Whether what may not be exported can be turned down."""
+
+
+def plan_site(
+    base_w: Series,
+    buy_ticks: Series,
+    sell_ticks: Series,
+    envelopes: Iterable[FlexEnvelope],
+    *,
+    import_max_w: Limit = None,
+    export_max_w: Limit = None,
+    wear_ticks_per_kwh: int = WEAR_TICKS_PER_KWH,
+) -> SitePlan:
+    """Plan all devices of a site; every set-point lies within its device's envelope.
+
+    Limits at the meter (GridConstraint, DRSignal) are kept wherever the envelopes leave room.
+
+    Args:
+        base_w: expected power of everything that cannot be moved, in W.
+        buy_ticks: price of a kWh imported in each step, in ticks; `flow_adjusted` adds congestion.
+        sell_ticks: price of a kWh exported; where it exceeds the buying price that one is taken.
+        envelopes: what each device could do, all over the same steps as `base_w`.
+        import_max_w: most that the site may import, a value or one a step.
+        export_max_w: most that the site may export, a value or one a step.
+        wear_ticks_per_kwh: what a kWh given by a storage costs it.
+
+    Raises: InvalidInput when a series has another length than `base_w`.
+    Source: SPEC 4.9 (prosumer flexibility manager).
+    """
+    net = listed(base_w)
+    plants, loads, storages = sorted_out(envelopes, len(net))
+    terms = terms_of(len(net), buy_ticks, sell_ticks, import_max_w, export_max_w, curtailable=bool(plants))
+    eased_w = -sum(min(each.power_min_w) for each in storages) if storages else UNLIMITED_W
+    setpoints: dict[str, list[int]] = {}
+    for plant in plants:
+        net = added(net, plant.power_min_w)
+    for load in loads:
+        setpoints[load.subject] = power = plan_load(load, net, terms, eased_w)
+        net = added(net, power)
+    for storage in storages:
+        setpoints[storage.subject] = power = plan_storage(storage, net, terms, wear_ticks_per_kwh)
+        net = added(net, power)
+    for plant in plants:
+        setpoints[plant.subject] = power = curtailed(plant, net, terms)
+        if power is not plant.power_min_w:
+            net = added(net, list(map(sub, power, plant.power_min_w)))
+    return SitePlan(setpoints, net)
+
+
+def plan_load(load: FlexEnvelope, net: list[int], terms: Terms, eased_w: int = UNLIMITED_W) -> list[int]:
+    """Return when a load runs: its energy from the cheapest steps within its bounds.
+
+    Of steps that cost the same those are preferred in which the net stays below what the site's storages
+    can give (`eased_w`), so that they can serve it later.
+    """
+    low, high = in_watt_steps(load)
+    pieces: list[Sequence[Piece]] = []
+    rows = zip(net, load.power_min_w, load.power_max_w, *terms[:4], strict=True)
+    for n, a, b, buy, sell, net_max, net_min in rows:
+        least, most = n + a, n + b
+        if least >= 0 and most <= eased_w and most <= net_max:
+            pieces.append(((buy, b - a),))
+        elif net_min <= least and most <= 0:
+            pieces.append(((sell, b - a),))
+        elif a == b:
+            pieces.append(())
+        elif most > net_max or least < net_min:
+            pieces.append(rungs(n, a, b, (buy, sell, net_max, net_min), terms.curtailable))
+        elif most <= eased_w:
+            pieces.append(((sell, -least), (buy, most)))
+        elif least >= eased_w:
+            pieces.append(((buy + 1, b - a),))
+        elif least >= 0:
+            pieces.append(((buy, eased_w - least), (buy + 1, most - eased_w)))
+        else:
+            pieces.append(((sell, -least), (buy, eased_w), (buy + 1, most - eased_w)))
+    return list(map(int, cheapest_path(load.power_min_w, pieces, low, high)))
+
+
+def plan_storage(storage: FlexEnvelope, net: list[int], terms: Terms, wear: int) -> list[int]:
+    """Return how a storage runs: surplus is kept for later need, the grid's energy only where it pays.
+
+    Pieces that no optimum takes are left out: charging dearer than any use, giving cheaper than keeping.
+    """
+    charging, discharging = storage.charge_efficiency, storage.discharge_efficiency
+    low, high = in_watt_steps(storage)
+    end_value = kept_value(terms, charging)
+    worth = max(end_value / discharging, max(terms.buy) - wear) * discharging * charging
+    keeps = (max(terms.sell) - wear) * discharging <= end_value
+    if max(low) > 0:
+        worth, keeps = inf, False
+    least: list[float] = []
+    pieces: list[Sequence[Piece]] = []
+    rows = zip(net, storage.power_min_w, storage.power_max_w, *terms[:4], strict=True)
+    for n, a, b, buy, sell, net_max, net_min in rows:
+        if n + b > net_max or n + a < net_min or a > 0 or b < 0:
+            prices = (buy, sell, net_max, net_min)
+            giving = rungs(n, a, min(b, 0), prices, terms.curtailable)
+            taking = rungs(n, max(a, 0), b, prices, terms.curtailable)
+        elif n >= 0:
+            if n + a >= 0:
+                giving = [(buy, -a)]
+            elif keeps:
+                a = -n
+                giving = [(buy, n)]
+            else:
+                giving = [(sell, -n - a), (buy, n)]
+            taking = [(buy, b)] if buy < worth else NOTHING
+        else:
+            if keeps:
+                a = 0
+                giving = NOTHING
+            else:
+                giving = [(sell, -a)]
+            if n + b <= 0:
+                taking = [(sell, b)]
+            else:
+                taking = [(sell, -n), (buy, n + b)] if buy < worth else [(sell, -n)]
+        least.append(a / discharging if a < 0 else a * charging)
+        offered = [((price - wear) * discharging, amount / discharging) for price, amount in giving]
+        for price, amount in taking:
+            offered.append((price / charging, amount * charging))
+        pieces.append(offered)
+    content = cheapest_path(least, pieces, low, high, end_value)
+    return whole_watts(storage, content)
+
+
+def whole_watts(storage: FlexEnvelope, content: list[float]) -> list[int]:
+    """Turn changes of content into whole watts, carrying what rounding leaves over into the next step."""
+    charging, discharging = storage.charge_efficiency, storage.discharge_efficiency
+    left_over = 0.0
+    powers = []
+    for change, a, b in zip(content, storage.power_min_w, storage.power_max_w, strict=True):
+        wanted = change + left_over
+        power = round(wanted / charging if wanted > 0 else wanted * discharging)
+        power = a if power < a else b if power > b else power
+        left_over = wanted - (power * charging if power > 0 else power / discharging)
+        powers.append(power)
+    return powers
+
+
+def curtailed(plant: FlexEnvelope, net: list[int], terms: Terms) -> list[int]:
+    """Return a plant's power: all that there is, but for what may not or better not be exported."""
+    if not terms.limited and min(terms.sell) >= 0:
+        return plant.power_min_w
+    rows = zip(net, plant.power_min_w, plant.power_max_w, terms.sell, terms.net_min_w, strict=True)
+    return [min(p + max(0, (0 if sell < 0 else net_min) - n), most) for n, p, most, sell, net_min in rows]
+
+
+def rungs(n: int, a: int, b: int, prices: tuple[int, int, int, int], curtailable: bool) -> list[Piece]:
+    """Return the price pieces of a device between a and b W beside a net of n W, with limits in reach.
+
+    Beyond a limit energy counts so much that whatever can be moved is; beyond the limit of export it
+    counts nothing where a plant can be turned down instead.
+    """
+    buy, sell, net_max, net_min = prices
+    beyond = min(sell, 0) if curtailable else sell - OVERLOAD_TICKS_PER_KWH
+    ladder = ((beyond, net_min), (sell, 0), (buy, net_max), (buy + OVERLOAD_TICKS_PER_KWH, UNLIMITED_W))
+    pieces: list[Piece] = []
+    for price, until in ladder:
+        amount = min(until - n, b) - a
+        if amount > 0:
+            pieces.append((price, amount))
+            a += amount
+    return pieces
+
+
+def kept_value(terms: Terms, charge_efficiency: float) -> float:
+    """Return what stored energy is worth at the end: a little more than the surplus that it came from."""
+    return max(0.0, median(terms.sell) / charge_efficiency + 1)
+
+
+def sorted_out(
+    envelopes: Iterable[FlexEnvelope], steps: int
+) -> tuple[list[FlexEnvelope], list[FlexEnvelope], list[FlexEnvelope]]:
+    """Return plants (only give), loads (only take) and storages (give and take).
+
+    Raises: InvalidInput when an envelope has another number of steps.
+    """
+    plants, loads, storages = [], [], []
+    for each in envelopes:
+        require(len(each.power_min_w) == steps, each.subject, len(each.power_min_w), f"{steps} steps")
+        if min(each.power_min_w, default=0) >= 0:
+            loads.append(each)
+        elif max(each.power_max_w) > 0:
+            storages.append(each)
+        else:
+            plants.append(each)
+    return plants, loads, storages
+
+
+def terms_of(
+    steps: int, buy: Series, sell: Series, import_max_w: Limit, export_max_w: Limit, *, curtailable: bool
+) -> Terms:
+    """Bring prices and limits into one form, a value a step.
+
+    Raises: InvalidInput when a series has another length.
+    """
+    buying, selling = listed(buy), listed(sell)
+    require(len(buying) == steps, "buy_ticks", len(buying), f"{steps} values")
+    require(len(selling) == steps, "sell_ticks", len(selling), f"{steps} values")
+    selling = list(map(min, selling, buying))
+    net_max = (
+        [UNLIMITED_W] * steps if import_max_w is None else each_step(import_max_w, steps, "import_max_w")
+    )
+    net_min = [-UNLIMITED_W] * steps
+    if export_max_w is not None:
+        net_min = [-limit for limit in each_step(export_max_w, steps, "export_max_w")]
+    limited = import_max_w is not None or export_max_w is not None
+    return Terms(buying, selling, net_max, net_min, limited, curtailable)
+
+
+def each_step(limit: int | Series, steps: int, name: str) -> list[int]:
+    """Return a limit as one value a step.
+
+    Raises: InvalidInput when it has another length.
+    """
+    values = [limit] * steps if isinstance(limit, int) else listed(limit)
+    require(len(values) == steps, name, len(values), f"{steps} values")
+    return values
+
+
+def in_watt_steps(device: FlexEnvelope) -> tuple[Sequence[float], Sequence[float]]:
+    """Return the bounds of content in the unit that power adds up in: watts times steps."""
+    step_s = device.step_s
+    if SECONDS_AN_HOUR % step_s == 0:
+        scale = SECONDS_AN_HOUR // step_s
+        return [e * scale for e in device.energy_min_wh], [e * scale for e in device.energy_max_wh]
+    ratio = SECONDS_AN_HOUR / step_s
+    return [e * ratio for e in device.energy_min_wh], [e * ratio for e in device.energy_max_wh]
+
+
+def bill_ticks(net_w: Series, buy_ticks: Series, sell_ticks: Series, step_s: int = 900) -> float:
+    """Return what a net power costs at given prices, in ticks; negative when it earns."""
+    net_kwh = np.asarray(net_w, dtype=np.float64) * (step_s / 3.6e6)
+    prices = np.where(net_kwh > 0, np.asarray(buy_ticks), np.asarray(sell_ticks))
+    return float(net_kwh @ prices)
+
+
+def is_storage(device: FlexEnvelope) -> bool:
+    """Tell whether a device can give back what it took."""
+    return min(device.power_min_w, default=0) < 0 < max(device.power_max_w, default=0)
+
+
+def added(net: list[int], power: list[int]) -> list[int]:
+    """Return the sum of two series."""
+    return list(map(add, net, power))
+
+
+def listed(series: Series) -> list[int]:
+    """Return a series as Python integers, which loops are fastest with."""
+    if isinstance(series, np.ndarray):
+        integers: list[int] = series.tolist()
+        return integers
+    return list(series)
