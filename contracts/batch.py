@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
+from operator import index
 
 import msgspec
 
 from ontology.errors import Conflict, InvalidInput, Problem, problem
 
-__all__ = ["AMOUNT_LIMIT", "BALANCE_LIMIT", "Batch", "Settlement", "check_openings"]
+__all__ = ["AMOUNT_LIMIT", "BALANCE_LIMIT", "Batch", "Settlement", "checked_openings"]
 
 AMOUNT_LIMIT = 2**52
 """One entry moves fewer tokens than this."""
@@ -40,8 +41,9 @@ class Batch(msgspec.Struct, frozen=True):
     def of(cls, key: str, entries: Mapping[str, int]) -> "Batch":
         """Check a batch.
 
-        Raises: InvalidInput when the key is empty, an amount too large or the sum not zero.
+        Raises: InvalidInput when the key is empty, an amount no whole number or too large, or the sum not 0.
         """
+        entries = _whole("entries", entries)
         problems = [
             problem(f"entries[{name}]", change, f"between -{AMOUNT_LIMIT} and {AMOUNT_LIMIT}")
             for name, change in entries.items()
@@ -53,7 +55,7 @@ class Batch(msgspec.Struct, frozen=True):
             problems.append(problem("entries", f"sum to {total}", "sum to zero"))
         if problems:
             raise InvalidInput(problems)
-        return cls(key, dict(entries))
+        return cls(key, entries)
 
     @property
     def digest(self) -> bytes:
@@ -70,11 +72,12 @@ class Batch(msgspec.Struct, frozen=True):
             raise Conflict(f"settlement {self.key}: another batch is held under this key")
 
 
-def check_openings(accounts: Mapping[str, int]) -> None:
-    """Check the first tokens of new accounts.
+def checked_openings(accounts: Mapping[str, int]) -> dict[str, int]:
+    """Return the first tokens of new accounts when they are in order.
 
     Raises: InvalidInput with every account that has a negative or too large amount.
     """
+    accounts = _whole("accounts", accounts)
     problems: list[Problem] = [
         problem(f"accounts[{name}]", tokens, f"from 0 to below {AMOUNT_LIMIT} tokens")
         for name, tokens in accounts.items()
@@ -82,3 +85,12 @@ def check_openings(accounts: Mapping[str, int]) -> None:
     ]
     if problems:
         raise InvalidInput(problems)
+    return accounts
+
+
+def _whole(path: str, tokens: Mapping[str, int]) -> dict[str, int]:
+    """Return amounts as Python's own integers, also when numpy computed them."""
+    try:
+        return {name: index(amount) for name, amount in tokens.items()}
+    except TypeError as error:
+        raise InvalidInput(problem(path, str(error), "whole tokens")) from None

@@ -11,7 +11,7 @@ import msgspec
 from eth_abi import decode, encode
 
 from contracts.artefact import load_artefact
-from contracts.batch import Batch, Settlement, check_openings
+from contracts.batch import Batch, Settlement, checked_openings
 from contracts.calldata import (
     QUAD,
     Change,
@@ -110,7 +110,7 @@ class EvmLedger:
         Raises: InvalidInput when an amount is out of range or the first accounts lack the aggregator's,
         Refused without the owner's key, Unavailable when the chain cannot be reached.
         """
-        check_openings(accounts)
+        accounts = checked_openings(accounts)
         self._look_up(accounts)
         missing = [name for name in accounts if name not in self._numbers]
         if missing and self._aggregator not in self._numbers:
@@ -129,7 +129,7 @@ class EvmLedger:
         if key in self._settlements:
             return self._known(batch)
         numbers = self._known_numbers(entries)
-        moves = {numbers[name]: change for name, change in entries.items() if change}
+        moves = {numbers[name]: change for name, change in batch.entries.items() if change}
         moves.pop(AGGREGATOR, None)
         parts = parts_of(changes_of(moves))
         self._time_s = time_s
@@ -190,7 +190,7 @@ class EvmLedger:
         Raises: InvalidInput when the account is unknown or the amount out of range, Refused without the
         owner's key, Unavailable when the chain cannot be reached.
         """
-        check_openings({account: tokens})
+        tokens = checked_openings({account: tokens})[account]
         number = self._known_numbers((account,))[account]
         self._transact(self._owning(), call_data("mint(uint256,uint256)", number, tokens))
 
@@ -254,8 +254,10 @@ class EvmLedger:
     def _resume(self, batch: Batch, parts: Sequence[Sequence[Change]], time_s: int) -> Settlement:
         """Finish a batch that the chain knows, from the part where it stopped."""
         _, _, parts_left = self._held(batch.key)
-        if parts_left:
-            self._send(batch, parts[-parts_left:], time_s)
+        try:
+            self._send(batch, parts[-parts_left:] if parts_left else (), time_s)
+        except Reverted as error:
+            raise _named(error) from error
         settlement = self._read(batch.key)
         if settlement is None:
             raise Failed(f"settlement {batch.key}: the chain lost it")

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import msgspec
 
-from contracts.batch import BALANCE_LIMIT, Batch, Settlement, check_openings
+from contracts.batch import BALANCE_LIMIT, Batch, Settlement, checked_openings
 from ontology.errors import InvalidInput, Refused, problem
 
 __all__ = ["MemoryLedger"]
@@ -28,7 +28,7 @@ class MemoryLedger:
 
         Raises: InvalidInput when an amount is out of range or the first accounts lack the aggregator's.
         """
-        check_openings(accounts)
+        accounts = checked_openings(accounts)
         if accounts and self._aggregator not in {*self._balances, *accounts}:
             raise InvalidInput(problem("accounts", self._aggregator, "opened first: it funds the others"))
         self._balances = {**accounts, **self._balances}
@@ -46,10 +46,12 @@ class MemoryLedger:
         balances = await self.balances(entries)
         unpaid = {
             name: -change - balances[name]
-            for name, change in entries.items()
+            for name, change in batch.entries.items()
             if name != self._aggregator and balances[name] + change < 0
         }
-        after = {name: balances[name] + change + unpaid.get(name, 0) for name, change in entries.items()}
+        after = {
+            name: balances[name] + change + unpaid.get(name, 0) for name, change in batch.entries.items()
+        }
         funds = after.get(self._aggregator, self._balances[self._aggregator]) - sum(unpaid.values())
         after[self._aggregator] = self._allowed(funds)
         self._balances |= {name: self._allowed(tokens) for name, tokens in after.items()}
@@ -102,7 +104,7 @@ class MemoryLedger:
 
         Raises: InvalidInput when the account is unknown or the amount out of range.
         """
-        check_openings({account: tokens})
+        tokens = checked_openings({account: tokens})[account]
         self._balances[account] = self._allowed((await self.balances((account,)))[account] + tokens)
 
     async def supply(self) -> int:

@@ -111,6 +111,19 @@ def test_a_batch_that_stopped_between_its_parts_is_finished_once(monkeypatch, pa
     assert not inline(again.settle("00:15", TO_ALL, 900)).fresh
 
 
+@pytest.mark.usefixtures("small_parts")
+def test_a_batch_that_ran_out_of_funds_half_way_is_finished_after_a_top_up():
+    ledger = ledger_of_many()
+    entries = dict.fromkeys(MANY, 1500) | {"aggregator": -30_000}
+    for _ in range(2):
+        with pytest.raises(Refused, match="cannot fund"):
+            inline(ledger.settle("00:15", entries, 900))
+    assert inline(ledger.settlement("00:15")) is None
+    inline(ledger.top_up("aggregator", 20_000))
+    assert inline(ledger.settle("00:15", entries, 900)).fresh
+    assert inline(ledger.balances(MANY)) == dict.fromkeys(MANY, 2_500) | {"aggregator": 0}
+
+
 def test_an_answer_that_got_lost_is_not_paid_twice(monkeypatch):
     ledger = opened(EvmLedger.embedded())
     eth = ledger._chain._web3.eth

@@ -1,5 +1,6 @@
 """The `Ledger` port as agents use it, the same on a chain and in memory."""
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,6 +41,18 @@ def test_settling_again_under_the_same_key_changes_nothing_and_returns_what_is_h
     again = inline(ledger.settle("00:15", entries, 1_800))
     assert (again.transaction, again.entries, again.fresh) == (first.transaction, entries, False)
     assert inline(ledger.balances(["alice"])) == {"alice": 700}
+
+
+def test_tokens_that_numpy_computed_are_tokens(ledger):
+    entries = dict(zip(ACCOUNTS, np.array([-400, 100, 100, 150, 50]), strict=True))
+    inline(ledger.settle("00:15", entries, 900))
+    assert inline(ledger.balances(ACCOUNTS)) == {
+        "alice": 600,
+        "bob": 600,
+        "carol": 100,
+        "aggregator": 10_150,
+        "grid": 5_050,
+    }
 
 
 def test_the_order_of_entries_and_zeros_do_not_make_another_batch(ledger):
@@ -102,8 +115,9 @@ def test_the_aggregators_account_is_opened_first():
         ({"alice": -300, "mallory": 300}, "mallory"),
         ({"alice": -300, "mallory": 0, "bob": 300}, "mallory"),
         ({"alice": -(2**52), "bob": 2**52}, "between"),
+        ({"alice": -0.5, "bob": 0.5}, "whole tokens"),
     ],
-    ids=["not zero-sum", "unknown account", "unknown account with zero", "too large"],
+    ids=["not zero-sum", "unknown account", "unknown account with zero", "too large", "not whole"],
 )
 def test_a_batch_that_breaks_the_rules_is_invalid_input(ledger, entries, complaint):
     with pytest.raises(InvalidInput, match=complaint):
