@@ -1,6 +1,5 @@
 """Certificates for a server of ours: an authority made for the occasion and what it vouches for."""
 
-import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,19 +10,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from environments.simulation.clock import WallClock
 
-__all__ = ["issue_certificate", "verified_context"]
+__all__ = ["issue_certificate"]
 
 VALIDITY = timedelta(days=30)
-
-
-def verified_context(ca_file: Path) -> ssl.SSLContext:
-    """Return a client's TLS context (1.2 or later) that trusts one authority and checks the name.
-
-    Raises: OSError when the file cannot be read, ssl.SSLError when it holds no certificate.
-    """
-    context = ssl.create_default_context(cafile=str(ca_file))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def issue_certificate(folder: Path, domain: str) -> Path:

@@ -1,13 +1,15 @@
 """The process of the embedded server: pyjabber 0.4.5 with what it needs to last a long run.
 
 Run as a program, by path, with its settings as JSON in the argument; imports nothing of ours.
-pyjabber is pinned exactly, because four of its insides are replaced here:
+pyjabber is pinned exactly, because some of its insides are replaced here:
 
 - passwords are checked in a thread; its process pool would inherit the listening socket and hold the
   port after a crash;
 - it listens on 127.0.0.1 only, not on the machine's public address, and not for other servers;
 - a message to another domain is answered with an error; it would end the server;
-- a lost connection is forgotten; it would be kept for ever, and block its port number for later ones.
+- a lost connection is forgotten; it would be kept for ever, and block its port number for later ones;
+- a stanza that it fails on closes its sender's connection; the sender would never be heard again;
+- nothing is uploaded, so no web server is started.
 """
 
 import asyncio
@@ -26,8 +28,11 @@ from pyjabber.db.database import DB
 from pyjabber.features.presence.PresenceFeature import Presence
 from pyjabber.network.ConnectionManager import ConnectionManager
 from pyjabber.network.protocols.XMLProtocol import XMLProtocol
+from pyjabber.plugins import PluginManager
 from pyjabber.server_parameters import Parameters
+from pyjabber.stanzas.error import StanzaError
 from pyjabber.stream.handlers.StanzaHandler import StanzaHandler
+from pyjabber.stream.QueueBridge import QueueBridge
 
 FEATURES = ["http://jabber.org/protocol/disco#info", "jabber:x:data", "urn:xmpp:ping"]
 PUBSUB = "http://jabber.org/protocol/pubsub"
@@ -80,6 +85,25 @@ def _adapt(domain: str) -> None:
     DB.run_db_migrations = staticmethod(lambda: None)
     StanzaHandler.handle_msg = _keeping_to(domain, StanzaHandler.handle_msg)
     XMLProtocol.connection_lost = _forgetting(XMLProtocol.connection_lost)
+    QueueBridge.feed = _closing(QueueBridge.feed)
+    PluginManager.HTTPFieldUpload = _NoUpload
+
+
+class _NoUpload:
+    async def feed(self, jid: object, request: ET.Element) -> object:
+        return StanzaError.feature_not_implemented("request", "urn:xmpp:http:upload:0")
+
+
+def _closing(serve: Callable[[Any], Coroutine[Any, Any, None]]) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    async def serve_or_close(self: Any) -> None:
+        try:
+            await serve(self)
+        except Exception:
+            logger.exception("connection closed because of a failure of the server")
+            if self._transport is not None:
+                self._transport.close()
+
+    return serve_or_close
 
 
 _Handle = Callable[[Any, ET.Element], Coroutine[Any, Any, None]]
@@ -125,10 +149,11 @@ def _forgetting(lose: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
 
 def _run(serving: Coroutine[Any, Any, None]) -> None:
     try:
-        from uvloop import run
+        import uvloop
     except ImportError:
-        run = asyncio.run
-    run(serving)
+        asyncio.run(serving)
+    else:
+        uvloop.run(serving)
     os._exit(0)
 
 

@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,8 @@ from typing import Self
 
 import structlog
 
-from environments.live.certificates import issue_certificate, verified_context
+from environments.live.certificates import issue_certificate
+from environments.live.endpoint import Endpoint, verified_context
 from ontology.errors import InvalidInput, Problem, Unavailable
 
 __all__ = ["LocalServer", "name_in", "new_accounts"]
@@ -106,9 +106,9 @@ class LocalServer(ABC):
         """The id of the server's process group, while it has one."""
         return None if self._process is None else self._process.pid
 
-    def ssl_context(self) -> ssl.SSLContext:
-        """Return a client's TLS context that trusts this server's authority and no other."""
-        return verified_context(self.ca_file)
+    def endpoint(self) -> Endpoint:
+        """Return the way to the started server, trusting its authority and no other."""
+        return Endpoint(self.host, self.port, self.domain, verified_context(self.ca_file))
 
     async def start(self) -> None:
         """Start the server and return when it takes clients.

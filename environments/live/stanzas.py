@@ -1,0 +1,75 @@
+"""Message stanzas as SPADE writes and reads them: body, and a data form titled `spade:x:metadata`.
+
+The form's fields are the metadata; SPADE keeps the thread in a field `_thread_node` of it. We also write
+the thread where XMPP has it, for other clients, and read it from either place.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+__all__ = ["Stanza", "read_stanza", "write_probe", "write_stanza"]
+
+_TITLE = "spade:x:metadata"
+_THREAD = "_thread_node"
+_BODY, _XMPP_THREAD = "{jabber:client}body", "{jabber:client}thread"
+_FORM, _FORM_TITLE = "{jabber:x:data}x", "{jabber:x:data}title"
+_FIELD, _VALUE = "{jabber:x:data}field", "{jabber:x:data}value"
+
+
+class Stanza(NamedTuple):
+    """What a message stanza holds; `metadata` is None when it has no form of SPADE's."""
+
+    id: str
+    kind: str
+    sender: str
+    thread: str
+    metadata: dict[str, str] | None
+    body: str
+
+
+def write_stanza(to: str, stanza_id: str, thread: str, metadata: Mapping[str, str], body: str) -> str:
+    """Write a message to a bare address."""
+    fields = [_field(key, value) for key, value in metadata.items()]
+    if thread:
+        fields.append(_field(_THREAD, thread))
+    return (
+        f'<message to="{_attribute(to)}" id="{_attribute(stanza_id)}" type="chat">'
+        f"<body>{_text(body)}</body><thread>{_text(thread)}</thread>"
+        f'<x xmlns="jabber:x:data" type="form">{"".join(fields)}<title>{_TITLE}</title></x></message>'
+    )
+
+
+def write_probe(to: str, stanza_id: str) -> str:
+    """Write a message without content, which no server keeps for later."""
+    return f'<message to="{_attribute(to)}" id="{_attribute(stanza_id)}" type="headline"/>'
+
+
+def read_stanza(message: Element) -> Stanza:
+    """Read a message."""
+    thread, body, metadata = "", "", None
+    for child in message:
+        if child.tag == _BODY:
+            body = body or child.text or ""
+        elif child.tag == _XMPP_THREAD:
+            thread = thread or child.text or ""
+        elif child.tag == _FORM and metadata is None and child.findtext(_FORM_TITLE) == _TITLE:
+            metadata = {
+                field.get("var", ""): field.findtext(_VALUE) or "" for field in child.iterfind(_FIELD)
+            }
+            thread = metadata.pop(_THREAD, "") or thread
+    attributes = message.attrib
+    sender = attributes.get("from", "").partition("/")[0]
+    return Stanza(attributes.get("id", ""), attributes.get("type", "normal"), sender, thread, metadata, body)
+
+
+def _field(name: str, value: str) -> str:
+    return f'<field var="{_attribute(name)}" type="text-single"><value>{_text(value)}</value></field>'
+
+
+def _text(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _attribute(text: str) -> str:
+    return _text(text).replace('"', "&quot;")
