@@ -242,13 +242,12 @@ class LemSolving(Behaviour):
                 yield MeteredEnergy(player, 0, 0, estimated=True)
 
     def _announce(self, result: LemResult) -> None:
-        """Tell each player its own row, and the market's surveillance and the repository the prices."""
+        """Tell each player its own row, the repository all of them, the market operator their sum."""
         players = self.sibling(PlayerRegistration).players
         for row in result.rows:
             self.tell(players[row.player].address, with_rows(result, [row]))
-        summary = with_rows(result, [totals(result.rows)])
-        self.tell(self.settings.repository, summary)
-        self.tell(self.settings.market_operator, summary)
+        self.tell(self.settings.repository, result)
+        self.tell(self.settings.market_operator, with_rows(result, [totals(result.rows)]))
 
     def _period_of(self, start_s: int) -> int:
         length_s = self.settings.settlement_intervals * INTERVAL_S

@@ -39,8 +39,8 @@ class TariffKeeping(Behaviour):
         return QueryResult(entity=query.entity, items=[self.tariff(GridState(query.subject))])
 
     def tariff(self, state: GridState) -> LemParameters:
-        """Return the tariff of a state; in red the usual prices of yellow hold."""
-        given = self.settings.green if state is GridState.GREEN else self.settings.yellow
+        """Return the tariff of a state; in red the usual prices of green hold."""
+        given = self.settings.yellow if state is GridState.YELLOW else self.settings.green
         return msgspec.structs.replace(given, case=state)
 
 

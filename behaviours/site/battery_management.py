@@ -18,6 +18,8 @@ class BatterySettings(msgspec.Struct, frozen=True, kw_only=True):
     contacts: SiteContacts
     model: StorageModel
     reserve_wh: int = 0
+    real_time_s: int = 0
+    import_max_w: int = 43_000
 
 
 class BatteryOffering(Behaviour):
@@ -45,3 +47,7 @@ class BatteryOffering(Behaviour):
             self.settings.model, self.status, start_s, reserve_wh=self.settings.reserve_wh
         )
         self.tell(self.settings.contacts.prosumer, envelope)
+
+
+class PeakShaving(Behaviour):
+    """todo"""

@@ -34,7 +34,7 @@ class DeviceControl(Behaviour):
         return InstructionBatchStatus(site=self.settings.site, statuses=statuses)
 
     async def _instruct(self, instruction: Instruction) -> InstructionStatus:
-        device = self._devices.get(instruction.asset_id.rpartition("/")[2])
+        device = self._devices.get(instruction.asset_id.removeprefix(f"{self.settings.site}-"))
         if device is None or self._is_outranked(instruction):
             return self._status(instruction, InstructionState.REJECTED)
         try:

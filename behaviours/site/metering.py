@@ -1,7 +1,6 @@
 """Reading a site's devices: the information layer's way up, from the gateway to who needs it (D8.1 3.1)."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -10,7 +9,7 @@ from behaviours.behaviour import Behaviour, every
 from behaviours.ports import Device
 from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S, Concept
-from ontology.charging import EvConnectionEvent, EvDisconnectionEvent, EvSocUpdate, EvUserInput
+from ontology.charging import EvSocUpdate
 from ontology.errors import Unavailable
 from ontology.measurements import IntervalReading, Measurement, Quality, Quantity
 from ontology.storage import StorageStatus, ThermalStatus
@@ -36,46 +35,53 @@ class DeviceReading(Behaviour):
     settings: GatewaySettings
 
     def setup(self) -> None:
-        """Find out who gets which kind of report."""
+        """Find out who gets which device's reports; nothing has been sampled yet."""
         contacts = self.settings.contacts
         self.devices: Sequence[Device] = self.agent.surroundings.devices
-        self._receivers: dict[type[Concept], str] = {
-            StorageStatus: contacts.bess,
-            ThermalStatus: contacts.p2h,
-            EvConnectionEvent: contacts.ev,
-            EvUserInput: contacts.ev,
-            EvSocUpdate: contacts.ev,
-            EvDisconnectionEvent: contacts.ev,
-            Measurement: contacts.pv,
+        self._receivers = {
+            "meter": contacts.bess,
+            "pv": contacts.pv,
+            "bess": contacts.bess,
+            "ev": contacts.ev,
+            "heat_pump": contacts.p2h,
+            "dhw": contacts.p2h,
         }
+        self._sampled_w: list[int] = []
 
     @every(minutes=15)
     async def read(self) -> None:
         """Report the interval that has just ended."""
-        reports = [report for device in self.devices for report in await self._percepts(device)]
-        for receiver, own in self._sorted_out(reports).items():
-            for report in own:
-                self.tell(receiver, report)
-        for reading in (r for r in reports if isinstance(r, IntervalReading)):
-            self._report_meter(plausible(reading, self.settings), reports)
+        for reading in await self._sample():
+            self._report_meter(plausible(reading, self.settings))
+        self._sampled_w.clear()
 
     @every(seconds=lambda settings: settings.real_time_s)
     async def watch(self) -> None:
-        """Pass the present power of meter and battery on to the battery's real-time engine."""
-        contacts = self.settings.contacts
-        if not contacts.bess or self.now_s() % INTERVAL_S == 0:
-            return
-        for device in self.devices:
-            if device.name in ("meter", "bess"):
-                for report in await self._percepts(device):
-                    if isinstance(report, Measurement | StorageStatus):
-                        self.tell(contacts.bess, report)
+        """Within the interval, pass on what devices report, for the real-time engines."""
+        if self.now_s() % INTERVAL_S:
+            await self._sample()
 
-    def _report_meter(self, reading: IntervalReading, reports: Iterable[Concept]) -> None:
+    async def _sample(self) -> list[IntervalReading]:
+        """Read all devices, pass their reports on, and return the meter's readings."""
+        readings: list[IntervalReading] = []
+        explained_w = 0
+        for device in self.devices:
+            receiver = self._receivers.get(device.name, "")
+            for report in await self._percepts(device):
+                explained_w += device_power_w(report) if device.name != "meter" else 0
+                if isinstance(report, IntervalReading):
+                    readings.append(report)
+                elif receiver:
+                    self.tell(receiver, report)
+        self._sampled_w.append(explained_w)
+        return readings
+
+    def _report_meter(self, reading: IntervalReading) -> None:
         """Store the reading, and tell the prosumer the part of it that no device explains."""
         contacts = self.settings.contacts
         self.tell(contacts.repository, reading)
-        base_w = reading.consumed_w - reading.produced_w - sum(device_power_w(r) for r in reports)
+        explained_w = sum(self._sampled_w) / len(self._sampled_w)
+        base_w = reading.consumed_w - reading.produced_w - explained_w
         base = Measurement(
             subject=self.settings.site,
             quantity=Quantity.ACTIVE_POWER_W,
@@ -84,14 +90,6 @@ class DeviceReading(Behaviour):
             quality=reading.quality,
         )
         self.tell(contacts.prosumer, base)
-
-    def _sorted_out(self, reports: Iterable[Concept]) -> dict[str, list[Concept]]:
-        sorted_out: dict[str, list[Concept]] = defaultdict(list)
-        for report in reports:
-            receiver = self._receivers.get(type(report), "")
-            if receiver:
-                sorted_out[receiver].append(report)
-        return sorted_out
 
     async def _percepts(self, device: Device) -> Sequence[Concept]:
         """Read a device; one that does not answer reports nothing and is counted."""

@@ -1,0 +1,22 @@
+"""The aggregator of a community's flexibility."""
+
+from behaviours.agent import Agent
+from behaviours.market.demand_response import DemandResponse
+from behaviours.market.external_bidding import ExternalBidding
+from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
+from ontology.roles import Role
+
+__all__ = ["Aggregator"]
+
+
+class Aggregator(Agent):
+    """Groups the prosumers of a portfolio and acts for them under the traffic light (D8.1 3.8)."""
+
+    role = Role.AGGREGATOR
+    behaviours = (
+        TrafficLightObedience,  # what the grid's state allows
+        LemOpening,  # a market for every interval
+        PriceRelaying,  # prices ahead, to the prosumers
+        DemandResponse,  # the DSO's emergency signals
+        ExternalBidding,  # wholesale, green only
+    )

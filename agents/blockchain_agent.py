@@ -1,0 +1,45 @@
+"""Blockchain agents: one a node; the aggregator's runs the market engine."""
+
+from behaviours.agent import Agent
+from behaviours.market.dataset_submission import (
+    DatasetSubmission,
+    GridStateKeeping,
+    ReadingKeeping,
+    ResultKeeping,
+)
+from behaviours.market.engine import DatasetCollection, LemSolving, PlayerRegistration, PriceForecasting
+from ontology.roles import Role
+
+__all__ = ["DsoBlockchainAgent", "MarketEngine", "ProsumerBlockchainAgent"]
+
+
+class ProsumerBlockchainAgent(Agent):
+    """Brings a player's data to the market, exactly once, and its result back (D8.1 3.3)."""
+
+    role = Role.BLOCKCHAIN
+    behaviours = (
+        DatasetSubmission,  # until the engine has it
+        ResultKeeping,  # what the market brought
+    )
+
+
+class MarketEngine(Agent):
+    """Clears the markets and settles them on the ledger; the aggregator's blockchain agent (D8.1 3.3)."""
+
+    role = Role.BLOCKCHAIN
+    behaviours = (
+        PlayerRegistration,  # who takes part, with an account
+        DatasetCollection,  # what each player brought
+        LemSolving,  # market engine and payment engine
+        PriceForecasting,  # prices ahead
+        ReadingKeeping,  # the portfolio's sums
+    )
+
+
+class DsoBlockchainAgent(Agent):
+    """Keeps the states of the grid for the ledger (D8.1 3.9.3)."""
+
+    role = Role.BLOCKCHAIN
+    behaviours = (
+        GridStateKeeping,  # the newest light of each segment
+    )

@@ -1,0 +1,18 @@
+"""The gateway: a site's information layer, between its devices and everybody else."""
+
+from behaviours.agent import Agent
+from behaviours.site.device_control import DeviceControl
+from behaviours.site.metering import DeviceReading
+from ontology.roles import Role
+
+__all__ = ["Gateway"]
+
+
+class Gateway(Agent):
+    """Reads a site's devices and is the only one that steers them (D8.1 3.1, IML)."""
+
+    role = Role.GATEWAY
+    behaviours = (
+        DeviceReading,  # up: readings, cleaned
+        DeviceControl,  # down: instructions, by priority
+    )

@@ -1,0 +1,34 @@
+"""Oracles: they carry measurements to the ledger's side, each for one node of the community."""
+
+from behaviours.agent import Agent
+from behaviours.information.delivery import AggregateDelivery, DatasetDelivery, GridStateDelivery
+from ontology.roles import Role
+
+__all__ = ["AggregatorOracle", "DsoOracle", "ProsumerOracle"]
+
+
+class ProsumerOracle(Agent):
+    """Carries a site's reading and forecast, under its pseudonym (D8.1 3.4)."""
+
+    role = Role.ORACLE
+    behaviours = (
+        DatasetDelivery,  # reading and forecast of each interval
+    )
+
+
+class AggregatorOracle(Agent):
+    """Carries the portfolio's sums (D8.1 4.1.1)."""
+
+    role = Role.ORACLE
+    behaviours = (
+        AggregateDelivery,  # the portfolio's reading of each interval
+    )
+
+
+class DsoOracle(Agent):
+    """Carries the state of the grid (D8.1 3.9.3)."""
+
+    role = Role.ORACLE
+    behaviours = (
+        GridStateDelivery,  # the traffic light of each segment
+    )

@@ -1,0 +1,18 @@
+"""The community's repository."""
+
+from behaviours.agent import Agent
+from behaviours.information.facts import Answering, FactKeeping, WeatherPublishing
+from ontology.roles import Role
+
+__all__ = ["RepositoryAgent"]
+
+
+class RepositoryAgent(Agent):
+    """Keeps measurements, forecasts and events, and answers for them (D8.1 3.2)."""
+
+    role = Role.REPOSITORY
+    behaviours = (
+        FactKeeping,  # what members report
+        Answering,  # what members ask
+        WeatherPublishing,  # the forecast of each hour
+    )

@@ -1,0 +1,209 @@
+"""The DSO watches its network: what is measured and foreseen becomes the traffic light (D8.1 3.9, SPEC 2.1)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.grid.network import Network
+from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
+from behaviours.decisions.grid.traffic_light import Light, Strain, Thresholds, causes, next_light, severity
+from behaviours.information.delivery import grouped
+from ontology.base import INTERVAL_S
+from ontology.codec import message_type_of
+from ontology.discourse import Acknowledgement, Query, QueryResult
+from ontology.errors import Failed, ParityError
+from ontology.flexibility_trading import DRSignal
+from ontology.forecasts import Forecast
+from ontology.grid import DstatcomStatus, GridState, GridStatusEvent
+from ontology.letter import Letter
+from ontology.measurements import IntervalReading
+from ontology.performatives import Performative
+
+__all__ = ["ActiveNetworkManagement", "DsoSettings", "NetworkMonitoring"]
+
+log = structlog.get_logger()
+
+_FORECAST = message_type_of(Forecast)
+_READING = message_type_of(IntervalReading)
+
+UNSOLVABLE = Strain(loading=9.99, voltage_min_pu=0.5, voltage_max_pu=1.5, unbalance=1.0)
+"""What a load that the feeder cannot carry counts as: the power flow has no solution."""
+
+SITES_A_QUERY = 24
+"""Forecasts of a day that fit one letter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DsoSettings:
+    """The networks that the DSO runs, and whom it works with."""
+
+    networks: tuple[Network, ...]
+    repository: str
+    aggregator: str
+    dstatcom: str = ""
+    thresholds: Thresholds = Thresholds()
+    outlook_steps: int = 4
+    reactive_share: float = 0.2
+    """var of reactive power that a consumed W brings with it (power factor 0.98)."""
+    contract_id: str = "bilateral"
+
+
+class NetworkMonitoring(Behaviour):
+    """Solves the power flow of what was measured and what is foreseen, and sets the light 5 minutes ahead."""
+
+    settings: DsoSettings
+    publishes = (GridStatusEvent,)
+
+    def setup(self) -> None:
+        """Recall the lights of the last interval; without any they are green."""
+        self._flow = PowerFlow(self.settings.networks)
+        self._sites = [site for network in self.settings.networks for site in network.sites]
+        self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
+        self._lights = {network.segment_id: Light() for network in self.settings.networks}
+        for network in self.settings.networks:
+            last = self.kept(f"light {network.segment_id}", GridStatusEvent)
+            if last is not None:
+                self._lights[network.segment_id] = Light(last.state)
+
+    @every(minutes=15, offset_s=600)
+    async def set_lights(self) -> None:
+        """Publish the state of every segment for the coming interval."""
+        next_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
+        foreseen_w = await self._foreseen_w(next_s)
+        measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
+        results = self.strains(np.concatenate([measured_w[None, :], foreseen_w]))
+        for network, strains in zip(self.settings.networks, results, strict=True):
+            self._set_light(network, strains[0], strains[1:], next_s)
+
+    def strains(self, net_w: npt.NDArray[np.float64]) -> list[list[Strain]]:
+        """Return how hard each segment is used at each instant, from the sites' net power (T, sites) in W."""
+        power_w = over_phases(net_w, self._phases)
+        reactive_var = np.maximum(power_w, 0.0) * self.settings.reactive_share
+        try:
+            results = self._flow.solve(power_w, reactive_var)
+        except Failed:
+            self.agent.counts["power flows unsolved"] += 1
+            return [[UNSOLVABLE] * len(net_w) for _ in self.settings.networks]
+        return [strains_of(result) for result in results]
+
+    def _set_light(
+        self, network: Network, measured: Strain, foreseen: Sequence[Strain], start_s: int
+    ) -> None:
+        settings, segment_id = self.settings, network.segment_id
+        before = self._lights[segment_id]
+        ahead = foreseen[0]
+        asked = before.state is not GridState.GREEN
+        unresolved = asked and severity(ahead, settings.thresholds) is GridState.RED
+        light = next_light(
+            before, ahead, measured=measured, unresolved=unresolved, thresholds=settings.thresholds
+        )
+        self._lights[segment_id] = light
+        event = GridStatusEvent(
+            segment_id=segment_id,
+            start_s=start_s,
+            end_s=start_s + INTERVAL_S,
+            published_at_s=self.now_s(),
+            state=light.state,
+            causes=causes(ahead, settings.thresholds),
+            loading=round(float(ahead.loading), 4),
+            voltage_min_pu=round(float(ahead.voltage_min_pu), 4),
+            voltage_max_pu=round(float(ahead.voltage_max_pu), 4),
+        )
+        self.keep(f"light {segment_id}", event)
+        self.publish(event, segment_id)
+        self.tell(settings.repository, event)
+        if light.state is GridState.RED:
+            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
+
+    async def _foreseen_w(self, start_s: int) -> npt.NDArray[np.float64]:
+        """Return what the sites expect to draw in the steps from a time, (steps, sites) in W."""
+        steps = self.settings.outlook_steps
+        power_w = np.zeros((steps, len(self._sites)))
+        column = {site: i for i, site in enumerate(self._sites)}
+        for group in grouped(self._sites, SITES_A_QUERY):
+            query = Query(entity=_FORECAST, subjects=list(group), latest=True)
+            for forecast in await self._ask(query):
+                if isinstance(forecast, Forecast):
+                    power_w[:, column[forecast.subject]] = window(forecast, start_s, steps)
+        return power_w
+
+    async def _measured_w(self, start_s: int) -> npt.NDArray[np.float64]:
+        """Return what the sites drew in an interval, in W; a missing reading counts as nothing."""
+        power_w = np.zeros(len(self._sites))
+        column = {site: i for i, site in enumerate(self._sites)}
+        for group in grouped(self._sites):
+            query = Query(
+                entity=_READING, subjects=list(group), start_s=start_s, end_s=start_s + INTERVAL_S
+            )
+            for reading in await self._ask(query):
+                if isinstance(reading, IntervalReading):
+                    power_w[column[reading.subject]] = reading.consumed_w - reading.produced_w
+        return power_w
+
+    async def _ask(self, query: Query) -> Sequence[object]:
+        try:
+            result = await self.ask(self.settings.repository, query, QueryResult, act=Performative.QUERY_REF)
+        except ParityError:
+            self.agent.counts["repository unavailable"] += 1
+            return ()
+        return result.items
+
+
+class ActiveNetworkManagement(Behaviour):
+    """Relieves a segment in an emergency: it calls on the aggregator's contract (D8.1 3.9, SPEC 2.7)."""
+
+    settings: DsoSettings
+
+    def setup(self) -> None:
+        """Nothing has been called yet."""
+        self.calls = 0
+
+    def relieve(self, network: Network, start_s: int) -> None:
+        """Signal the aggregator to keep the segment's import below where yellow begins."""
+        self.calls += 1
+        limit_w = int(network.transformer.rated_va * self.settings.thresholds.loading_yellow)
+        signal = DRSignal(
+            signal_id=f"dr-{network.segment_id}-{start_s}",
+            segment_id=network.segment_id,
+            start_s=start_s,
+            duration_s=INTERVAL_S,
+            limit_w=limit_w,
+            contract_id=self.settings.contract_id,
+            deadline_s=start_s,
+        )
+        self.agent.spawn(self._signal(signal))
+
+    async def _signal(self, signal: DRSignal) -> None:
+        try:
+            await self.ask(self.settings.aggregator, signal, Acknowledgement)
+        except ParityError as error:
+            self.agent.counts["signals not served"] += 1
+            log.warning("emergency signal not served", signal=signal.signal_id, why=str(error))
+
+    @on(DstatcomStatus)
+    def note(self, status: DstatcomStatus, letter: Letter) -> None:
+        """Count alarms of a D-STATCOM."""
+        self.agent.counts["dstatcom alarms"] += len(status.alarms)
+
+
+def strains_of(result: FlowResult) -> list[Strain]:
+    """Return how hard a feeder is used at each instant of a power flow."""
+    rows = zip(
+        result.loading.tolist(),
+        result.voltage_min_pu.tolist(),
+        result.voltage_max_pu.tolist(),
+        result.unbalance_max.tolist(),
+        strict=True,
+    )
+    return [Strain(*row) for row in rows]
+
+
+def window(forecast: Forecast, start_s: int, steps: int) -> list[int]:
+    """Return the powers of a forecast in W from a time on; its last value holds on."""
+    first = max(0, (start_s - forecast.start_s) // forecast.step_s)
+    values = forecast.power_w[first : first + steps] or forecast.power_w[-1:]
+    return values + values[-1:] * (steps - len(values))

@@ -1,0 +1,196 @@
+"""The prosumer's plan: when its devices run, from what they could do and what energy will cost (D8.1 3.8)."""
+
+import msgspec
+import numpy as np
+
+from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.forecasting import LoadHistory, load_outlook
+from behaviours.decisions.site_plan import SitePlan, plan_site
+from behaviours.site.contacts import SiteContacts
+from ontology.base import INTERVAL_S, INTERVALS_A_DAY
+from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionState, Priority
+from ontology.discourse import Acknowledgement
+from ontology.flexibility import FlexEnvelope
+from ontology.flexibility_trading import DRSignal
+from ontology.forecasts import Forecast, ForecastKind
+from ontology.letter import Letter
+from ontology.market import GREEN_PARAMETERS, Lem, LemResult, PriceProfile
+from ontology.measurements import Measurement
+from ontology.performatives import Performative
+
+__all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanning"]
+
+
+class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The site, its connection's limits in W, and its usual load in W by step of a UTC day."""
+
+    site: str
+    segment_id: str
+    contacts: SiteContacts
+    import_max_w: int
+    export_max_w: int
+    usual_load_w: tuple[int, ...]
+
+
+class LoadForecasting(Behaviour):
+    """Learns the load that no device explains, and forecasts it."""
+
+    settings: ProsumerSettings
+
+    def setup(self) -> None:
+        """Know nothing but the usual profile."""
+        self._history = LoadHistory.empty()
+        self._usual_w = np.tile(np.asarray(self.settings.usual_load_w, dtype=np.float64), 2)
+
+    @on(Measurement)
+    def learn(self, base: Measurement, letter: Letter) -> None:
+        """Take the base load of an interval into the history."""
+        self._history = self._history.after(base.time_s, base.value)
+
+    def outlook_w(self, start_s: int) -> list[int]:
+        """Return the expected base load of the day from a time, in W."""
+        slot = start_s % 86_400 // INTERVAL_S
+        usual_w = self._usual_w[slot : slot + INTERVALS_A_DAY]
+        expected: list[int] = load_outlook(self._history, start_s, usual_w).power_w.tolist()
+        return expected
+
+
+class MarketListening(Behaviour):
+    """Knows the prices ahead, the market that is open, and what the last one brought."""
+
+    settings: ProsumerSettings
+
+    def setup(self) -> None:
+        """Until prices are known, usual ones are assumed."""
+        self.prices: PriceProfile | None = None
+        self.market: Lem | None = None
+        self.tokens = 0
+
+    @when("started")
+    def subscribe_to_market(self) -> None:
+        """Ask the aggregator for the markets and prices of this site's segment."""
+        self.subscribe(self.settings.contacts.aggregator, Lem, self.settings.segment_id)
+        self.subscribe(self.settings.contacts.aggregator, PriceProfile, self.settings.segment_id)
+
+    @on(PriceProfile)
+    def note_prices(self, profile: PriceProfile, letter: Letter) -> None:
+        """Note the prices ahead."""
+        self.prices = profile
+
+    @on(Lem)
+    def note_market(self, lem: Lem, letter: Letter) -> None:
+        """Note the market that opens next."""
+        self.market = lem
+
+    @on(LemResult)
+    def note_result(self, result: LemResult, letter: Letter) -> None:
+        """Count the tokens won and lost."""
+        self.tokens += sum(row.tokens_net for row in result.rows)
+
+    def ahead(self, start_s: int) -> tuple[list[int], list[int]]:
+        """Return buying and selling prices of the day from a time, in ticks per kWh."""
+        profile = self.prices
+        if profile is None:
+            tariff = self.market.parameters if self.market else GREEN_PARAMETERS
+            buy, sell = tariff.buy_usual_ticks_per_kwh, tariff.sell_usual_ticks_per_kwh
+            return [buy] * INTERVALS_A_DAY, [sell] * INTERVALS_A_DAY
+        shift = (start_s - profile.start_s) // INTERVAL_S
+        return shifted(profile.buy_ticks_per_kwh, shift), shifted(profile.sell_ticks_per_kwh, shift)
+
+
+class SitePlanning(Behaviour):
+    """Plans the day at the start of each interval, steers the devices and tells what will be drawn."""
+
+    settings: ProsumerSettings
+
+    def setup(self) -> None:
+        """No device has offered anything, nobody limits the site."""
+        self._envelopes: dict[str, FlexEnvelope] = {}
+        self._limit_w: int | None = None
+        self._limit_until_s = 0
+        self._plans_made = 0
+
+    @on(FlexEnvelope)
+    def note_envelope(self, envelope: FlexEnvelope, letter: Letter) -> None:
+        """Note what a device could do."""
+        self._envelopes[envelope.subject] = envelope
+
+    @on(InstructionBatchStatus)
+    def note_statuses(self, batch: InstructionBatchStatus, letter: Letter) -> None:
+        """Count instructions that no device carries out."""
+        refused = (InstructionState.REJECTED, InstructionState.ABORTED)
+        self.agent.counts["instructions refused"] += sum(s.status in refused for s in batch.statuses)
+
+    @on(DRSignal)
+    def obey(self, signal: DRSignal, letter: Letter) -> Acknowledgement:
+        """Keep to the aggregator's limit from now on, at once."""
+        self._limit_w = signal.limit_w
+        self._limit_until_s = signal.start_s + signal.duration_s
+        if signal.start_s <= self.now_s():
+            self._plan(Priority.DSO_RED)
+        return Acknowledgement(of=letter.message_id)
+
+    @every(minutes=15, offset_s=20)
+    def plan(self) -> None:
+        """Plan the day from the interval that has just begun."""
+        self._plan(Priority.DSO_RED if self._is_limited() else Priority.MARKET)
+
+    def _plan(self, priority: Priority) -> None:
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        plan = self.planned(start_s)
+        self._plans_made += 1
+        self._steer(plan, start_s, priority)
+        self.tell(self.settings.contacts.repository, net_forecast(self.settings.site, start_s, plan))
+
+    def planned(self, start_s: int) -> SitePlan:
+        """Return the plan of the day from a time: base load, envelopes, prices and limits brought together."""
+        buy, sell = self.sibling(MarketListening).ahead(start_s)
+        return plan_site(
+            self.sibling(LoadForecasting).outlook_w(start_s),
+            buy,
+            sell,
+            [e for _, e in sorted(self._envelopes.items()) if e.start_s == start_s],
+            import_max_w=self._import_limit_w(start_s),
+            export_max_w=self.settings.export_max_w,
+        )
+
+    def _import_limit_w(self, start_s: int) -> int | list[int]:
+        if not self._is_limited() or self._limit_w is None:
+            return self.settings.import_max_w
+        limited = min(INTERVALS_A_DAY, -(-(self._limit_until_s - start_s) // INTERVAL_S))
+        return [self._limit_w] * limited + [self.settings.import_max_w] * (INTERVALS_A_DAY - limited)
+
+    def _is_limited(self) -> bool:
+        return self._limit_w is not None and self._limit_until_s > self.now_s()
+
+    def _steer(self, plan: SitePlan, start_s: int, priority: Priority) -> None:
+        """Instruct each device for the interval, through the gateway."""
+        instructions = [
+            Instruction(
+                instruction_id=f"{asset_id}-{start_s}-{self._plans_made}",
+                asset_id=asset_id,
+                execution_time_s=self.now_s(),
+                valid_until_s=start_s + INTERVAL_S,
+                setpoint_w=power_w[0],
+                reason="plan",
+                priority=priority,
+            )
+            for asset_id, power_w in plan.setpoints.items()
+        ]
+        if instructions:
+            batch = InstructionBatch(site=self.settings.site, instructions=instructions)
+            self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
+
+
+def net_forecast(site: str, start_s: int, plan: SitePlan) -> Forecast:
+    """Return what a plan means at the site's meter."""
+    return Forecast(
+        subject=site, kind=ForecastKind.NET, issued_at_s=start_s, start_s=start_s, power_w=plan.net_w
+    )
+
+
+def shifted(values: list[int], steps: int) -> list[int]:
+    """Return a series from some steps later on; its last value holds on."""
+    if steps <= 0:
+        return values
+    return values[steps:] + values[-1:] * min(steps, len(values))

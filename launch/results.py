@@ -1,0 +1,144 @@
+"""What came out of a run, as tables: from the world, the repository and the ledger."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from environments.simulation.world import World
+from launch.tables import RunTables
+from ontology.grid import GridState
+from ontology.market import LemResult
+
+if TYPE_CHECKING:
+    from launch.community import Community
+
+__all__ = ["run_tables"]
+
+DEVICES = {
+    "base": "base_w",
+    "pv": "pv_w",
+    "battery": "bess_w",
+    "ev": "ev_w",
+    "heat_pump": "heat_pump_w",
+    "dhw": "dhw_w",
+}
+W_PER_WH = 4
+"""Mean power in W of an energy in Wh over 15 minutes."""
+
+
+async def run_tables(community: "Community") -> RunTables:
+    """Return the tables of what has happened in a community so far."""
+    results = await _facts(community, "parity:LemResult")
+    events = await _facts(community, "parity:GridStatusEvent")
+    return RunTables(
+        sites=_sites(community, results),
+        market=_market(results),
+        grid=_grid(community.world, events),
+        settlement=await _settlement(community),
+    )
+
+
+async def _facts(community: "Community", entity: str) -> list[Any]:
+    return list(await community.ground.repository.query(entity, "", 0, 2**40))
+
+
+def _sites(community: "Community", results: Iterable[LemResult]) -> dict[str, Any]:
+    """Return what each site drew, device by device, and whether its reading was estimated."""
+    world = community.world
+    table = world.site_table()
+    names = table["site"].tolist()
+    site_of = community.cast.accounts
+    estimated = {
+        (result.start_s, site_of.get(row.player, ""))
+        for result in results
+        for row in result.rows
+        if row.estimated
+    }
+    segment_of = {site.id: world.feeder_of(site.id).segment_id for site in world.settings.sites}
+    return {
+        "start_s": table["start_s"],
+        "site": names,
+        "segment": [segment_of[name] for name in names],
+        "consumed_wh": table["consumed_wh"],
+        "produced_wh": table["produced_wh"],
+        **{column: _device_w(world, device, table) for device, column in DEVICES.items()},
+        "bess_soc": table["state_of_charge"].astype(float),
+        "ev_soc": table["ev_state_of_charge"].astype(float),
+        "indoor_degc": table["indoor_degc"].astype(float),
+        "tank_degc": table["tank_degc"].astype(float),
+        "estimated": [key in estimated for key in zip(table["start_s"].tolist(), names, strict=True)],
+    }
+
+
+def _device_w(world: World, device: str, table: Mapping[str, Any]) -> Any:
+    """Return a device's mean power in W, not a number where a site has none."""
+    power_w = table[f"{device}_wh"].astype(float) * W_PER_WH
+    owner = {"pv": "pv", "battery": "battery", "ev": "ev", "heat_pump": "heat_pump", "dhw": "hot_water"}
+    if device in owner:
+        has = np.array([getattr(site, owner[device]) is not None for site in world.settings.sites])
+        power_w[~np.tile(has, len(power_w) // len(has))] = np.nan
+    return power_w
+
+
+def _market(results: Iterable[LemResult]) -> dict[str, Any]:
+    """Return how each market was cleared."""
+    rows = list(results)
+    return {
+        "start_s": [r.start_s for r in rows],
+        "segment": [r.segment_id for r in rows],
+        "consumed_wh": [r.consumed_wh for r in rows],
+        "produced_wh": [r.produced_wh for r in rows],
+        "traded_wh": [traded_wh(r) for r in rows],
+        "buy_ticks_per_kwh": [r.buy_price_ticks_per_kwh for r in rows],
+        "sell_ticks_per_kwh": [r.sell_price_ticks_per_kwh for r in rows],
+        "grid_state": [r.grid_state.value for r in rows],
+        "lem_state": ["SOLVED" for _ in rows],
+        "players": [len(r.rows) for r in rows],
+        "estimated": [sum(row.estimated for row in r.rows) for r in rows],
+    }
+
+
+def traded_wh(result: LemResult) -> int:
+    """Return the energy in Wh that stayed inside the community; none while red."""
+    return 0 if result.grid_state is GridState.RED else min(result.consumed_wh, result.produced_wh)
+
+
+def _grid(world: World, events: Iterable[Any]) -> dict[str, Any]:
+    """Return how hard each feeder was used, and which light the DSO had set."""
+    table = world.grid_table()
+    keys = list(zip(table["start_s"].tolist(), table["segment"].tolist(), strict=True))
+    event_of = {(event.start_s, event.segment_id): event for event in events}
+    published = [event_of.get(key) for key in keys]
+    starts = table["start_s"].tolist()
+    return {
+        "start_s": table["start_s"],
+        "segment": [segment for _, segment in keys],
+        "grid_state": [event.state.value if event else GridState.GREEN.value for event in published],
+        "loading": table["loading"],
+        "transformer_w": table["import_w"],
+        "losses_w": table["losses_w"],
+        "voltage_min_pu": table["voltage_min_pu"],
+        "voltage_max_pu": table["voltage_max_pu"],
+        "unbalance": table["unbalance"],
+        "outdoor_degc": [_weather(world, "outdoor_degc", start_s) for start_s in starts],
+        "ghi_w_per_m2": [_weather(world, "ghi_w_per_m2", start_s) for start_s in starts],
+        "flagged": [event.flagged if event else "no state was published" for event in published],
+    }
+
+
+def _weather(world: World, quantity: str, start_s: int) -> float:
+    return float(world.weather.sky(start_s).mean(quantity, start_s, 900, 1)[0])
+
+
+async def _settlement(community: "Community") -> dict[str, Any]:
+    """Return what the ledger holds: who got and gave how many tokens in each settlement."""
+    columns: dict[str, list[Any]] = {"start_s": [], "account": [], "tokens": []}
+    settings = community.world.settings
+    for start_s in range(settings.start_s - 96 * 900, community.world.now_s, 900):
+        receipt = await community.ground.ledger.settlement(f"lem {start_s}")
+        for account, tokens in (receipt.entries if receipt else {}).items():
+            columns["start_s"].append(start_s)
+            columns["account"].append(account)
+            columns["tokens"].append(tokens)
+    return columns
