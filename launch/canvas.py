@@ -32,8 +32,8 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 
 @contextmanager
-def canvas(series: Series, rows: int, columns: int, height: float) -> Iterator[tuple[Any, Any]]:
-    """Open a figure of panels (height in inches) in our style; they share the time axis."""
+def canvas(rows: int, columns: int, height: float) -> Iterator[tuple[Any, Any]]:
+    """Open a figure of panels (height in inches) in our style; they share the horizontal axis."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Plot

@@ -60,7 +60,7 @@ def _mean_price(series: Series, column: str, weight: str) -> np.ndarray:
 
 
 def _prices(series: Series) -> Figure:
-    with canvas(series, 1, 1, 2.9) as (plot, grid):
+    with canvas(1, 1, 2.9) as (plot, grid):
         axes = grid[0, 0]
         light(series, axes)
         usual = series.result.scenario.tariffs
@@ -89,7 +89,7 @@ def _exchange(series: Series) -> Figure:
     consumed = series.total("sites", "site", "consumed_wh") * kilowatts
     produced = series.total("sites", "site", "produced_wh") * kilowatts
     traded = series.total("market", "segment", "traded_wh") * kilowatts
-    with canvas(series, 1, 1, 3.0) as (plot, grid):
+    with canvas(1, 1, 3.0) as (plot, grid):
         axes = grid[0, 0]
         layers = (
             ("bought locally", "#3f9e5a", traded),
@@ -119,7 +119,7 @@ def _device_layers(
 
 
 def _devices(series: Series) -> Figure:
-    with canvas(series, 1, 1, 3.2) as (plot, grid):
+    with canvas(1, 1, 3.2) as (plot, grid):
         axes = grid[0, 0]
         stack(series, axes, _device_layers(series, lambda matrix: np.nansum(matrix, axis=0)))
         net = series.total("sites", "site", "consumed_wh") - series.total("sites", "site", "produced_wh")
@@ -138,7 +138,7 @@ def _sites(series: Series) -> Figure | None:
         return _site_percentiles(series)
     columns = 1 if len(names) <= 3 else 2
     rows = -(-len(names) // columns)
-    with canvas(series, rows, columns, 0.5 + 2.3 * rows) as (plot, grid):
+    with canvas(rows, columns, 0.5 + 2.3 * rows) as (plot, grid):
         meter = series.matrix("sites", "site", "consumed_wh") - series.matrix("sites", "site", "produced_wh")
         for i, name in enumerate(names):
             axes = grid[i // columns, i % columns]
@@ -164,7 +164,7 @@ def _sites(series: Series) -> Figure | None:
 
 def _site_percentiles(series: Series) -> Figure:
     meter = series.matrix("sites", "site", "consumed_wh") - series.matrix("sites", "site", "produced_wh")
-    with canvas(series, 1, 1, 2.8) as (plot, grid):
+    with canvas(1, 1, 2.8) as (plot, grid):
         axes = grid[0, 0]
         band(series, axes, meter * 3600 / INTERVAL_S / 1000, "#2f7fd0", "net at the meter")
         axes.axhline(0, color=MUTED, linewidth=0.8)
@@ -194,7 +194,7 @@ def _panels(
 ) -> str:
     """Draw one panel below the other, each a matrix of sites."""
     names = series.names("sites", "site")
-    with canvas(series, len(panels), 1, 0.5 + 1.9 * len(panels)) as (plot, grid):
+    with canvas(len(panels), 1, 0.5 + 1.9 * len(panels)) as (plot, grid):
         for row, (label, matrix, colour) in enumerate(panels):
             axes = grid[row, 0]
             if len(matrix) == len(names):
@@ -249,7 +249,7 @@ def _grid(series: Series) -> Figure | None:
     if not loading.size or np.isnan(loading).all():
         return None
     thresholds = series.result.scenario.grid.thresholds
-    with canvas(series, 2, 1, 4.6) as (plot, grid):
+    with canvas(2, 1, 4.6) as (plot, grid):
         top, bottom = grid[0, 0], grid[1, 0]
         for axes in (top, bottom):
             light(series, axes)
@@ -301,7 +301,7 @@ def _tokens(series: Series) -> Figure | None:
     labels = [series.result.accounts.get(account, account) for account in accounts]
     site = {name: i for i, name in enumerate(series.names("sites", "site"))}
     times = series.times[: whole.shape[1]]
-    with canvas(series, 1, 1, 2.9) as (plot, grid):
+    with canvas(1, 1, 2.9) as (plot, grid):
         axes = grid[0, 0]
         mine = [i for i, label in enumerate(labels) if label in site]
         if len(accounts) > FEW and mine:

@@ -1,6 +1,8 @@
 """The report of a run: one HTML file without external assets or scripts."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from launch.run_folder import RunResult
 from launch.scenario import intervals_of, scenario_hash, span_s
 from launch.summary import Spread, Summary, site_rows, summarise
 
-__all__ = ["headlines", "render_report"]
+__all__ = ["headlines", "render_report", "site_cells"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 MANY = 60
@@ -40,6 +42,7 @@ def render_report(result: RunResult) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    result = replace(result, tables=result.tables.checked())
     summary = summarise(result)
     return environment.get_template("report.html").render(
         result=result,
@@ -53,6 +56,13 @@ def render_report(result: RunResult) -> str:
         rows=_site_table(result),
         many=summary.sites > MANY,
     )
+
+
+def site_cells(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return the titles of a table of sites, and each site's name and cells as text."""
+    titles = [title for _, title, _ in SITE_COLUMNS]
+    cells = [(row["site"], [_cell(key, row[key], digits) for key, _, digits in SITE_COLUMNS]) for row in rows]
+    return titles, cells
 
 
 def headlines(summary: Summary) -> list[tuple[str, str, str]]:
@@ -118,9 +128,7 @@ def _remarks(result: RunResult, summary: Summary) -> list[str]:
 def _site_table(result: RunResult) -> list[tuple[str, list[str]]]:
     rows = site_rows(result)
     if len(rows) <= MANY:
-        return [
-            (row["site"], [_cell(key, row[key], digits) for key, _, digits in SITE_COLUMNS]) for row in rows
-        ]
+        return site_cells(rows)[1]
     table: list[tuple[str, list[str]]] = []
     for percentile in (5, 25, 50, 75, 95):
         cells = []

@@ -217,6 +217,8 @@ def _identities(scenario: Scenario) -> Iterator[Complaint]:
                     address,
                     f"already used by {owner[address]}",
                 )
+            if explicit and not address.endswith(f"@{domain}"):
+                yield f"{path}.address", explicit, f"must be in the server's domain, such as {default}"
             owner.setdefault(address, path if role == "prosumer" else f"{path} ({role} agent)")
 
 

@@ -150,7 +150,7 @@ class RunFolder:
         for name in TABLES:
             write_table(self.path / f"{name}.parquet", name, getattr(tables, name))
         checked = replace(result, tables=tables, folder=self.path)
-        _replace(self.path / REPORT, render_report(checked).encode())
+        replace_file(self.path / REPORT, render_report(checked).encode())
         self._write_manifest(_outcome(result, tables))
         return self.path
 
@@ -182,7 +182,7 @@ class RunFolder:
             "versions": versions(),
             "scenario": msgspec.to_builtins(self.scenario),
         }
-        _replace(self.path / MANIFEST, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+        replace_file(self.path / MANIFEST, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 _NOTHING_YET: dict[str, Any] = {
@@ -278,7 +278,7 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file as a whole or not at all."""
     partial = path.with_name(path.name + ".part")
     with partial.open("wb") as file:

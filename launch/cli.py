@@ -1,0 +1,254 @@
+"""The command `parity-mas`: run, validate, init, agents, schema and sweep.
+
+Heavy imports are inside the commands, so that `--help` answers at once.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from launch.packages import foreign_packages
+
+if TYPE_CHECKING:
+    from launch.run_folder import RunResult
+    from launch.scenario import Scenario
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+FOREIGN_PACKAGES = 1
+
+app = typer.Typer(
+    help="A multi-agent platform for local energy and flexibility markets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ScenarioFile = Annotated[
+    Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Set any key: path=value. May be repeated.", metavar="PATH=VALUE"),
+]
+
+
+def main() -> None:
+    """Run the command line; the exit code of each error is that of `ontology.errors`."""
+    complaints = foreign_packages()
+    if complaints:
+        _fail("\n".join([*complaints, *_OWN_ENVIRONMENT]), FOREIGN_PACKAGES)
+    app()
+
+
+_OWN_ENVIRONMENT = (
+    "",
+    "parity-mas needs an environment of its own, where nothing else installs packages of these names:",
+    "    python3 -m venv parity && parity/bin/pip install parity-mas",
+)
+
+
+@app.command()
+def run(
+    scenario: ScenarioFile,
+    offline: Annotated[bool, typer.Option("--offline", help="In Mesa, under virtual time.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Another seed gives another day.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/NAME-001, …")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help="XMPP server of a live run: embedded, prosody or external.", metavar="KIND"),
+    ] = None,
+    pace: Annotated[
+        float | None,
+        typer.Option(help="Live: real seconds that an interval takes at least.", metavar="SECONDS"),
+    ] = None,
+    intervals: Annotated[
+        int | None, typer.Option(help="So many intervals instead of the scenario's days.")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Run a community, live over XMPP or (--offline) in Mesa under virtual time."""
+    flags = {"seed": seed, "server": server, "pace_s": pace, "intervals": intervals}
+    with _errors():
+        loaded = _load(scenario, {k: v for k, v in flags.items() if v is not None}, settings)
+        folder = out or _next_folder(loaded)
+        result = _run(loaded, folder, offline)
+    from launch.console import print_result
+
+    print_result(result)
+    if not result.complete:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def validate(scenario: ScenarioFile, settings: Settings = None) -> None:
+    """Check a scenario and say everything that is wrong with it."""
+    with _errors():
+        loaded = _load(scenario, {}, settings)
+    from launch.console import print_scenario
+
+    print_scenario(scenario, loaded)
+
+
+@app.command()
+def init(
+    sites: Annotated[int, typer.Option(help="How many sites.", min=1, max=10_000)] = 10,
+) -> None:
+    """Print a commented scenario to start from."""
+    text = (Path(__file__).parent / "templates" / "scenario.yaml").read_text(encoding="utf-8")
+    more = (
+        "population:                    # and others, drawn from shares and the seed\n"
+        f"  sites: {sites - 1}\n"
+        "  shares: {pv: 0.4, battery: 0.25, ev: 0.3, heat_pump: 0.35, hot_water: 0.4}\n"
+    )
+    named = "1 site" if sites == 1 else f"{sites} sites"
+    print(text.format(sites=named, population=more if sites > 1 else ""), end="")
+
+
+@app.command()
+def agents(
+    scenario: Annotated[
+        Path | None, typer.Argument(help="List the agents of this scenario instead.", show_default=False)
+    ] = None,
+) -> None:
+    """List the roles and what their behaviours answer, or the agents that a scenario starts."""
+    from launch import console
+
+    with _errors():
+        if scenario is None:
+            console.print_roles()
+        else:
+            console.print_directory(_load(scenario, {}, None))
+
+
+@app.command()
+def schema(
+    jsonld: Annotated[bool, typer.Option("--jsonld", help="The JSON-LD context of the messages.")] = False,
+    turtle: Annotated[bool, typer.Option("--turtle", help="The ontology as Turtle.")] = False,
+    scenario: Annotated[
+        bool, typer.Option("--scenario", help="The JSON Schema of scenarios, for editors.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of the messages, or another description."""
+    if jsonld + turtle + scenario > 1:
+        _fail("choose one of --jsonld, --turtle and --scenario", 2)
+    if turtle:
+        from ontology.schema import turtle as as_turtle
+
+        print(as_turtle())
+        return
+    import json
+
+    from launch.scenario import scenario_schema
+    from ontology.schema import json_schema, jsonld_context
+
+    content = scenario_schema() if scenario else jsonld_context() if jsonld else json_schema()
+    print(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def sweep(
+    scenario: ScenarioFile,
+    out: Annotated[Path, typer.Option(help="Folder of the table and plots.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Vary a key: path=value,value. May be repeated.", metavar="PATH=VALUES"),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds: 3, 1..5 or 1,4,7.")] = "1",
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes.", show_default="one a core", min=1)
+    ] = None,
+    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.", metavar="ADDRESS")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the run folder of every run.")] = False,
+) -> None:
+    """Run a scenario offline under every combination of settings and seeds; one table and plots."""
+    import os
+
+    from launch import sweep as sweeps
+    from launch.console import print_sweep, sweep_progress
+
+    rows: list[dict[str, Any]] = []
+    interrupted = False
+    with _errors():
+        varied = sweeps.parse_settings(settings or [])
+        sweeps.check_folder(out)
+        jobs = sweeps.plan(scenario, varied, sweeps.parse_seeds(seeds), out / "runs" if keep else None)
+        try:
+            with sweep_progress(len(jobs)) as done:
+                for row in sweeps.run_jobs(jobs, min(workers or os.cpu_count() or 1, len(jobs)), dask):
+                    rows.append(row)
+                    done()
+        except KeyboardInterrupt:
+            interrupted = True
+        written = sweeps.write_sweep(out, rows, list(varied), jobs[0].scenario) if rows else []
+    print_sweep(rows, list(varied), written)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if any(row["error"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _load(path: Path, flags: dict[str, Any], settings: list[str] | None) -> "Scenario":
+    from launch.scenario import load_scenario
+    from launch.sweep import parse_settings
+
+    given = parse_settings(settings or [], several=False)
+    return load_scenario(path, {**{key: values[0] for key, values in given.items()}, **flags})
+
+
+def _next_folder(scenario: "Scenario") -> Path:
+    from launch.run_folder import next_folder
+
+    return next_folder(Path("runs"), scenario.name)
+
+
+def _run(scenario: "Scenario", folder: Path, offline: bool) -> "RunResult":
+    import asyncio
+    import signal
+
+    from launch.community import run_live, run_offline
+    from launch.console import run_progress
+    from launch.run_folder import Interrupted
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with run_progress(scenario, "offline" if offline else scenario.server.kind) as progress:
+        try:
+            if offline:
+                result: RunResult = run_offline(scenario, folder, progress)
+            else:
+                result = asyncio.run(run_live(scenario, folder, progress))
+        except Interrupted as interruption:
+            result = interruption.result
+    return result
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn our errors into a message on stderr and their exit code."""
+    from ontology.errors import InvalidInput, ParityError, consequence_of
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+    except InvalidInput as error:
+        from launch.console import problem_lines
+
+        _fail("\n".join(problem_lines(error)), consequence_of(error).exit_code)
+    except ParityError as error:
+        _fail(f"{type(error).__name__}: {error}", consequence_of(error).exit_code)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()
