@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,7 @@ class LocalServer(ABC):
     async def kill(self) -> None:
         """End the server at once, as a crash would; `start` brings it back with its accounts."""
         self._end()
+        await self._closed()
 
     async def restart(self) -> None:
         """End the server in an orderly way and start it again on the same port, with its accounts."""
@@ -189,12 +191,23 @@ class LocalServer(ABC):
         """End the process group politely, then by force."""
         if self._process is None:
             return
-        self._signal(signal.SIGTERM)
+        _signal_group(self._process.pid, signal.SIGTERM)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _STOP_S
         while self.running and loop.time() < deadline:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(_POLL_S)  # noqa: TID251 - a real process ends in real time
         self._end()
+        await self._closed()
+
+    async def _closed(self) -> None:
+        """Return when nobody listens on the port any more: a killed process takes a moment to go."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _STOP_S
+        while loop.time() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex((self.host, self.port)) != 0:
+                    return
+            await asyncio.sleep(_POLL_S)  # noqa: TID251 - a real process ends in real time
 
     def _end(self) -> None:
         process, self._process = self._process, None
@@ -204,10 +217,6 @@ class LocalServer(ABC):
         process.wait()
         if process.stdin is not None:
             process.stdin.close()
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            _signal_group(self._process.pid, number)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

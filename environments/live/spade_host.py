@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import itertools
 import logging
+import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -128,11 +129,13 @@ class SpadeHost(Agent):  # type: ignore[misc]
             async with asyncio.timeout(self._start_timeout_s):
                 for pause_s in self._pauses():
                     try:
-                        return await self._async_connect()
+                        await self._async_connect()
                     except _Rejected:
                         raise
                     except Unavailable as error:
                         cause = error
+                    else:
+                        return
                     await asyncio.sleep(pause_s)  # noqa: TID251 - the server is in real time
         except TimeoutError:
             raise self._unavailable(f"{cause} (tried for {self._start_timeout_s:g} s)") from cause
@@ -200,7 +203,8 @@ class SpadeHost(Agent):  # type: ignore[misc]
         """Return when the connection is lost, or silent for too long."""
         while True:
             try:
-                return await asyncio.wait_for(self._lost.wait(), PING_EVERY_S)
+                await asyncio.wait_for(self._lost.wait(), PING_EVERY_S)
+                return
             except TimeoutError:
                 if not await self._answers():
                     _dispose(self.client)
@@ -220,11 +224,13 @@ class SpadeHost(Agent):  # type: ignore[misc]
         for pause_s in self._pauses():
             await asyncio.sleep(pause_s)  # noqa: TID251 - the server is in real time
             try:
-                return await self._async_connect()
+                await self._async_connect()
             except Unavailable as error:
                 log.info("XMPP reconnection failed", address=self.address, cause=str(error))
             except Exception:
                 log.exception("XMPP reconnection failed", address=self.address)
+            else:
+                return
 
     def _pauses(self) -> Iterator[float]:
         longest_s = FIRST_PAUSE_S
@@ -288,7 +294,6 @@ class _Attempt:
         on("connection_failed", lambda why: self._fail(Unavailable(str(why))))
         on("failed_auth", lambda _: self._refuse_password())
         on("no_auth", lambda _: self._fail(_Rejected("the server offers no secure way to log in")))
-        on("ssl_invalid_chain", lambda why: self._fail(_Rejected(f"its certificate is not trusted: {why}")))
         on("disconnected", lambda why: self._close(why))
 
     def _succeed(self) -> None:
@@ -303,9 +308,11 @@ class _Attempt:
         self._password_refused = True
 
     def _close(self, why: object) -> None:
-        """Tell a connection closed after the password was refused from any other."""
+        """Tell apart why a connection was closed, by the server or by us."""
         if self._password_refused:
             self._fail(_Rejected("the password was refused"))
+        elif isinstance(why, ssl.SSLCertVerificationError):
+            self._fail(_Rejected(f"its certificate is not trusted: {why.verify_message}"))
         else:
             self._fail(Unavailable(f"the server closed the connection: {why or 'no reason given'}"))
 
@@ -325,7 +332,7 @@ def _dispose(client: Any) -> None:
 
 
 def _adopt_running_loop() -> None:
-    """Let SPADE's singleton live on the running loop, and keep it from changing everybody's loops to uvloop."""
+    """Put SPADE's singleton on the running loop, and keep it from making everybody's loops uvloop's."""
     policy = asyncio.get_event_loop_policy()
     Container().loop = asyncio.get_running_loop()
     asyncio.set_event_loop_policy(policy)

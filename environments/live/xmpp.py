@@ -50,7 +50,8 @@ class XmppTransport:
     What a server loses is for the layer above to repeat.
 
     `counts` tells what became of letters: `sent`, `received`, `dropped` (outbox full), `malformed`,
-    `bounced` (the server could not deliver), `undelivered` (nobody listens here), `failed` (the receiver raised).
+    `bounced` (the server could not deliver), `undelivered` (nobody listens here), `failed` (the receiver
+    raised).
     """
 
     def __init__(
@@ -281,7 +282,7 @@ class XmppTransport:
             sent_at_s=self._now_s(),
             in_reply_to=rejected,
             protocol=metadata.get("protocol", ""),
-            body=encode_body(Rejection(problems=error.problems)),
+            body=encode_body(Rejection(problems=list(error.problems))),
         )
         try:
             self.send(answer)
