@@ -57,7 +57,7 @@ class Buildings:
     def step(self, outdoor_degc: float, ghi_w_per_m2: float, step_s: int) -> Array:
         """Advance and return the mean electrical power of each heat pump."""
         if not self._begun:
-            self._begin(outdoor_degc, ghi_w_per_m2)
+            self._begin(outdoor_degc)
         power = self._obeyed(self._thermostat(self.controls.setpoint_degc))
         gains_w, resistance = self._surroundings(outdoor_degc, ghi_w_per_m2)
         heat_w = gains_w + power * float(heat_pump_cop(outdoor_degc))
@@ -66,11 +66,15 @@ class Buildings:
         self.room_degc = settled_degc + (self.room_degc - settled_degc) * kept
         return power
 
-    def _begin(self, outdoor_degc: float, ghi_w_per_m2: float) -> None:
+    def _begin(self, outdoor_degc: float) -> None:
         """Start a house where its thermostat would have brought it; warmer when it needs no heating."""
         self._begun = True
         unheated = outdoor_degc + self.resistance_k_per_w * self._internal_w
-        self.room_degc = np.clip(unheated, self.set_degc, AIRING_FROM_DEGC)
+        heat_w = (self.set_degc - unheated) / self.resistance_k_per_w
+        rated_w = np.maximum(self.power_max_w, 1.0) * float(heat_pump_cop(outdoor_degc))
+        share = np.clip(heat_w / rated_w, 0.0, 1.0)
+        heated = self.set_degc + (0.5 - share) * BAND_K
+        self.room_degc = np.clip(unheated, heated, AIRING_FROM_DEGC)
 
     def _thermostat(self, asked_degc: Array) -> Array:
         target = np.where(np.isnan(asked_degc), self.set_degc, asked_degc)

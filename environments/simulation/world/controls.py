@@ -60,7 +60,8 @@ class Controls:
 
     def limited(self, power_w: Array) -> Array:
         """Return powers within the limits that hold."""
-        return np.fmax(np.fmin(power_w, self.power_max_w), self.power_min_w)
+        within: Array = np.fmax(np.fmin(power_w, self.power_max_w), self.power_min_w)
+        return within
 
     def _apply(self, site: int, told: Instruction, now_s: float) -> bool:
         done = False

@@ -79,7 +79,8 @@ class Tanks:
 
     @property
     def _self_controlled(self) -> NDArray[np.bool_]:
-        return np.isnan(self.controls.setpoint_w)
+        own: NDArray[np.bool_] = np.isnan(self.controls.setpoint_w)
+        return own
 
     def _target(self) -> Array:
         asked = self.controls.setpoint_degc
@@ -111,8 +112,8 @@ class Tanks:
         """Return the litres at 45 degC drawn from each tank in the step."""
         start, rate, site = self._day(start_s - start_s % DAY_S)
         overlap = np.minimum(start + DRAW_S, start_s + step_s) - np.maximum(start, start_s)
-        litres: Array = np.bincount(site, np.maximum(overlap, 0.0) * rate, len(self._sites))
-        return litres
+        litres = np.bincount(site, np.maximum(overlap, 0.0) * rate, len(self._sites))
+        return litres.astype(np.float64)
 
     def _day(self, day_s: int) -> tuple[Array, Array, NDArray[np.int64]]:
         """Return the draws of a UTC day: start in epoch seconds, litres a second, site."""
@@ -121,7 +122,9 @@ class Tanks:
         return self._days[day_s]
 
     def _draw_day(self, day_s: int) -> tuple[Array, Array, NDArray[np.int64]]:
-        starts, rates, sites = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
+        starts: list[Array] = [np.zeros(0)]
+        rates: list[Array] = [np.zeros(0)]
+        sites: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
         mean_l = float(np.prod(DRAW_KINDS, axis=1).sum())
         chances = np.cumsum(DRAW_HOURS) / DRAW_HOURS.sum()
         for site in np.flatnonzero(self.present).tolist():

@@ -110,7 +110,7 @@ def _ev(draw: np.random.Generator) -> EvSettings:
         v2g=bool(draw.random() < 0.1),
         departure_hour=round(float(np.clip(draw.normal(7.6, 0.8), 5.0, 10.0)), 2),
         arrival_hour=round(float(np.clip(draw.normal(17.3, 1.4), 12.0, 21.5)), 2),
-        trip_wh=round(trip_wh, -2),
+        trip_wh=round(trip_wh / 100) * 100,
     )
 
 

@@ -8,7 +8,7 @@ mornings begin when the sun rises, and the energy of the hours is kept.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
@@ -102,7 +102,7 @@ class Sky:
     extraterrestrial_w_per_m2: Array
 
     def mean(self, name: str, start_s: int, step_s: int, steps: int) -> Array:
-        """Return the means of a series over consecutive steps within the day."""
+        """Return the means of a series over consecutive steps, all of them within the day."""
         return means(getattr(self, name), start_s - self.start_s, step_s, steps)
 
 
@@ -205,10 +205,11 @@ class Weather:
         mixed = 0.9 * lasting + 0.436 * fresh[shift : shift + len(hours)]
         smooth = np.convolve(mixed, np.full(3, 3**-0.5), mode="same")
         at = start_s + STEP_S * (np.arange(FORECAST_STEPS) + 0.5)
-        return np.interp(at, hours * HOUR_S + HOUR_S / 2, smooth)
+        errors: Array = np.interp(at, hours * HOUR_S + HOUR_S / 2, smooth)
+        return errors
 
     def _day(self, start_s: int) -> Sky:
-        times = start_s + GRID_S * np.arange(POINTS)
+        times = start_s + GRID_S * np.arange(float(POINTS))
         position = solarposition.get_solarposition(
             pd.to_datetime(times, unit="s", utc=True), self.latitude, self.longitude
         )
@@ -240,14 +241,15 @@ class Weather:
         first = int(times[0]) // HOUR_S - 1
         values = getattr(self.reference, name)[self._hours(first, 27)]
         middles = (np.arange(27) + first) * HOUR_S + HOUR_S / 2
-        return np.interp(times, middles, values)
+        series: Array = np.interp(times, middles, values)
+        return series
 
     def _clearness(self, start_s: int, times: Array) -> tuple[Array, Array]:
         """Return the share of extraterrestrial irradiance that arrives, and the diffuse share of that."""
         first = start_s // HOUR_S - 1
         hours = self._hours(first, 27)
         middles = (np.arange(27) + first) * HOUR_S + HOUR_S / 2
-        outside = self._outside_by_hour[hours]
+        outside = _outside_by_hour(self.reference.number)[hours]
         day = outside > 10.0
         if not day.any():
             return np.zeros(len(times)), np.ones(len(times))
@@ -267,18 +269,18 @@ class Weather:
             rows.append((datetime(2010, local.month, day, tzinfo=UTC) - _YEAR_START).days * 24 + local.hour)
         return np.array(rows)
 
-    @cached_property
-    def _outside_by_hour(self) -> Array:
-        """Mean horizontal extraterrestrial irradiance of each hour of the reference year, at its station."""
-        start_s = int(_YEAR_START.timestamp()) - REFERENCE_OFFSET_S
-        times = pd.to_datetime(start_s + GRID_S / 2 + GRID_S * np.arange(YEAR_HOURS * 12), unit="s", utc=True)
-        zenith = solarposition.get_solarposition(
-            times, self.reference.latitude, self.reference.longitude, method="ephemeris"
-        )["zenith"].to_numpy()
-        outside = np.asarray(irradiance.get_extra_radiation(times.dayofyear.to_numpy()))
-        horizontal = outside * np.maximum(np.cos(np.radians(zenith)), 0)
-        hourly: Array = horizontal.reshape(YEAR_HOURS, 12).mean(axis=1)
-        return hourly
+
+@lru_cache(maxsize=2)
+def _outside_by_hour(number: int) -> Array:
+    """Return the mean horizontal extraterrestrial irradiance of the hours of a reference year."""
+    year = reference_year(number)
+    start_s = int(_YEAR_START.timestamp()) - REFERENCE_OFFSET_S
+    times = pd.to_datetime(start_s + GRID_S / 2 + GRID_S * np.arange(YEAR_HOURS * 12), unit="s", utc=True)
+    position = solarposition.get_solarposition(times, year.latitude, year.longitude, method="ephemeris")
+    outside = np.asarray(irradiance.get_extra_radiation(times.dayofyear.to_numpy()))
+    horizontal = outside * np.maximum(np.cos(np.radians(position["zenith"].to_numpy())), 0)
+    hourly: Array = horizontal.reshape(YEAR_HOURS, 12).mean(axis=1)
+    return hourly
 
 
 _YEAR_START = datetime(2010, 1, 1, tzinfo=UTC)

@@ -319,7 +319,7 @@ class World(mesa.Model):  # type: ignore[misc]
     def _close_interval(self) -> None:
         energy = self._meters.close()
         self.last_interval = energy
-        self.flows = self.grid.solve(energy.device_wh * (HOUR_S / INTERVAL_S))
+        self.flows = self.grid.solve(energy.device_wh.astype(np.float64) * (HOUR_S / INTERVAL_S))
         states = [
             self.batteries.state_of_charge,
             self.vehicles.state_of_charge,

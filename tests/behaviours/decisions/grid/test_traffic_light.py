@@ -1,5 +1,7 @@
 """The traffic light: criteria, transitions and steadiness (SPEC 2.1)."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -74,7 +76,7 @@ def test_noise_of_one_per_cent_does_not_make_it_flap(around: Strain, measured: b
         )
         light = next_light(light, None if measured else strain, measured=strain if measured else None)
         states.append(light.state)
-    changes = [before is not after for before, after in zip(states, states[1:], strict=False)]
+    changes = [before is not after for before, after in pairwise(states)]
     assert max(sum(changes[hour : hour + 4]) for hour in range(len(changes))) <= 2
     assert sum(changes) <= 1
 
