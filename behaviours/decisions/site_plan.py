@@ -24,6 +24,9 @@ __all__ = ["WEAR_TICKS_PER_KWH", "SitePlan", "Terms", "bill_ticks", "plan_site"]
 
 WEAR_TICKS_PER_KWH = 100
 """What a kWh given by a battery costs it in life: 0.01 EUR."""
+HASTE_TICKS_PER_KWH = 0.01
+"""How much less a kWh given is worth a step later: of equal chances the first is taken, else each new plan
+would put it off again."""
 OVERLOAD_TICKS_PER_KWH = 1_000_000
 """What a kWh beyond a limit counts in planning, so that limits are kept while anything can be moved."""
 
@@ -171,7 +174,8 @@ def plan_storage(storage: FlexEnvelope, net: list[int], terms: Terms, wear: int)
             else:
                 taking = [(sell, -n), (buy, n + b)] if buy < worth else [(sell, -n)]
         least.append(a / discharging if a < 0 else a * charging)
-        offered = [((price - wear) * discharging, amount / discharging) for price, amount in giving]
+        later = len(least) * HASTE_TICKS_PER_KWH
+        offered = [((price - wear) * discharging - later, amount / discharging) for price, amount in giving]
         for price, amount in taking:
             offered.append((price / charging, amount * charging))
         pieces.append(offered)
