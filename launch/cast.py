@@ -95,7 +95,9 @@ class _Directory:
 def cast_community(scenario: Scenario, world: World) -> Cast:
     """Cast every agent that a scenario calls for around a world."""
     at = _Directory(scenario)
-    key = scope_key(scenario.seed.to_bytes(8, "big") * 4, PseudonymScope.LEM, epoch_of(world.settings.start_s))
+    key = scope_key(
+        scenario.seed.to_bytes(8, "big") * 4, PseudonymScope.LEM, epoch_of(world.settings.start_s)
+    )
     sites = world.settings.sites
     players = {site.id: pseudonym(site.id, key) for site in sites}
     accounts = {player: site for site, player in players.items()}

@@ -176,10 +176,16 @@ class SitePlanning(Behaviour):
                 priority=priority,
             )
             for asset_id, power_w in plan.setpoints.items()
+            if not self._runs_free(asset_id, power_w[0])
         ]
         if instructions:
             batch = InstructionBatch(site=self.settings.site, instructions=instructions)
             self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
+
+    def _runs_free(self, asset_id: str, power_w: int) -> bool:
+        """Tell whether a plant shall give all it can: then its forecast must not cap it."""
+        envelope = self._envelopes[asset_id]
+        return envelope.power_max_w[0] <= 0 and power_w <= envelope.power_min_w[0]
 
 
 def net_forecast(site: str, start_s: int, plan: SitePlan) -> Forecast:
