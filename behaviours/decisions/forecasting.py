@@ -17,6 +17,7 @@ DAYS_KEPT = 7
 """Days of a slot that the median is taken over."""
 SHRINKAGE_SLOTS = 4.0
 """How many slots of its profile a site's own level must outweigh."""
+LEVEL_BOUNDS = (0.2, 5.0)
 PRIOR_LOW, PRIOR_HIGH = 0.5, 1.8
 """The 10 % and 90 % quantiles of a single household around its profile, as shares."""
 
@@ -118,7 +119,9 @@ def own_level(counts: IntArray, median_w: FloatArray, prior_w: FloatArray) -> fl
     seen = counts > 0
     anchor = SHRINKAGE_SLOTS * float(prior_w.mean())
     expected = float(prior_w @ seen) + anchor
-    return max(0.0, (float(median_w @ seen) + anchor) / expected) if expected > 0 else 1.0
+    if expected < 1.0:
+        return 1.0
+    return min(LEVEL_BOUNDS[1], max(LEVEL_BOUNDS[0], (float(median_w @ seen) + anchor) / expected))
 
 
 def slots_from(start_s: int, steps: int) -> IntArray:

@@ -1,0 +1,64 @@
+"""Charging by least laxity: the fallback when no plan is at hand, for one step of one site."""
+
+from collections.abc import Iterable
+from math import inf
+from typing import NamedTuple
+
+from behaviours.decisions.dispatch import divide
+
+__all__ = ["ChargingNeed", "laxity_s", "least_laxity_powers"]
+
+
+class ChargingNeed(NamedTuple):
+    """What a session still needs: energy in Wh, until when (epoch seconds), at what power at most (W)."""
+
+    session_id: str
+    remaining_wh: int
+    departure_s: int
+    power_max_w: int
+
+
+def laxity_s(need: ChargingNeed, now_s: float) -> float:
+    """Return how long a session could still wait and be served; negative when it cannot be any more.
+
+    Source: SPEC 4.5 (flexibility forecasting).
+    """
+    if need.remaining_wh <= 0:
+        return inf
+    if need.power_max_w <= 0:
+        return -inf
+    return need.departure_s - now_s - need.remaining_wh * 3600 / need.power_max_w
+
+
+def least_laxity_powers(
+    needs: Iterable[ChargingNeed], now_s: float, limit_w: int, step_s: int = 900
+) -> dict[str, int]:
+    """Return the power of each session for one step: the most urgent first, until the limit is used up.
+
+    A session gets no more than its power or what completes it within the step; equally urgent sessions
+    share in proportion.
+
+    Args:
+        needs: the sessions plugged in.
+        now_s: start of the step in epoch seconds.
+        limit_w: power for all sessions together.
+        step_s: length of the step in seconds.
+
+    Source: SPEC 4.5 (fallback least-laxity-first).
+    """
+    wanted: dict[float, list[tuple[str, int]]] = {}
+    powers: dict[str, int] = {}
+    for need in needs:
+        powers[need.session_id] = 0
+        useful = -(-max(0, need.remaining_wh) * 3600 // step_s)
+        power = min(max(0, need.power_max_w), useful) if need.departure_s > now_s else 0
+        wanted.setdefault(laxity_s(need, now_s), []).append((need.session_id, power))
+    left = max(0, limit_w)
+    for laxity in sorted(wanted):
+        equals = wanted[laxity]
+        room = [power for _, power in equals]
+        taken = min(left, sum(room))
+        for (session, _), share in zip(equals, divide(taken, room), strict=True):
+            powers[session] = share
+        left -= taken
+    return powers
