@@ -6,6 +6,7 @@ Heavy imports are inside the commands, so that `--help` answers at once.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -37,6 +38,8 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Set any key: path=value. May be repeated.", metavar="PATH=VALUE"),
 ]
+
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log everything, not only warnings.")]
 
 
 def main() -> None:
@@ -72,12 +75,14 @@ def run(
         int | None, typer.Option(help="So many intervals instead of the scenario's days.")
     ] = None,
     settings: Settings = None,
+    verbose: Verbose = False,
 ) -> None:
     """Run a community, live over XMPP or (--offline) in Mesa under virtual time."""
     flags = {"seed": seed, "server": server, "pace_s": pace, "intervals": intervals}
     with _errors():
         loaded = _load(scenario, {k: v for k, v in flags.items() if v is not None}, settings)
         folder = out or _next_folder(loaded)
+        _log(verbose)
         result = _run(loaded, folder, offline)
     from launch.console import print_result
 
@@ -202,6 +207,12 @@ def _load(path: Path, flags: dict[str, Any], settings: list[str] | None) -> "Sce
     return load_scenario(path, {**{key: values[0] for key, values in given.items()}, **flags})
 
 
+def _log(verbose: bool) -> None:
+    from launch.logs import configure_logs
+
+    configure_logs(verbose)
+
+
 def _next_folder(scenario: "Scenario") -> Path:
     from launch.run_folder import next_folder
 
@@ -212,20 +223,20 @@ def _run(scenario: "Scenario", folder: Path, offline: bool) -> "RunResult":
     import asyncio
     import signal
 
-    from launch.community import run_live, run_offline
+    from launch import community
     from launch.console import run_progress
-    from launch.run_folder import Interrupted
+    from launch.run_folder import Interrupted, RunResult
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with run_progress(scenario, "offline" if offline else scenario.server.kind) as progress:
         try:
             if offline:
-                result: RunResult = run_offline(scenario, folder, progress)
+                result: RunResult = community.run_offline(scenario, folder, progress)
             else:
-                result = asyncio.run(run_live(scenario, folder, progress))
+                result = asyncio.run(community.run_live(scenario, folder, progress))
         except Interrupted as interruption:
             result = interruption.result
-    return result
+    return replace(result, folder=folder)
 
 
 @contextmanager

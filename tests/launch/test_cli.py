@@ -8,6 +8,7 @@ import fake_community
 import pytest
 from typer.testing import CliRunner
 
+import launch
 from launch.cli import app
 from launch.run_folder import read_run
 
@@ -21,6 +22,7 @@ GOOD = (
 @pytest.fixture
 def cli(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "launch.community", fake_community)
+    monkeypatch.setattr(launch, "community", fake_community, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("launch.report.render_report", lambda result: "a report")
     fake_community.CALLS.clear()
