@@ -105,27 +105,22 @@ class Vehicles:
 
     def step(self, start_s: int, step_s: int) -> Array:
         """Advance and return the mean power of each charger over the step."""
+        end_s = start_s + step_s
         there_s = np.where(self.plugged, float(step_s), 0.0)
         energy_wh = np.zeros(len(there_s))
-        for site in np.flatnonzero(self._change_s < start_s + step_s).tolist():
-            self._change_within(site, start_s, step_s, there_s, energy_wh)
+        changing = self._change_s <= end_s
+        if changing.any():
+            leaving, coming = changing & self.plugged, changing & ~self.plugged
+            energy_wh += self._charge(np.where(leaving, self._change_s - start_s, 0.0))
+            there_s[leaving] = 0.0
+            there_s[coming] = end_s - self._change_s[coming]
+            for site in np.flatnonzero(leaving).tolist():
+                self._depart(site)
+            for site in np.flatnonzero(coming).tolist():
+                self._plug(site, int(self._change_s[site]))
         energy_wh += self._charge(there_s)
-        self._leave(start_s + step_s)
         self.power_w = energy_wh * (3600 / step_s)
         return self.power_w
-
-    def _change_within(self, site: int, start_s: int, step_s: int, there_s: Array, energy_wh: Array) -> None:
-        """Let a car come or go within a step; what it charges before it goes is charged here."""
-        at_s = int(self._change_s[site])
-        if self.plugged[site]:
-            until_s = np.zeros(len(there_s))
-            until_s[site] = at_s - start_s
-            energy_wh += self._charge(until_s)
-            there_s[site] = 0.0
-            self._depart(site, at_s)
-        else:
-            self._plug(site, at_s)
-            there_s[site] = start_s + step_s - at_s
 
     def _charge(self, there_s: Array) -> Array:
         """Charge or discharge for some seconds each; return the energy at the charger in Wh."""
@@ -145,11 +140,6 @@ class Vehicles:
         self.stored_wh = np.clip(self.stored_wh + into, 0.0, self.capacity_wh)
         self.delivered_wh += energy
         return energy
-
-    def _leave(self, end_s: int) -> None:
-        """Let the cars go whose time is the end of the step."""
-        for site in np.flatnonzero(self.plugged & (self._change_s <= end_s)).tolist():
-            self._depart(site, int(self._change_s[site]))
 
     def _begin(self, site: int, now_s: int) -> None:
         """Put a car where it would be: on the way, or at home and charged since its last arrival."""
@@ -190,12 +180,12 @@ class Vehicles:
         self.stored_wh[site] = self._left_after(site, trip.energy_wh)
         self._change_s[site] = trip.arrival_s
 
-    def _depart(self, site: int, at_s: int) -> None:
+    def _depart(self, site: int) -> None:
         day, trip = self._upcoming[site]
         self.events[site].append(
             EvDisconnectionEvent(
                 session_id=self.session[site],
-                time_s=at_s,
+                time_s=trip.departure_s,
                 energy_delivered_wh=max(round(float(self.delivered_wh[site])), 0),
                 reason="departure",
             )
