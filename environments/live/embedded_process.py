@@ -23,6 +23,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pyjabber.server as pyjabber
+import uvloop
 from loguru import logger
 from pyjabber.db.database import DB
 from pyjabber.features.presence.PresenceFeature import Presence
@@ -45,7 +46,8 @@ def main(settings: dict[str, Any]) -> None:
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
     _adapt(settings["domain"])
-    _run(_serve(settings))
+    uvloop.run(_serve(settings))  # on asyncio's own loop it hangs after the TLS handshake
+    os._exit(0)
 
 
 async def _serve(settings: dict[str, Any]) -> None:
@@ -145,16 +147,6 @@ def _forgetting(lose: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
             presence._online_status.pop(jid.bare(), None)
 
     return lose_and_forget
-
-
-def _run(serving: Coroutine[Any, Any, None]) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(serving)
-    else:
-        uvloop.run(serving)
-    os._exit(0)
 
 
 if __name__ == "__main__":
