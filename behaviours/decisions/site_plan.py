@@ -148,7 +148,6 @@ def plan_storage(storage: FlexEnvelope, net: list[int], terms: Terms, wear: int)
         worth, keeps = inf, False
     least: list[float] = []
     pieces: list[Sequence[Piece]] = []
-    later = 0.0
     rows = zip(net, storage.power_min_w, storage.power_max_w, *terms[:4], strict=True)
     for n, a, b, buy, sell, net_max, net_min in rows:
         if n + b > net_max or n + a < net_min or a > 0 or b < 0:
@@ -180,7 +179,6 @@ def plan_storage(storage: FlexEnvelope, net: list[int], terms: Terms, wear: int)
         for price, amount in taking:
             offered.append((price / charging, amount * charging))
         pieces.append(offered)
-        later += HASTE_TICKS_PER_KWH
     content = cheapest_path(least, pieces, low, high, end_value)
     return whole_watts(storage, content)
 

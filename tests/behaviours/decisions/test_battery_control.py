@@ -10,6 +10,7 @@ from behaviours.decisions.battery_control import (
     peak_shaving_power_w,
 )
 from ontology.storage import StorageModel
+from tests.behaviours.decisions.quick import quick
 
 BATTERY = StorageModel(
     asset_id="bess",
@@ -58,6 +59,7 @@ def test_the_power_ramps():
     assert power(11_000, step_s=1.0, rule=PeakShaving(6_000, 3_000, ramp_w_per_s=1_000)) == -1_000
 
 
+@quick
 @given(
     st.integers(-10_000, 30_000),
     st.floats(0, 10_000),

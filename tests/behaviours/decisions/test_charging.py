@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behaviours.decisions.charging import ChargingNeed, laxity_s, least_laxity_powers
+from tests.behaviours.decisions.quick import quick
 
 NEEDS = st.lists(
     st.tuples(st.integers(0, 50_000), st.integers(0, 100_000), st.integers(0, 22_000)), max_size=10
@@ -38,6 +39,7 @@ def test_everyone_with_time_enough_is_served_in_the_end():
     assert all(need.remaining_wh <= 0 for need in needs)
 
 
+@quick
 @given(NEEDS, st.integers(0, 50_000), st.integers(0, 60_000))
 def test_limits_hold_for_each_and_for_all(needs, now_s, limit_w):
     powers = least_laxity_powers(needs, now_s, limit_w)

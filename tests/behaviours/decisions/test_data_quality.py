@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behaviours.decisions.data_quality import cleanse, frozen, impute, outliers, plausible, suspicious
 from ontology.measurements import Quality
+from tests.behaviours.decisions.quick import quick
 
 NAN = float("nan")
 
@@ -84,7 +85,7 @@ def test_cleansing_replaces_a_spike_an_impossible_value_and_a_frozen_hour():
     assert np.abs(result.values - 1_000).max() < 300
 
 
-@settings(deadline=None)
+@quick
 @given(st.lists(st.one_of(st.floats(-1e6, 1e6), st.just(NAN)), max_size=60))
 def test_every_value_has_a_quality_and_only_valid_ones_are_kept(values):
     result = cleanse(values, 0, 1e5)

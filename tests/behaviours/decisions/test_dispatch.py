@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from behaviours.decisions.dispatch import MemberRange, disaggregate, divide, limits_of_members, missing_w
 from ontology.errors import InvalidInput
+from tests.behaviours.decisions.quick import quick
 
 MEMBERS = st.lists(
     st.tuples(st.integers(-10_000, 0), st.integers(0, 10_000), st.integers(0, 3)), max_size=12
@@ -20,6 +21,7 @@ def test_equally_cheap_members_share_in_proportion():
     assert disaggregate(500, members) == {"a": 50, "b": 150, "c": 300}
 
 
+@quick
 @given(st.integers(-100_000, 100_000), MEMBERS)
 def test_shares_stay_in_range_and_sum_to_the_order_or_to_all_there_is(ordered_w, members):
     shares = disaggregate(ordered_w, members)
@@ -29,6 +31,7 @@ def test_shares_stay_in_range_and_sum_to_the_order_or_to_all_there_is(ordered_w,
     assert sum(shares.values()) == (min(ordered_w, possible) if ordered_w > 0 else max(ordered_w, possible))
 
 
+@quick
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20), st.floats(0, 1))
 def test_a_division_is_exact_fair_and_never_above_a_weight(weights, part):
     total = int(sum(weights) * part)

@@ -11,6 +11,7 @@ from behaviours.decisions.dstatcom import (
     within_rating,
 )
 from ontology.errors import InvalidInput
+from tests.behaviours.decisions.quick import quick
 
 LOADS = st.lists(st.integers(-50_000, 50_000), min_size=3, max_size=3)
 RATING = st.integers(100, 100_000)
@@ -27,6 +28,7 @@ def test_the_neutral_current_falls_by_more_than_seventy_percent():
     assert neutral_current_a(balanced, volts) <= 0.3 * neutral_current_a(load, volts)
 
 
+@quick
 @given(LOADS, RATING, st.floats(0, 1))
 def test_balancing_neither_makes_nor_uses_energy_and_keeps_the_rating(load_w, rated_va, gain):
     power = balancing_power_w(load_w, rated_va, gain)
@@ -42,6 +44,7 @@ def test_low_voltage_is_supported_with_capacitive_power(voltage_pu, expected):
     assert supporting_reactive_var([voltage_pu] * 3, 30_000) == [pytest.approx(expected, abs=1)] * 3
 
 
+@quick
 @given(LOADS, LOADS, RATING, st.booleans())
 def test_each_phase_keeps_its_third_of_the_rating(load_w, reactive_var, rated_va, power_first):
     wanted = balancing_power_w(load_w, 200_000)

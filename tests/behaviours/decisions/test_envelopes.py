@@ -2,7 +2,7 @@ import math
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behaviours.decisions.envelopes import (
@@ -15,6 +15,7 @@ from behaviours.decisions.envelopes import (
 from ontology.charging import EvSocUpdate, EvUserInput
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.weather import WeatherForecast
+from tests.behaviours.decisions.quick import quick
 
 START = 900 * 1000
 
@@ -168,7 +169,7 @@ def test_nobody_heats_on_a_warm_day():
     assert set(envelope.energy_min_wh) == {0}
 
 
-@settings(deadline=None, max_examples=25)
+@quick
 @given(st.lists(st.floats(0, 1), min_size=96, max_size=96), st.floats(-10, 12), st.floats(20, 22))
 def test_whoever_keeps_each_new_envelope_keeps_the_building_in_its_band(choices, outdoor_degc, temperature):
     for step, choice in enumerate(choices):
@@ -227,7 +228,7 @@ def test_a_plant_that_cannot_be_curtailed_has_no_choice():
     assert envelope.energy_min_wh == envelope.energy_max_wh
 
 
-@settings(deadline=None, max_examples=50)
+@quick
 @given(
     st.integers(0, 50_000),
     st.integers(0, 60_000),

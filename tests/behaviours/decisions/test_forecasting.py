@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.series import coverage, nmae
 from ontology.forecasts import ForecastKind
+from tests.behaviours.decisions.quick import quick
 
 DAY = 96
 PROFILE = 300 + 200 * np.sin(np.arange(DAY) / DAY * 2 * np.pi)
@@ -75,7 +76,7 @@ def test_a_history_is_never_changed():
     assert history.median_w.sum() == 100.0
 
 
-@settings(deadline=None, max_examples=50)
+@quick
 @given(
     st.lists(st.tuples(st.integers(0, 1000), st.floats(0, 20_000)), max_size=60),
     st.integers(0, 2000),

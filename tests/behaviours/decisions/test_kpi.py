@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from behaviours.decisions import kpi
+from tests.behaviours.decisions.quick import quick
 
 ENERGIES = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=30)
 
@@ -13,6 +14,7 @@ def test_self_consumption_and_self_sufficiency_count_what_meets_in_an_interval()
     assert kpi.self_sufficiency(consumed, produced) == 350 / 400
 
 
+@quick
 @given(ENERGIES)
 def test_both_are_shares(pairs):
     consumed, produced = zip(*pairs, strict=True)

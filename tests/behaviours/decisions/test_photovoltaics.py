@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behaviours.decisions.photovoltaics import (
@@ -11,6 +11,7 @@ from behaviours.decisions.photovoltaics import (
     sun_direction,
 )
 from ontology.weather import WeatherForecast
+from tests.behaviours.decisions.quick import quick
 
 SOUTH_ROOF = PvArray(5_000, tilt_deg=30, azimuth_deg=180, latitude_deg=47.0, longitude_deg=8.5)
 MIDSUMMER = 1_718_928_000  # 2024-06-21T00:00Z
@@ -116,7 +117,7 @@ def test_the_ratio_learns_by_day_and_stays_within_bounds():
     assert ClearRatio().after(900.0, 100.0).value == 2.0
 
 
-@settings(deadline=None, max_examples=40)
+@quick
 @given(
     st.floats(0, 60),
     st.floats(0, 359),

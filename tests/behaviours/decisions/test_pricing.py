@@ -17,6 +17,7 @@ from behaviours.decisions.pricing import (
 from ontology.errors import InvalidInput
 from ontology.grid import GridState
 from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters
+from tests.behaviours.decisions.quick import quick
 
 energies = st.integers(min_value=0, max_value=10**9)
 
@@ -65,6 +66,7 @@ def test_prices_are_exact_rationals():
     assert community_prices(7, 1, GREEN_PARAMETERS).buy == 2000 - Fraction(600, 7)
 
 
+@quick
 @given(energies, energies, tariffs())
 def test_prices_lie_between_peer_and_usual(consumed_wh, produced_wh, tariff):
     prices = community_prices(consumed_wh, produced_wh, tariff)
@@ -72,11 +74,13 @@ def test_prices_lie_between_peer_and_usual(consumed_wh, produced_wh, tariff):
     assert tariff.buy_peer_ticks_per_kwh <= prices.buy <= tariff.buy_usual_ticks_per_kwh
 
 
+@quick
 @given(energies, energies, tariffs())
 def test_prices_when_red_are_usual_whatever_is_produced(consumed_wh, produced_wh, tariff):
     assert interval_prices(consumed_wh, produced_wh, tariff, GridState.RED) == usual_prices(tariff)
 
 
+@quick
 @given(st.lists(st.tuples(energies, energies), max_size=20), tariffs())
 def test_forward_prices_are_the_exact_ones_rounded_half_to_even(pairs, tariff):
     buying, selling = forward_prices([c for c, _ in pairs], [p for _, p in pairs], tariff)
@@ -110,6 +114,7 @@ def test_consuming_costs_more_while_the_community_imports_and_less_while_it_expo
     assert sell.tolist() == [1150, 400]
 
 
+@quick
 @given(st.integers(-(10**7), 10**7), st.integers(0, 1000))
 def test_the_flow_charge_never_makes_a_price_negative_or_more_than_double(net_wh, beta):
     buy, sell = flow_adjusted([2000], [650], [net_wh], beta)

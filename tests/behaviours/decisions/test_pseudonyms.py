@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 from behaviours.decisions.pseudonyms import EPOCH_S, epoch_of, is_pseudonym, pseudonym, scope_key
 from ontology.errors import InvalidInput
 from ontology.privacy import PseudonymScope
+from tests.behaviours.decisions.quick import quick
 
 MASTER = bytes(range(32))
 LEM_KEY = scope_key(MASTER, PseudonymScope.LEM, 0)
 
 
+@quick
 @given(st.text(min_size=1).filter(str.strip))
 def test_a_pseudonym_has_the_agreed_form_and_stays_itself(identity):
     name = pseudonym(identity, LEM_KEY)

@@ -15,6 +15,7 @@ from ontology.errors import InvalidInput
 from ontology.grid import GridState
 from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemDataset
 from ontology.measurements import IntervalReading
+from tests.behaviours.decisions.quick import quick
 from tests.behaviours.decisions.test_pricing import tariffs
 
 WH = st.integers(0, 50_000)
@@ -75,17 +76,20 @@ def test_in_red_everyone_trades_with_the_supplier_as_usual():
     assert all(row.tokens_flow == 0 for row in settlement.result.rows)
 
 
+@quick
 @given(ROWS, tariffs(BETAS), STATES, TOKENS)
 def test_every_batch_sums_to_zero(rows, tariff, state, tokens_per_currency):
     assert sum(settle(rows, tariff, state, tokens_per_currency).entries.values()) == 0
 
 
+@quick
 @given(ROWS, tariffs(BETAS), STATES, TOKENS)
 def test_the_parts_of_a_row_add_up_to_its_net(rows, tariff, state, tokens_per_currency):
     for row in settle(rows, tariff, state, tokens_per_currency).result.rows:
         assert row.tokens_net == row.tokens_production - row.tokens_consumption - row.tokens_flow
 
 
+@quick
 @given(ROWS, tariffs(BETAS), STATES, TOKENS)
 def test_each_account_is_the_exact_amount_rounded_once_half_to_even(rows, tariff, state, tokens_per_currency):
     settlement = settle(rows, tariff, state, tokens_per_currency)
@@ -94,6 +98,7 @@ def test_each_account_is_the_exact_amount_rounded_once_half_to_even(rows, tariff
         assert settlement.entries[row.player] == round(exact)
 
 
+@quick
 @given(ROWS, tariffs(), TOKENS)
 def test_without_a_flow_charge_nobody_pays_more_than_as_usual(rows, tariff, tokens_per_currency):
     entries = settle(rows, tariff, GridState.GREEN, tokens_per_currency).entries
@@ -103,6 +108,7 @@ def test_without_a_flow_charge_nobody_pays_more_than_as_usual(rows, tariff, toke
         assert entries[row.player] >= tokens(produced - consumed, tokens_per_currency) - 1
 
 
+@quick
 @given(ROWS, tariffs(), TOKENS)
 def test_the_aggregator_holds_the_margin_up_to_one_token_an_account(rows, tariff, tokens_per_currency):
     settlement = settle(rows, tariff, GridState.GREEN, tokens_per_currency)
@@ -113,6 +119,7 @@ def test_the_aggregator_holds_the_margin_up_to_one_token_an_account(rows, tariff
     )
 
 
+@quick
 @given(ROWS, BETAS, TOKENS)
 def test_flow_charges_sum_to_beta_times_the_net_squared_before_the_cap(rows, beta, tokens_per_currency):
     tariff = YELLOW_PARAMETERS.__class__(
@@ -131,12 +138,14 @@ def test_flow_charges_sum_to_beta_times_the_net_squared_before_the_cap(rows, bet
         assert abs(charged - exact) <= 2 * len(rows)
 
 
+@quick
 @given(ROWS, tariffs(BETAS), TOKENS)
 def test_a_flow_charge_never_exceeds_the_payments(rows, tariff, tokens_per_currency):
     for row in settle(rows, tariff, GridState.YELLOW, tokens_per_currency).result.rows:
         assert abs(row.tokens_flow) <= row.tokens_consumption + row.tokens_production + 3
 
 
+@quick
 @given(ROWS, tariffs(BETAS), STATES, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(rows, tariff, state, shuffler):
     shuffled = list(rows)
