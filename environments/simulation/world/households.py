@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from environments.simulation.world.generators import generator
 
-__all__ = ["Demand", "Household", "Households", "profile_day"]
+__all__ = ["Household", "Households", "profile_day"]
 
 Array = NDArray[np.float64]
 
@@ -48,13 +47,6 @@ APPLIANCES = np.array(
     ]
 )
 MEAN_APPLIANCE_WS = float(np.prod(APPLIANCES, axis=1).sum() / APPLIANCES[:, 2].sum())
-
-
-class Demand(Protocol):
-    """The own demand of some sites."""
-
-    def power_w(self, start_s: int, step_s: int, steps: int) -> Array:
-        """Return (sites, steps) mean powers in W; the steps lie within one hour."""
 
 
 @dataclass(frozen=True)

@@ -184,11 +184,6 @@ class World(mesa.Model):  # type: ignore[misc]
         """The mean global horizontal irradiance of the last step."""
         return float(self._ghi[self._column])
 
-    @property
-    def readings(self) -> dict[str, MeterReadings]:
-        """The meter readings of the sites that have a CSV file."""
-        return {self.settings.sites[index].id: each for index, each in self._readings.items()}
-
     def devices(self, site_id: str) -> list[SiteDevice]:
         """Return the devices of a site: the meter, then pv, bess, ev, heat_pump and dhw as it has them.
 
