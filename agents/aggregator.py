@@ -4,6 +4,7 @@ from behaviours.agent import Agent
 from behaviours.market.demand_response import DemandResponse
 from behaviours.market.external_bidding import ExternalBidding
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
+from behaviours.market.portfolio import PortfolioKeeping
 from ontology.roles import Role
 
 __all__ = ["Aggregator"]
@@ -14,6 +15,7 @@ class Aggregator(Agent):
 
     role = Role.AGGREGATOR
     behaviours = (
+        PortfolioKeeping,  # what each member could do
         TrafficLightObedience,  # what the grid's state allows
         LemOpening,  # a market for every interval
         PriceRelaying,  # prices ahead, to the prosumers

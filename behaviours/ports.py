@@ -17,6 +17,7 @@ from typing import Protocol
 
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
+from ontology.grid import DstatcomCommand
 from ontology.letter import Envelope
 from ontology.weather import WeatherForecast
 
@@ -27,6 +28,7 @@ __all__ = [
     "Clock",
     "Device",
     "Ledger",
+    "PhaseCompensator",
     "Recorder",
     "Repository",
     "SettlementReceipt",
@@ -94,6 +96,21 @@ class Device(Protocol):
 
     async def instruct(self, instruction: Instruction) -> InstructionStatus:
         """Put an instruction into effect and say what became of it."""
+
+
+class PhaseCompensator(Protocol):
+    """A D-STATCOM: moves power between phases and gives reactive power, as commanded."""
+
+    asset_id: str
+
+    async def percepts(self) -> Sequence[Concept]:
+        """Return the unit's state.
+
+        Raises: Unavailable when the unit does not answer.
+        """
+
+    def command(self, command: DstatcomCommand) -> None:
+        """Set the powers of each phase."""
 
 
 class Repository(Protocol):

@@ -222,8 +222,9 @@ def _dso_node(
     yield Part(
         Dstatcom,
         at["dstatcom"],
-        DstatcomSettings(dso=at["dso"]),
-        ports={"devices": tuple(world.compensator(feeder.segment_id) for feeder in world.feeders)},
+        DstatcomSettings(
+            dso=at["dso"], units=tuple(world.compensator(feeder.segment_id) for feeder in world.feeders)
+        ),
     )
 
 
@@ -296,7 +297,7 @@ def _managers(
             BatteryManager,
             contacts.bess,
             BatterySettings(
-                contacts=contacts, model=battery, real_time_s=_real_time_s(world), import_max_w=CONNECTION_W
+                site=site.id, contacts=contacts, model=battery, real_time_s=_real_time_s(world), import_max_w=CONNECTION_W
             ),
             site.id,
         )

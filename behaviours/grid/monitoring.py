@@ -8,6 +8,7 @@ import numpy.typing as npt
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.dstatcom import balancing_power_w
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
 from behaviours.decisions.grid.traffic_light import Light, Strain, Thresholds, causes, next_light, severity
@@ -18,7 +19,7 @@ from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Failed, ParityError
 from ontology.flexibility_trading import DRSignal
 from ontology.forecasts import Forecast
-from ontology.grid import DstatcomStatus, GridState, GridStatusEvent
+from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridState, GridStatusEvent
 from ontology.letter import Letter
 from ontology.measurements import IntervalReading
 from ontology.performatives import Performative
@@ -32,6 +33,11 @@ _READING = message_type_of(IntervalReading)
 
 UNSOLVABLE = Strain(loading=9.99, voltage_min_pu=0.5, voltage_max_pu=1.5, unbalance=1.0)
 """What a load that the feeder cannot carry counts as: the power flow has no solution."""
+
+UNEVEN = 0.5
+"""Share of the yellow limit of unbalance from which a D-STATCOM is put to work."""
+
+DSTATCOM_VA = 30_000
 
 SITES_A_QUERY = 24
 """Forecasts of a day that fit one letter."""
@@ -63,6 +69,7 @@ class NetworkMonitoring(Behaviour):
         self._flow = PowerFlow(self.settings.networks)
         self._sites = [site for network in self.settings.networks for site in network.sites]
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
+        self._balancing: set[str] = set()
         self._lights = {network.segment_id: Light() for network in self.settings.networks}
         for network in self.settings.networks:
             last = self.kept(f"light {network.segment_id}", GridStatusEvent)
@@ -75,20 +82,41 @@ class NetworkMonitoring(Behaviour):
         next_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
         foreseen_w = await self._foreseen_w(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
-        results = self.strains(np.concatenate([measured_w[None, :], foreseen_w]))
-        for network, strains in zip(self.settings.networks, results, strict=True):
+        flows = self.flows(np.concatenate([measured_w[None, :], foreseen_w]))
+        for network, flow in zip(self.settings.networks, flows, strict=True):
+            strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
+            self._balance(network, flow)
             self._set_light(network, strains[0], strains[1:], next_s)
 
-    def strains(self, net_w: npt.NDArray[np.float64]) -> list[list[Strain]]:
-        """Return how hard each segment is used at each instant, from the sites' net power (T, sites) in W."""
+    def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
+        """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
+
+        None where the load is more than the network can carry.
+        """
         power_w = over_phases(net_w, self._phases)
         reactive_var = np.maximum(power_w, 0.0) * self.settings.reactive_share
         try:
-            results = self._flow.solve(power_w, reactive_var)
+            return self._flow.solve(power_w, reactive_var)
         except Failed:
             self.agent.counts["power flows unsolved"] += 1
-            return [[UNSOLVABLE] * len(net_w) for _ in self.settings.networks]
-        return [strains_of(result) for result in results]
+            return [None] * len(self.settings.networks)
+
+    def _balance(self, network: Network, flow: FlowResult | None) -> None:
+        """Let the segment's D-STATCOM even its phases out where they are foreseen to be uneven."""
+        if flow is None or not self.settings.dstatcom:
+            return
+        strained = float(flow.unbalance_max[1]) > UNEVEN * self.settings.thresholds.unbalance_yellow
+        asset_id = f"{network.segment_id}-dstatcom"
+        if not strained and asset_id not in self._balancing:
+            return
+        load_w = [round(w) for w in flow.busbar_w[1].tolist()]
+        command = DstatcomCommand(
+            asset_id=asset_id,
+            mode=DstatcomMode.BALANCE if strained else DstatcomMode.OFF,
+            power_w=balancing_power_w(load_w, DSTATCOM_VA) if strained else [],
+        )
+        (self._balancing.add if strained else self._balancing.discard)(asset_id)
+        self.tell(self.settings.dstatcom, command, Performative.REQUEST)
 
     def _set_light(
         self, network: Network, measured: Strain, foreseen: Sequence[Strain], start_s: int

@@ -3,8 +3,10 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, on
+from behaviours.decisions.dispatch import MemberRange, limits_of_members
 from behaviours.information.delivery import grouped
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
+from behaviours.market.portfolio import PortfolioKeeping
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError, Refused
@@ -13,13 +15,13 @@ from ontology.forecasts import Forecast
 from ontology.letter import Letter
 from ontology.performatives import Performative
 
-__all__ = ["DemandResponse", "shares_of_limit"]
+__all__ = ["DemandResponse"]
 
 _FORECAST = message_type_of(Forecast)
 
 
 class DemandResponse(Behaviour):
-    """Turns a segment's limit into one limit a member, in proportion to what each expects to draw."""
+    """Turns a segment's limit into one limit a member, by what each plans and how far it could deviate."""
 
     settings: AggregatorSettings
 
@@ -33,11 +35,20 @@ class DemandResponse(Behaviour):
             raise Refused("only the DSO's limits of power are served")
         members = [m for m in self.settings.portfolio if m.segment_id == signal.segment_id]
         expected_w = await self._expected_w(members, signal.start_s)
-        limits_w = shares_of_limit(signal.limit_w, expected_w)
+        limits_w = limits_of_members(signal.limit_w, expected_w, self._ranges(members, signal.start_s))
         for member in members:
             self.tell(member.prosumer, msgspec.structs.replace(signal, limit_w=limits_w[member.site]))
         self.agent.counts["signals served"] += 1
         return Acknowledgement(of=letter.message_id)
+
+    def _ranges(self, members: list[PortfolioMember], time_s: int) -> list[MemberRange]:
+        """Return how far each member could deviate from its plan."""
+        portfolio = self.sibling(PortfolioKeeping)
+        ranges = []
+        for member in members:
+            less_w, more_w = portfolio.of(member.site, time_s)
+            ranges.append(MemberRange(member.site, -less_w, more_w))
+        return ranges
 
     async def _expected_w(self, members: list[PortfolioMember], start_s: int) -> dict[str, int]:
         """Return what each member's newest forecast says of a time, in W; 0 where there is none."""
@@ -61,17 +72,3 @@ def power_at(forecast: Forecast, time_s: int) -> int:
     """Return the power in W that a forecast gives for a time, held at its ends."""
     step = (time_s - forecast.start_s) // forecast.step_s
     return forecast.power_w[max(0, min(step, len(forecast.power_w) - 1))]
-
-
-def shares_of_limit(limit_w: int, expected_w: dict[str, int]) -> dict[str, int]:
-    """Share a segment's limit of import in W out in proportion to expected import.
-
-    Whoever expects to export keeps doing so and adds to what the others may draw; shares are whole
-    watts that never add up to more than the limit.
-    """
-    exported_w = sum(-w for w in expected_w.values() if w < 0)
-    imported_w = sum(w for w in expected_w.values() if w > 0)
-    if imported_w <= limit_w + exported_w:
-        return {site: max(w, 0) for site, w in expected_w.items()}
-    available_w = max(0, limit_w + exported_w)
-    return {site: max(w, 0) * available_w // imported_w for site, w in expected_w.items()}

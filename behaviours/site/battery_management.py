@@ -3,18 +3,27 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.battery_control import PeakShaving as PeakShavingRule
+from behaviours.decisions.battery_control import peak_shaving_power_w
 from behaviours.decisions.envelopes import battery_envelope
 from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S
+from ontology.control import Instruction, InstructionBatch, Priority
 from ontology.letter import Letter
+from ontology.measurements import Measurement, Quantity
+from ontology.performatives import Performative
 from ontology.storage import StorageModel, StorageStatus
 
-__all__ = ["BatteryOffering", "BatterySettings"]
+__all__ = ["BatteryOffering", "BatterySettings", "PeakShaving"]
 
 
 class BatterySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The battery, and the energy in Wh that stays reserved for other duties."""
+    """The battery, and the energy in Wh that stays reserved for other duties.
 
+    The real-time engine runs every `real_time_s` seconds (0: never) and keeps import below `import_max_w`.
+    """
+
+    site: str
     contacts: SiteContacts
     model: StorageModel
     reserve_wh: int = 0
@@ -50,4 +59,54 @@ class BatteryOffering(Behaviour):
 
 
 class PeakShaving(Behaviour):
-    """todo"""
+    """The real-time engine: keeps the site's import below its threshold between two plans (SPEC 4.7)."""
+
+    settings: BatterySettings
+
+    def setup(self) -> None:
+        """Nothing has been measured yet."""
+        self._import_w: int | None = None
+        self._commanded_w = 0
+        self._commands = 0
+
+    @on(Measurement)
+    def note(self, measurement: Measurement, letter: Letter) -> None:
+        """Note the site's present power."""
+        if measurement.quantity is Quantity.ACTIVE_POWER_W:
+            self._import_w = round(measurement.value)
+
+    @every(seconds=lambda settings: settings.real_time_s)
+    def shave(self) -> None:
+        """Take over from the plan while the site draws more than its connection should carry."""
+        settings, status = self.settings, self.sibling(BatteryOffering).status
+        if self._import_w is None or status is None:
+            return
+        load_w = self._import_w - status.power_w
+        rule = PeakShavingRule(
+            threshold_w=settings.import_max_w,
+            recharge_below_w=settings.import_max_w // 2,
+            reserve_wh=settings.reserve_wh,
+        )
+        stored_wh = status.state_of_charge * settings.model.capacity_wh
+        power_w = peak_shaving_power_w(
+            rule, settings.model, load_w, stored_wh, status.power_w, settings.real_time_s
+        )
+        if load_w > settings.import_max_w or self._commanded_w:
+            self._command(power_w)
+        self._commanded_w = power_w if load_w > settings.import_max_w else 0
+
+    def _command(self, power_w: int) -> None:
+        """Instruct the battery through the gateway, until shortly after the next decision."""
+        self._commands += 1
+        now_s, asset_id = self.now_s(), self.settings.model.asset_id
+        instruction = Instruction(
+            instruction_id=f"{asset_id}-shave-{now_s}-{self._commands}",
+            asset_id=asset_id,
+            execution_time_s=now_s,
+            valid_until_s=now_s + 2 * self.settings.real_time_s,
+            setpoint_w=power_w,
+            reason="peak shaving",
+            priority=Priority.CONTRACT,
+        )
+        batch = InstructionBatch(site=self.settings.site, instructions=[instruction])
+        self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.site_plan import SitePlan, plan_site
 from behaviours.site.contacts import SiteContacts
@@ -19,6 +20,11 @@ from ontology.measurements import Measurement
 from ontology.performatives import Performative
 
 __all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanning"]
+
+FLEXIBLE_STEPS = 8
+"""How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
+FLEXIBILITY_TICKS_PER_KWH = 300
+"""What a site wants for a kWh of deviation: 0.03 EUR, beside what the energy costs it."""
 
 
 class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +146,7 @@ class SitePlanning(Behaviour):
         plan = self.planned(start_s)
         self._plans_made += 1
         self._steer(plan, start_s, priority)
+        self._tell_flexibility(plan, start_s)
         self.tell(self.settings.contacts.repository, net_forecast(self.settings.site, start_s, plan))
 
     def planned(self, start_s: int) -> SitePlan:
@@ -182,6 +189,18 @@ class SitePlanning(Behaviour):
             batch = InstructionBatch(site=self.settings.site, instructions=instructions)
             self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
 
+    def _tell_flexibility(self, plan: SitePlan, start_s: int) -> None:
+        """Tell the aggregator how far the site could deviate in the next two hours."""
+        envelopes = [opening(self._envelopes[asset_id]) for asset_id in plan.setpoints]
+        flexibility = flexibility_of_plan(
+            self.settings.site,
+            envelopes,
+            {asset_id: power_w[:FLEXIBLE_STEPS] for asset_id, power_w in plan.setpoints.items()},
+            FLEXIBILITY_TICKS_PER_KWH,
+        )
+        if flexibility is not None:
+            self.tell(self.settings.contacts.aggregator, flexibility)
+
     def _runs_free(self, asset_id: str, power_w: int) -> bool:
         """Tell whether a plant shall give all it can: then its forecast must not cap it."""
         envelope = self._envelopes[asset_id]
@@ -192,6 +211,18 @@ def net_forecast(site: str, start_s: int, plan: SitePlan) -> Forecast:
     """Return what a plan means at the site's meter."""
     return Forecast(
         subject=site, kind=ForecastKind.NET, issued_at_s=start_s, start_s=start_s, power_w=plan.net_w
+    )
+
+
+def opening(envelope: FlexEnvelope) -> FlexEnvelope:
+    """Return the first two hours of an envelope."""
+    return msgspec.structs.replace(
+        envelope,
+        power_min_w=envelope.power_min_w[:FLEXIBLE_STEPS],
+        power_max_w=envelope.power_max_w[:FLEXIBLE_STEPS],
+        energy_min_wh=envelope.energy_min_wh[:FLEXIBLE_STEPS],
+        energy_max_wh=envelope.energy_max_wh[:FLEXIBLE_STEPS],
+        preferred_w=envelope.preferred_w[:FLEXIBLE_STEPS],
     )
 
 
