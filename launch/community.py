@@ -11,36 +11,52 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
 
+from agents.aggregator import Aggregator
 from behaviours.agent import Agent, Surroundings
+from behaviours.market.opening import TrafficLightObedience
 from behaviours.membership import Member
 from behaviours.ports import AgentStore, Barrier, Clock, Ledger, Recorder, Repository, Transport
 from behaviours.signing import Signer
 from contracts.ledger import EvmLedger
+from environments.live.embedded_server import EmbeddedServer
+from environments.live.prosody import ProsodyServer
+from environments.live.prosody import available as prosody_available
+from environments.live.server import LocalServer, new_accounts
+from environments.live.xmpp import XmppTransport
 from environments.repository.agent_store import MemoryAgentStore, SqliteAgentStore
 from environments.repository.memory import MemoryRepository
 from environments.repository.recorder import SqliteRecorder
+from environments.repository.store import SqlRepository
 from environments.simulation.clock import ScaledClock, VirtualClock
 from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
 from launch.cast import Cast, Part, cast_community
 from launch.results import run_tables
-from launch.run_folder import Progress, RunFolder, RunResult
+from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
+from launch.tables import RunTables
 from launch.scenario import Scenario, intervals_of, scenario_hash
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
+from ontology.errors import Refused, Unavailable
 from ontology.weather import WeatherForecast
 
-__all__ = ["Community", "OfflineCommunity", "run_offline"]
+__all__ = ["Community", "LiveCommunity", "OfflineCommunity", "run_live", "run_offline"]
 
 log = structlog.get_logger()
 
 RETENTION_S = {"parity:Forecast": 3_600, "parity:IntervalReading": 2 * 86_400}
 """What an offline run forgets: nobody asks for older forecasts and readings."""
+
+Report = Callable[[Progress], None]
+
+PATIENCE_S = 20.0
+"""Real seconds that a live run waits for a letter before it gives it up."""
 
 SETTLING_S = 300
 """How long into the interval after the last one agents run on, so that the last one is settled."""
@@ -112,6 +128,14 @@ class Community:
     def letters(self) -> int:
         """How many letters have been read."""
         return sum(agent.post.counts["received"] for agent in self.agents.values())
+
+    def light(self) -> str:
+        """Return the gravest traffic light that the aggregator knows of the running interval."""
+        aggregator = next((a for a in self.agents.values() if isinstance(a, Aggregator)), None)
+        if aggregator is None:
+            return ""
+        start_s = int(self.ground.clock.now_s()) // INTERVAL_S * INTERVAL_S
+        return aggregator.behaviour(TrafficLightObedience).worst(start_s).value
 
     def counts(self) -> Mapping[str, int]:
         """Return what happened how often, summed over all agents."""
@@ -186,42 +210,191 @@ class OfflineCommunity:
         self.loop.close()
 
 
-def run_offline(
-    scenario: Scenario, out: Path | None = None, progress: Callable[[Progress], None] = lambda _: None
-) -> RunResult:
+class LiveCommunity:
+    """A community on an XMPP server, every letter over the wire, with a clock that waits for them.
+
+    ```python
+    async with LiveCommunity(scenario) as live:
+        await live.step()
+    ```
+    """
+
+    def __init__(self, scenario: Scenario, *, recorder: Recorder | None = None) -> None:
+        """Prepare a run; the server starts on entering."""
+        self.scenario = scenario
+        self.world = World(world_settings(scenario))
+        self.clock = ScaledClock(
+            self.world.settings.start_s, real_seconds_an_interval=scenario.pace_s, patience_s=PATIENCE_S
+        )
+        self.server = server_of(scenario)
+        self._recorder = recorder
+        self._state = TemporaryDirectory(prefix="parity-state-")
+
+    async def __aenter__(self) -> "LiveCommunity":
+        """Start server, connections and agents.
+
+        Raises: Unavailable when the server does not come up or refuses an agent.
+        """
+        cast = cast_community(self.scenario, self.world)
+        self.passwords = new_accounts(part.address for part in cast.parts)
+        for address, password in self.passwords.items():
+            self.server.register(address, password)
+        await self.server.start()
+        self.transport = XmppTransport(
+            self.server.endpoint(), seed=self.scenario.seed, now_s=self.clock.now_s
+        )
+        folder = Path(self._state.name)
+        self._store = SqliteAgentStore(folder / "agents.sqlite")
+        self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
+        ground = Ground(
+            clock=self.clock,
+            transport=self.transport,
+            store=self._store,
+            repository=self._repository,
+            ledger=open_ledger(self.scenario, cast),
+            recorder=self._recorder,
+            barrier=self.clock,
+        )
+        self.community = Community(self.scenario, self.world, ground, cast)
+        await self.transport.start_all(self.passwords)
+        for address in self.passwords:
+            self.clock.expect(address)
+        self.community.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop agents, connections and server; leave nothing behind."""
+        for agent in self.community.agents.values():
+            agent.kill()
+        await self.transport.stop_all()
+        await self.server.stop()
+        self._store.close()
+        self._repository.close()
+        self._state.cleanup()
+
+    async def step(self) -> None:
+        """Run one market interval: the agents up to its end, then the world, step by step."""
+        end_s = self.world.now_s + INTERVAL_S
+        while self.world.now_s < end_s:
+            await self.clock.advance_to(self.world.now_s + self.world.settings.step_s)
+            self.world.step()
+
+    async def settle(self) -> None:
+        """Let the agents deal with the last interval."""
+        await self.clock.advance_to(self.world.now_s + SETTLING_S)
+
+    def kill(self, address: str) -> None:
+        """Let an agent and its connection die at once, as in a crash."""
+        self.clock.forget(address)
+        self.community.kill(address)
+        self.transport.kill(address)
+
+    async def restart(self, address: str) -> None:
+        """Bring a dead agent back on a new connection."""
+        await self.transport.start(address, self.passwords[address])
+        self.clock.expect(address)
+        self.community.restart(address)
+
+
+def run_offline(scenario: Scenario, out: Path | None = None, progress: Report = lambda _: None) -> RunResult:
     """Run a scenario in virtual time; write a run folder when told where.
 
-    Raises: InvalidInput when the world that the scenario describes is impossible.
+    Raises: InvalidInput when the scenario describes an impossible world, Interrupted (with what there
+    is) on Ctrl-C.
     """
-    began_s = time.perf_counter()
-    folder = RunFolder(out, scenario, "offline") if out else None
-    recorder = SqliteRecorder(folder.messages_path) if folder and scenario.record else None
-    run = OfflineCommunity(scenario, recorder=recorder)
+    book = _Book(scenario, out, "offline")
+    run = OfflineCommunity(scenario, recorder=book.recorder)
     gc.freeze()
-    total, done, complete = intervals_of(scenario), 0, False
     try:
-        for done in range(1, total + 1):
+        for done in range(1, book.intervals + 1):
             run.step()
-            progress(Progress(done, total, run.clock.now_s(), run.community.letters))
-        complete = True
-    finally:
+            progress(book.progress(done, run.clock, run.community))
         run.settle()
+        book.complete = True
+    except KeyboardInterrupt:
+        log.info("interrupted", interval=done)
+    finally:
         run.close()
-        if recorder:
-            recorder.close()
+    return book.closed(asyncio.run(run_tables(run.community)), run.community)
+
+
+async def run_live(
+    scenario: Scenario, out: Path | None = None, progress: Report = lambda _: None
+) -> RunResult:
+    """Run a scenario over XMPP with a scaled clock; write a run folder when told where.
+
+    Raises: Unavailable when the server does not come up, InvalidInput when the scenario describes an
+    impossible world, Interrupted (with what there is) when cancelled.
+    """
+    book = _Book(scenario, out, scenario.server.kind)
+    async with LiveCommunity(scenario, recorder=book.recorder) as run:
+        try:
+            for done in range(1, book.intervals + 1):
+                await run.step()
+                progress(book.progress(done, run.clock, run.community))
+            await run.settle()
+            book.complete = True
+        except asyncio.CancelledError:
+            log.info("interrupted", interval=done)
+        book.missed = run.clock.missed
+        tables = await run_tables(run.community)
+    return book.closed(tables, run.community)
+
+
+class _Book:
+    """What is noted of a run while it lasts, and its folder."""
+
+    def __init__(self, scenario: Scenario, out: Path | None, mode: str) -> None:
+        self.scenario = scenario
+        self.mode = mode
+        self.intervals = intervals_of(scenario)
+        self.complete = False
+        self.missed = 0
+        self.folder = RunFolder(out, scenario, mode) if out else None
+        self.recorder = SqliteRecorder(self.folder.messages_path) if self.folder and scenario.record else None
+        self._began_s = time.perf_counter()
+
+    def progress(self, done: int, clock: Clock, community: Community) -> Progress:
+        """Return how far the run is."""
+        if self.recorder is not None and self.mode != "offline":
+            self.recorder.flush()
+        return Progress(done, self.intervals, clock.now_s(), community.letters, community.light())
+
+    def closed(self, tables: RunTables, community: Community) -> RunResult:
+        """Write the folder and return the result, or raise Interrupted with it."""
+        if self.recorder is not None:
+            self.recorder.close()
         result = RunResult(
-            scenario=scenario,
-            tables=asyncio.run(run_tables(run.community)),
-            mode="offline",
-            complete=complete,
-            letters=run.community.letters,
-            wall_s=time.perf_counter() - began_s,
-            accounts=run.community.cast.accounts,
-            notes=notes_of(run.community),
+            scenario=self.scenario,
+            tables=tables.checked(),
+            mode=self.mode,
+            complete=self.complete,
+            letters=community.letters,
+            wall_s=time.perf_counter() - self._began_s,
+            accounts=community.cast.accounts,
+            deadlines_missed=self.missed,
+            notes=notes_of(community),
+            folder=self.folder.path if self.folder else None,
         )
-        if folder:
-            folder.finish(result)
-    return result
+        if self.folder is not None:
+            self.folder.finish(result)
+        if not self.complete:
+            raise Interrupted(result)
+        return result
+
+
+def server_of(scenario: Scenario) -> LocalServer:
+    """Return the XMPP server that a scenario asks for, not started.
+
+    Raises: Unavailable when it is not installed here.
+    """
+    if scenario.server.kind == "prosody":
+        if not prosody_available():
+            raise Unavailable("Prosody is not installed; scripts/install-servers installs it")
+        return ProsodyServer(domain=scenario.server.domain)
+    if scenario.server.kind == "external":
+        raise Refused("a community on an external server needs its agents' credentials: see the pilot's site file")
+    return EmbeddedServer(domain=scenario.server.domain)
 
 
 def open_ledger(scenario: Scenario, cast: Cast) -> EvmLedger:

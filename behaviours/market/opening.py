@@ -70,8 +70,9 @@ class TrafficLightObedience(Behaviour):
         return state
 
     def worst(self, start_s: int) -> GridState:
-        """Return the gravest state of all segments in an interval."""
-        states = [self.state(segment, start_s) for segment in self.settings.segments]
+        """Return the gravest state known of any segment in an interval."""
+        known = (self._states.get((segment, start_s)) for segment in self.settings.segments)
+        states = [state for state in known if state is not None]
         return max(states, key=lambda state: state.severity, default=GridState.GREEN)
 
 

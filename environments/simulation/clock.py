@@ -91,6 +91,7 @@ class ScaledClock:
         self._now_s = float(start_s)
         self._timers: list[tuple[float, int, _Timer]] = []
         self._order = itertools.count()
+        self._alive: set[str] = set()
         self._in_flight: Counter[str] = Counter()
         self._activity = 0
         self._changed: asyncio.Event | None = None
@@ -114,9 +115,10 @@ class ScaledClock:
         await _reached(self, when_s)
 
     def sent(self, to: str) -> None:
-        """Note a letter on its way to an address that is alive here."""
-        self._in_flight[to] += 1
+        """Note a letter on its way; only those to an address that lives here are waited for."""
         self._activity += 1
+        if to in self._alive:
+            self._in_flight[to] += 1
 
     def handled(self, to: str) -> None:
         """Note that a letter to an address has been dealt with."""
@@ -129,8 +131,13 @@ class ScaledClock:
         if not self._in_flight and self._changed is not None:
             self._changed.set()
 
+    def expect(self, address: str) -> None:
+        """Wait for letters to an address from now on."""
+        self._alive.add(address)
+
     def forget(self, address: str) -> None:
         """Wait no longer for letters to an address that has died."""
+        self._alive.discard(address)
         self._in_flight.pop(address, None)
         if not self._in_flight and self._changed is not None:
             self._changed.set()
