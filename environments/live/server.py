@@ -169,7 +169,7 @@ class LocalServer(ABC):
         return "\n".join(written.splitlines()[-lines:])
 
     def _launch(self) -> None:
-        guard = [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py"))]
+        guard = [sys.executable, "-I", "-S", str(Path(__file__).with_name("guard.py")), str(self.folder)]
         with (self.folder / "server.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [*guard, *self._command()],

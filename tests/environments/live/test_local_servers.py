@@ -21,7 +21,7 @@ from {module} import {name}
 async def main():
     server = {name}()
     await server.start()
-    print("GROUP", server.process_group, flush=True)
+    print("GROUP", server.process_group, server.folder, flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -70,11 +70,12 @@ def test_a_server_ends_when_the_process_that_started_it_is_killed(server_class):
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
     )
     try:
-        group = int(next(line for line in parent.stdout if line.startswith("GROUP")).split()[1])
+        told = next(line for line in parent.stdout if line.startswith("GROUP")).split()
+        group, folder = int(told[1]), Path(told[2])
         assert processes_of(group) != []
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-        run(until(lambda: processes_of(group) == []))
+        run(until(lambda: processes_of(group) == [] and not folder.exists()))
     finally:
         parent.kill()
         parent.wait()
