@@ -42,17 +42,18 @@ def cheapest_path(
     costs: list[float] = []
     offers: list[tuple[int, float]] = []
     low = high = 0.0
-    step = -1
+    step = 0
     for at_least, offered, floor, ceiling in zip(least, pieces, content_min, content_max, strict=True):
-        step += 1
-        low += at_least
-        high += at_least
+        if at_least:
+            low += at_least
+            high += at_least
         for cost, amount in offered:
             if costs and cost >= costs[-1]:
-                if high + amount > ceiling:
-                    amount = ceiling - high
-                    if amount <= 0:
+                room = ceiling - high
+                if room < amount:
+                    if room <= 0:
                         break
+                    amount = room
                 costs.append(cost)
                 offers.append((step, amount))
             else:
@@ -60,26 +61,33 @@ def cheapest_path(
                 costs.insert(place, cost)
                 offers.insert(place, (step, amount))
             high += amount
-        while high > ceiling and costs:
-            last, amount = offers.pop()
-            if amount > high - ceiling:
-                offers.append((last, amount - (high - ceiling)))
-                high = ceiling
-            else:
-                high -= amount
+        if high > ceiling:
+            excess, high = high - ceiling, ceiling
+            while costs:
+                dearest, amount = offers.pop()
+                if amount > excess:
+                    offers.append((dearest, amount - excess))
+                    break
+                excess -= amount
                 costs.pop()
-        while low < floor and costs:
-            first, amount = offers[0]
-            if amount > floor - low:
-                offers[0] = (first, amount - (floor - low))
-                taken[first] += floor - low
-                low = floor
             else:
-                taken[first] += amount
-                low += amount
+                high += excess
+        if low < floor:
+            missing, low = floor - low, floor
+            while costs:
+                cheapest, amount = offers[0]
+                if amount > missing:
+                    offers[0] = (cheapest, amount - missing)
+                    taken[cheapest] += missing
+                    break
+                missing -= amount
+                taken[cheapest] += amount
                 del costs[0], offers[0]
-    for cost, (first, amount) in zip(costs, offers, strict=True):
+            else:
+                low -= missing
+        step += 1
+    for cost, (cheapest, amount) in zip(costs, offers, strict=True):
         if cost >= end_value:
             break
-        taken[first] += amount
+        taken[cheapest] += amount
     return taken

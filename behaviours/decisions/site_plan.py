@@ -34,7 +34,6 @@ Series = Sequence[int] | npt.NDArray[np.int64]
 Limit = int | Series | None
 SECONDS_AN_HOUR = 3600
 UNLIMITED_W = 1 << 40
-NOTHING: list[Piece] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,52 +134,67 @@ def plan_load(load: FlexEnvelope, net: list[int], terms: Terms, eased_w: int = U
 
 
 def plan_storage(storage: FlexEnvelope, net: list[int], terms: Terms, wear: int) -> list[int]:
-    """Return how a storage runs: surplus is kept for later need, the grid's energy only where it pays.
+    """Return how a storage runs: surplus is kept for later need, the grid's energy only where it pays."""
+    low, high = in_watt_steps(storage)
+    end_value = kept_value(terms, storage.charge_efficiency)
+    least, pieces = storage_pieces(storage, net, terms, wear, end_value)
+    return whole_watts(storage, cheapest_path(least, pieces, low, high, end_value))
 
-    Pieces that no optimum takes are left out: charging dearer than any use, giving cheaper than keeping.
+
+def storage_pieces(
+    storage: FlexEnvelope, net: list[int], terms: Terms, wear: int, end_value: float
+) -> tuple[list[float], list[list[Piece]]]:
+    """Return the least content that each step can add to a storage, and what more of it costs.
+
+    Giving serves the site's need first and the grid last; taking uses the surplus first. Pieces that no
+    optimum takes are left out: charging dearer than any use, giving to the grid cheaper than keeping.
     """
     charging, discharging = storage.charge_efficiency, storage.discharge_efficiency
-    low, high = in_watt_steps(storage)
-    end_value = kept_value(terms, charging)
-    worth = max(end_value / discharging, max(terms.buy) - wear) * discharging * charging
+    worth = max(end_value, (max(terms.buy) - wear) * discharging) * charging
     keeps = (max(terms.sell) - wear) * discharging <= end_value
-    if max(low) > 0:
+    if max(storage.energy_min_wh) > 0:
         worth, keeps = inf, False
     least: list[float] = []
-    pieces: list[Sequence[Piece]] = []
+    pieces: list[list[Piece]] = []
+    later = 0.0
     rows = zip(net, storage.power_min_w, storage.power_max_w, *terms[:4], strict=True)
     for n, a, b, buy, sell, net_max, net_min in rows:
+        later += HASTE_TICKS_PER_KWH
         if n + b > net_max or n + a < net_min or a > 0 or b < 0:
             prices = (buy, sell, net_max, net_min)
             giving = rungs(n, a, min(b, 0), prices, terms.curtailable)
             taking = rungs(n, max(a, 0), b, prices, terms.curtailable)
+            offered = [((price - wear) * discharging - later, w / discharging) for price, w in giving]
+            offered += [(price / charging, w * charging) for price, w in taking]
         elif n >= 0:
+            own = (buy - wear) * discharging - later
             if n + a >= 0:
-                giving = [(buy, -a)]
+                offered = [(own, -a / discharging)]
             elif keeps:
                 a = -n
-                giving = [(buy, n)]
+                offered = [(own, n / discharging)]
             else:
-                giving = [(sell, -n - a), (buy, n)]
-            taking = [(buy, b)] if buy < worth else NOTHING
+                offered = [
+                    ((sell - wear) * discharging - later, (-n - a) / discharging),
+                    (own, n / discharging),
+                ]
+            if buy < worth:
+                offered.append((buy / charging, b * charging))
         else:
             if keeps:
                 a = 0
-                giving = NOTHING
+                offered = []
             else:
-                giving = [(sell, -a)]
+                offered = [((sell - wear) * discharging - later, -a / discharging)]
             if n + b <= 0:
-                taking = [(sell, b)]
+                offered.append((sell / charging, b * charging))
             else:
-                taking = [(sell, -n), (buy, n + b)] if buy < worth else [(sell, -n)]
+                offered.append((sell / charging, -n * charging))
+                if buy < worth:
+                    offered.append((buy / charging, (n + b) * charging))
         least.append(a / discharging if a < 0 else a * charging)
-        later = len(least) * HASTE_TICKS_PER_KWH
-        offered = [((price - wear) * discharging - later, amount / discharging) for price, amount in giving]
-        for price, amount in taking:
-            offered.append((price / charging, amount * charging))
         pieces.append(offered)
-    content = cheapest_path(least, pieces, low, high, end_value)
-    return whole_watts(storage, content)
+    return least, pieces
 
 
 def whole_watts(storage: FlexEnvelope, content: list[float]) -> list[int]:
@@ -191,7 +205,10 @@ def whole_watts(storage: FlexEnvelope, content: list[float]) -> list[int]:
     for change, a, b in zip(content, storage.power_min_w, storage.power_max_w, strict=True):
         wanted = change + left_over
         power = round(wanted / charging if wanted > 0 else wanted * discharging)
-        power = a if power < a else b if power > b else power
+        if power < a:
+            power = a
+        elif power > b:
+            power = b
         left_over = wanted - (power * charging if power > 0 else power / discharging)
         powers.append(power)
     return powers
