@@ -42,8 +42,8 @@ def cheapest_path(
     costs: list[float] = []
     offers: list[tuple[int, float]] = []
     low = high = 0.0
-    step = 0
-    for at_least, offered, floor, ceiling in zip(least, pieces, content_min, content_max, strict=True):
+    rows = zip(least, pieces, content_min, content_max, strict=True)
+    for step, (at_least, offered, floor, ceiling) in enumerate(rows):
         if at_least:
             low += at_least
             high += at_least
@@ -85,7 +85,6 @@ def cheapest_path(
                 del costs[0], offers[0]
             else:
                 low -= missing
-        step += 1
     for cost, (cheapest, amount) in zip(costs, offers, strict=True):
         if cost >= end_value:
             break
