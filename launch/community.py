@@ -37,7 +37,7 @@ from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
 from launch.cast import Cast, Part, cast_community
-from launch.results import run_tables
+from launch.results import completed, run_tables
 from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
 from launch.tables import RunTables
 from launch.scenario import Scenario, intervals_of, scenario_hash
@@ -315,7 +315,7 @@ def run_offline(scenario: Scenario, out: Path | None = None, progress: Report = 
         log.info("interrupted", interval=done)
     finally:
         run.close()
-    return book.closed(asyncio.run(run_tables(run.community)), run.community)
+    return book.closed(completed(run_tables(run.community)), run.community)
 
 
 async def run_live(

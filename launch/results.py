@@ -1,7 +1,7 @@
 """What came out of a run, as tables: from the world, the repository and the ledger."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from ontology.market import LemResult
 if TYPE_CHECKING:
     from launch.community import Community
 
-__all__ = ["run_tables"]
+__all__ = ["completed", "run_tables"]
+
+T = TypeVar("T")
 
 DEVICES = {
     "base": "base_w",
@@ -25,6 +27,20 @@ DEVICES = {
 }
 W_PER_WH = 4
 """Mean power in W of an energy in Wh over 15 minutes."""
+
+
+def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of work that never waits, as all offline ports do.
+
+    Raises: RuntimeError when it waits after all.
+    """
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    work.close()
+    raise RuntimeError("this work waits for something: await it instead")
 
 
 async def run_tables(community: "Community") -> RunTables:

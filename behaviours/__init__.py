@@ -1,0 +1,1 @@
+"""What agents do: behaviours, the post that carries their words, and the decisions they make."""

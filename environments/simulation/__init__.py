@@ -1,0 +1,1 @@
+"""Virtual time, the in-process transport and the simulated world."""
