@@ -221,19 +221,20 @@ def _next_folder(scenario: "Scenario") -> Path:
 
 def _run(scenario: "Scenario", folder: Path, offline: bool) -> "RunResult":
     import asyncio
-    import signal
 
     from launch import community
     from launch.console import run_progress
     from launch.run_folder import Interrupted, RunResult
+    from launch.stopping import stop_between_intervals, stop_the_loop
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with run_progress(scenario, "offline" if offline else scenario.server.kind) as progress:
         try:
             if offline:
-                result: RunResult = community.run_offline(scenario, folder, progress)
+                with stop_between_intervals(progress) as stoppable:
+                    result: RunResult = community.run_offline(scenario, folder, stoppable)
             else:
-                result = asyncio.run(community.run_live(scenario, folder, progress))
+                with stop_the_loop():
+                    result = asyncio.run(community.run_live(scenario, folder, progress))
         except Interrupted as interruption:
             result = interruption.result
     return replace(result, folder=folder)
