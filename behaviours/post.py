@@ -203,8 +203,8 @@ class Post:
         self.send(
             letter.sender, content, act, conversation=letter.conversation, in_reply_to=letter.message_id
         )
-        if act is not Performative.AGREE:
-            self._sent.pop(letter.conversation, None)
+        if act is not Performative.AGREE and ">" not in letter.conversation:
+            self._sent.pop(letter.conversation, None)  # only an inquiry ends with its answer
 
     def post(self, envelope: Envelope) -> None:
         """Hand a finished envelope to the transport."""
