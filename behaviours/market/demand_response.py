@@ -37,7 +37,8 @@ class DemandResponse(Behaviour):
         expected_w = await self._expected_w(members, signal.start_s)
         limits_w = limits_of_members(signal.limit_w, expected_w, self._ranges(members, signal.start_s))
         for member in members:
-            self.tell(member.prosumer, msgspec.structs.replace(signal, limit_w=limits_w[member.site]))
+            limit = msgspec.structs.replace(signal, limit_w=limits_w[member.site])
+            self.tell(member.prosumer, limit, Performative.REQUEST)
         self.agent.counts["signals served"] += 1
         return Acknowledgement(of=letter.message_id)
 
