@@ -69,7 +69,7 @@ def summarise(result: RunResult) -> Summary:
     imported = _kwh(sites["consumed_wh"]) - traded
     exported = _kwh(sites["produced_wh"]) - traded
     load = sum(float(np.nansum(sites[name].clip(min=0))) for name in LOADS) * HOURS / 1000
-    pv = float(-np.nansum(sites["pv_w"])) * HOURS / 1000
+    pv = abs(float(np.nansum(sites["pv_w"]))) * HOURS / 1000
     states = _state_per_interval(market)
     return Summary(
         intervals=len(states),
@@ -118,7 +118,7 @@ def site_rows(result: RunResult) -> list[dict[str, Any]]:
         return np.bincount(index, weights=np.nan_to_num(values.astype(float)), minlength=len(names))
 
     bought, sold = total(sites["consumed_wh"]) / 1000, total(sites["produced_wh"]) / 1000
-    pv = total(-sites["pv_w"]) * HOURS / 1000
+    pv = np.abs(total(sites["pv_w"])) * HOURS / 1000
     load = total(np.sum([np.nan_to_num(sites[name]).clip(min=0) for name in LOADS], axis=0)) * HOURS / 1000
     tokens = _tokens_by_name(result)
     return [
