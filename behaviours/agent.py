@@ -254,18 +254,14 @@ class Agent:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that takes a while, supervised."""
-        task = asyncio.get_running_loop().create_task(self._supervise(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._follow(self._finish(work, work.__qualname__, None))
 
-    async def _supervise(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            self._report("task", None, error)
-        self.commit()
+    def _follow(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as a task that a crash of the agent ends."""
+        task = asyncio.get_running_loop().create_task(work)
+        if not task.done():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def _wind_up(self, rhythm: Rhythm, name: str, method: Callable[[], Any]) -> None:
         """Call a periodic behaviour at its next turn, and so on for ever."""
@@ -311,7 +307,7 @@ class Agent:
             self._report(method.__qualname__, letter, error)
         else:
             if inspect.iscoroutine(result):
-                self.spawn(self._finish(result, method.__qualname__, letter))
+                self._follow(self._finish(result, method.__qualname__, letter))
                 return
             self._reply(letter, result)
         if self._changes:
@@ -327,6 +323,7 @@ class Agent:
             self._report(name, letter, error)
         else:
             self._reply(letter, result)
+        self.commit()
 
     def _reply(self, letter: Letter | None, result: Any) -> None:
         if letter is not None and isinstance(result, Concept):

@@ -255,7 +255,7 @@ class Post:
             protocol=protocol,
             body=body,
         )
-        if message_type in SIGNED_TYPES and self._signer is not None:
+        if message_type in SIGNED_TYPES and self._signer is not None and not self._is_neighbour(to):
             return msgspec.structs.replace(envelope, signature=self._signer.sign(envelope), key_id=self._address)
         return envelope
 
@@ -302,9 +302,17 @@ class Post:
             return f"a {sender.role} may not {envelope.performative} {message_type}"
         if not may_receive(self._role, message_type):
             return f"a {self._role} may not be told {message_type}"
-        if message_type in SIGNED_TYPES and not is_signed_by(envelope, sender.verify_key):
+        if message_type in SIGNED_TYPES and not self._is_trustworthy(envelope, sender):
             return f"{message_type} must bear the signature of {envelope.sender}"
         return ""
+
+    def _is_trustworthy(self, envelope: Envelope, sender: Member) -> bool:
+        """Tell whether a letter is signed, or comes from the same site, which is one zone of trust (SPEC 7.1)."""
+        return self._is_neighbour(sender.address) or is_signed_by(envelope, sender.verify_key)
+
+    def _is_neighbour(self, address: str) -> bool:
+        other = self._membership.get(address)
+        return other is not None and other.site != "" and other.site == self._member.site
 
     def _admit_unnumbered(self, envelope: Envelope) -> None:
         """Open a letter of an agent that does not number its letters, once."""

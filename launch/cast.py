@@ -290,7 +290,7 @@ def _managers(
             latitude_deg=world.weather.latitude,
             longitude_deg=world.weather.longitude,
         )
-        settings = PvSettings(contacts=contacts, asset_id=f"{site.id}-pv", array=array)
+        settings = PvSettings(site=site.id, contacts=contacts, asset_id=f"{site.id}-pv", array=array)
         yield Part(PvManager, contacts.pv, settings, site.id)
     if isinstance(battery, StorageModel):
         yield Part(
@@ -303,6 +303,7 @@ def _managers(
         )
     if isinstance(charger, StorageModel):
         ev = EvSettings(
+            site=site.id,
             contacts=contacts,
             asset_id=charger.asset_id,
             capacity_wh=charger.capacity_wh,
@@ -318,6 +319,7 @@ def _managers(
 def _heat_settings(site: SiteSettings, models: Mapping[str, Any], contacts: SiteContacts) -> HeatSettings:
     building, tank = models.get("heat_pump"), models.get("dhw")
     return HeatSettings(
+        site=site.id,
         contacts=contacts,
         building=building if isinstance(building, ThermalModel) else None,
         building_power_max_w=site.heat_pump.power_w if site.heat_pump else 0,

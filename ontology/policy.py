@@ -373,7 +373,6 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         InstructionBatch,
         DstatcomCommand,
         LemDataset,
-        LemResult,
         DRSignal,
         FlexOrder,
         FlexSettlement,

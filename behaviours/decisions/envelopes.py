@@ -22,6 +22,7 @@ from ontology.weather import WeatherForecast
 
 __all__ = [
     "LEGIONELLA_DEGC",
+    "advanced",
     "battery_envelope",
     "building_envelope",
     "photovoltaic_envelope",
@@ -251,6 +252,41 @@ def photovoltaic_envelope(
     energy = cumulated(produced, step_s)
     return bounded(
         subject, start_s, step_s, produced, most, energy, cumulated(most, step_s), preferred=produced
+    )
+
+
+def advanced(envelope: FlexEnvelope, powers_w: Sequence[int]) -> FlexEnvelope:
+    """Return an envelope some steps later, after its device has run at the powers of those steps.
+
+    The horizon keeps its length: the last step's bounds hold on.
+
+    Args:
+        envelope: what the device could do.
+        powers_w: what it did in the first steps, in W.
+    """
+    steps = len(powers_w)
+    if steps == 0:
+        return envelope
+    hours_a_step = envelope.step_s / SECONDS_AN_HOUR
+    charged_w = sum(w for w in powers_w if w > 0) * envelope.charge_efficiency
+    given_w = sum(w for w in powers_w if w < 0) / envelope.discharge_efficiency
+    moved_wh = round((charged_w + given_w) * hours_a_step)
+
+    def later(values: Sequence[int], less: int = 0) -> list[int]:
+        kept = [value - less for value in values[steps:]] or [values[-1] - less]
+        return kept + kept[-1:] * (len(values) - len(kept))
+
+    return FlexEnvelope(
+        subject=envelope.subject,
+        start_s=envelope.start_s + steps * envelope.step_s,
+        step_s=envelope.step_s,
+        power_min_w=later(envelope.power_min_w),
+        power_max_w=later(envelope.power_max_w),
+        energy_min_wh=later(envelope.energy_min_wh, moved_wh),
+        energy_max_wh=later(envelope.energy_max_wh, moved_wh),
+        charge_efficiency=envelope.charge_efficiency,
+        discharge_efficiency=envelope.discharge_efficiency,
+        stored_wh=max(0, envelope.stored_wh + moved_wh),
     )
 
 

@@ -7,6 +7,7 @@ from behaviours.decisions.battery_control import PeakShaving as PeakShavingRule
 from behaviours.decisions.battery_control import peak_shaving_power_w
 from behaviours.decisions.envelopes import battery_envelope
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from ontology.base import INTERVAL_S
 from ontology.control import Instruction, InstructionBatch, Priority
 from ontology.letter import Letter
@@ -29,16 +30,18 @@ class BatterySettings(msgspec.Struct, frozen=True, kw_only=True):
     reserve_wh: int = 0
     real_time_s: int = 0
     import_max_w: int = 43_000
+    planning_intervals: int = PLANNING_INTERVALS
 
 
 class BatteryOffering(Behaviour):
-    """Offers the prosumer, at the start of each interval, all that the battery could do in a day."""
+    """Offers the prosumer, at each of its turns, all that the battery could do in a day."""
 
     settings: BatterySettings
 
     def setup(self) -> None:
         """Nothing is known of the battery yet."""
         self.status: StorageStatus | None = None
+        self._offered = False
 
     @on(StorageStatus)
     def note(self, status: StorageStatus, letter: Letter) -> None:
@@ -48,10 +51,13 @@ class BatteryOffering(Behaviour):
     @every(minutes=15, offset_s=10)
     def offer(self) -> None:
         """Send the envelope of the day ahead; a battery that does not report is not offered."""
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        if self._offered and not is_turn(self.settings.site, start_s, self.settings.planning_intervals):
+            return
         if self.status is None or self.now_s() - self.status.time_s > INTERVAL_S:
             self.agent.counts["reports missing"] += 1
             return
-        start_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        self._offered = True
         envelope = battery_envelope(
             self.settings.model, self.status, start_s, reserve_wh=self.settings.reserve_wh
         )

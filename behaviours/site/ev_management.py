@@ -5,8 +5,10 @@ import msgspec
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.envelopes import vehicle_envelope
 from behaviours.site.contacts import SiteContacts
-from ontology.base import INTERVAL_S
+from behaviours.site.turns import PLANNING_INTERVALS, is_turn
+from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.charging import EvConnectionEvent, EvDisconnectionEvent, EvSocUpdate, EvUserInput
+from ontology.flexibility import FlexEnvelope
 from ontology.letter import Letter
 
 __all__ = ["ChargingOffering", "EvSettings", "SessionMonitoring"]
@@ -15,12 +17,14 @@ __all__ = ["ChargingOffering", "EvSettings", "SessionMonitoring"]
 class EvSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The charger, and the capacity in Wh of the vehicle that usually charges there."""
 
+    site: str
     contacts: SiteContacts
     asset_id: str
     capacity_wh: int
     power_max_w: int
     charge_efficiency: float = 1.0
     discharge_efficiency: float = 1.0
+    planning_intervals: int = PLANNING_INTERVALS
 
 
 class SessionMonitoring(Behaviour):
@@ -33,11 +37,12 @@ class SessionMonitoring(Behaviour):
         self.connection = self.kept("connection", EvConnectionEvent)
         self.wish = self.kept("wish", EvUserInput)
         self.progress = self.kept("progress", EvSocUpdate)
+        self.changed = True
 
     @on(EvConnectionEvent)
     def begin(self, event: EvConnectionEvent, letter: Letter) -> None:
         """A vehicle was plugged in."""
-        self.connection, self.wish, self.progress = event, None, None
+        self.connection, self.wish, self.progress, self.changed = event, None, None, True
         self.keep("connection", event)
         self.keep("wish", None)
         self.keep("progress", None)
@@ -45,7 +50,7 @@ class SessionMonitoring(Behaviour):
     @on(EvUserInput)
     def note_wish(self, wish: EvUserInput, letter: Letter) -> None:
         """The driver said what the session is for."""
-        self.wish = wish
+        self.wish, self.changed = wish, True
         self.keep("wish", wish)
 
     @on(EvSocUpdate)
@@ -61,29 +66,55 @@ class SessionMonitoring(Behaviour):
             satisfied = event.energy_delivered_wh >= 0.99 * self.wish.requested_energy_wh
             self.agent.counts["sessions satisfied" if satisfied else "sessions short"] += 1
         self.connection = self.wish = self.progress = None
+        self.changed = True
         for name in ("connection", "wish", "progress"):
             self.keep(name, None)
 
 
 class ChargingOffering(Behaviour):
-    """Offers the prosumer, at the start of each interval, how the session could be charged."""
+    """Offers the prosumer, at each of its turns and when the session changes, how it could be charged."""
 
     settings: EvSettings
 
     @every(minutes=15, offset_s=10)
     def offer(self) -> None:
-        """Send the envelope of the running session, if there is one."""
+        """Send the envelope of the running session; of an empty charger, that nothing can be done."""
         session = self.sibling(SessionMonitoring)
-        if session.connection is None or session.wish is None or session.progress is None:
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        if not session.changed and not is_turn(
+            self.settings.site, start_s, self.settings.planning_intervals
+        ):
             return
+        envelope = self._envelope(session, start_s)
+        if envelope is not None:
+            session.changed = False
+            self.tell(self.settings.contacts.prosumer, envelope)
+
+    def _envelope(self, session: SessionMonitoring, start_s: int) -> FlexEnvelope | None:
         settings = self.settings
-        envelope = vehicle_envelope(
+        if session.connection is None:
+            return idle_envelope(settings.asset_id, start_s) if session.changed else None
+        if session.wish is None or session.progress is None:
+            return None
+        return vehicle_envelope(
             settings.asset_id,
             session.wish,
             session.progress,
             min(settings.power_max_w, session.connection.power_max_w),
-            self.now_s() // INTERVAL_S * INTERVAL_S,
+            start_s,
             capacity_wh=settings.capacity_wh,
             efficiencies=(settings.charge_efficiency, settings.discharge_efficiency),
         )
-        self.tell(settings.contacts.prosumer, envelope)
+
+
+def idle_envelope(asset_id: str, start_s: int) -> FlexEnvelope:
+    """Return the envelope of a device that can do nothing for a day."""
+    nothing = [0] * INTERVALS_A_DAY
+    return FlexEnvelope(
+        subject=asset_id,
+        start_s=start_s,
+        power_min_w=nothing,
+        power_max_w=nothing,
+        energy_min_wh=nothing,
+        energy_max_wh=nothing,
+    )

@@ -5,6 +5,7 @@ import msgspec
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.envelopes import building_envelope, tank_envelope
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from ontology.base import INTERVAL_S
 from ontology.letter import Letter
 from ontology.storage import ThermalModel, ThermalStatus
@@ -19,6 +20,7 @@ class HeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     `draw_w` is the heat usually drawn from the tank, by step of a UTC day.
     """
 
+    site: str
     contacts: SiteContacts
     building: ThermalModel | None = None
     building_power_max_w: int = 0
@@ -26,10 +28,11 @@ class HeatSettings(msgspec.Struct, frozen=True, kw_only=True):
     tank: ThermalModel | None = None
     tank_power_max_w: int = 0
     draw_w: tuple[float, ...] = ()
+    planning_intervals: int = PLANNING_INTERVALS
 
 
 class HeatOffering(Behaviour):
-    """Offers the prosumer, at the start of each interval, how heating could be shifted."""
+    """Offers the prosumer, at each of its turns, how heating could be shifted."""
 
     settings: HeatSettings
 
@@ -37,6 +40,7 @@ class HeatOffering(Behaviour):
         """Nothing is known of temperatures yet."""
         self._status: dict[str, ThermalStatus] = {}
         self._weather: WeatherForecast | None = None
+        self._offered = False
 
     @when("started")
     def subscribe_to_weather(self) -> None:
@@ -57,8 +61,9 @@ class HeatOffering(Behaviour):
     def offer(self) -> None:
         """Send the envelopes of building and tank."""
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S
-        self._offer_building(start_s)
-        self._offer_tank(start_s)
+        if is_turn(self.settings.site, start_s, self.settings.planning_intervals) or not self._offered:
+            self._offer_building(start_s)
+            self._offer_tank(start_s)
 
     def _offer_building(self, start_s: int) -> None:
         settings, model = self.settings, self.settings.building
@@ -73,6 +78,7 @@ class HeatOffering(Behaviour):
             start_s,
             gains_w=settings.internal_gains_w,
         )
+        self._offered = True
         self.tell(settings.contacts.prosumer, envelope)
 
     def _offer_tank(self, start_s: int) -> None:
@@ -83,6 +89,7 @@ class HeatOffering(Behaviour):
         first = start_s % 86_400 // INTERVAL_S
         draw_w = settings.draw_w[first:] + settings.draw_w[:first]
         envelope = tank_envelope(model, status, draw_w, settings.tank_power_max_w, start_s)
+        self._offered = True
         self.tell(settings.contacts.prosumer, envelope)
 
     def _fresh(self, model: ThermalModel | None) -> ThermalStatus | None:

@@ -4,10 +4,12 @@ import msgspec
 import numpy as np
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.envelopes import advanced
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.site_plan import SitePlan, plan_site
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionState, Priority
 from ontology.discourse import Acknowledgement
@@ -36,6 +38,7 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     import_max_w: int
     export_max_w: int
     usual_load_w: tuple[int, ...]
+    planning_intervals: int = PLANNING_INTERVALS
 
 
 class LoadForecasting(Behaviour):
@@ -105,13 +108,15 @@ class MarketListening(Behaviour):
 
 
 class SitePlanning(Behaviour):
-    """Plans the day at the start of each interval, steers the devices and tells what will be drawn."""
+    """Plans the day in turns or when something happens, steers the devices and tells what will be drawn."""
 
     settings: ProsumerSettings
 
     def setup(self) -> None:
         """No device has offered anything, nobody limits the site."""
         self._envelopes: dict[str, FlexEnvelope] = {}
+        self._plan = SitePlan({}, [])
+        self._plan_start_s = 0
         self._limit_w: int | None = None
         self._limit_until_s = 0
         self._plans_made = 0
@@ -129,25 +134,39 @@ class SitePlanning(Behaviour):
 
     @on(DRSignal)
     def obey(self, signal: DRSignal, letter: Letter) -> Acknowledgement:
-        """Keep to the aggregator's limit from now on, at once."""
+        """Keep to the aggregator's limit from its start on; at once when that has passed."""
         self._limit_w = signal.limit_w
         self._limit_until_s = signal.start_s + signal.duration_s
         if signal.start_s <= self.now_s():
-            self._plan(Priority.DSO_RED)
+            self._make_plan(self._interval_s())
+            self._steer(self._interval_s())
         return Acknowledgement(of=letter.message_id)
 
     @every(minutes=15, offset_s=20)
     def plan(self) -> None:
-        """Plan the day from the interval that has just begun."""
-        self._plan(Priority.DSO_RED if self._is_limited() else Priority.MARKET)
+        """Plan when it is time to, and steer the devices for the interval that has just begun."""
+        start_s = self._interval_s()
+        if self._is_due(start_s):
+            self._make_plan(start_s)
+        self._steer(start_s)
 
-    def _plan(self, priority: Priority) -> None:
-        start_s = self.now_s() // INTERVAL_S * INTERVAL_S
-        plan = self.planned(start_s)
+    def _is_due(self, start_s: int) -> bool:
+        """Tell whether to plan: at the site's turn, on news of a device, or under a limit."""
+        return (
+            is_turn(self.settings.site, start_s, self.settings.planning_intervals)
+            or not self._plan.net_w
+            or any(envelope.start_s == start_s for envelope in self._envelopes.values())
+            or self._is_limited()
+        )
+
+    def _make_plan(self, start_s: int) -> None:
+        """Plan the day from a time, and tell what it means at the meter and what could still be changed."""
+        for name, envelope in self._envelopes.items():
+            self._envelopes[name] = self._present(envelope, start_s)
+        self._plan, self._plan_start_s = self.planned(start_s), start_s
         self._plans_made += 1
-        self._steer(plan, start_s, priority)
-        self._tell_flexibility(plan, start_s)
-        self.tell(self.settings.contacts.repository, net_forecast(self.settings.site, start_s, plan))
+        self._tell_flexibility(self._plan)
+        self.tell(self.settings.contacts.repository, net_forecast(self.settings.site, start_s, self._plan))
 
     def planned(self, start_s: int) -> SitePlan:
         """Return the plan of the day from a time: base load, envelopes, prices and limits brought together."""
@@ -156,10 +175,23 @@ class SitePlanning(Behaviour):
             self.sibling(LoadForecasting).outlook_w(start_s),
             buy,
             sell,
-            [e for _, e in sorted(self._envelopes.items()) if e.start_s == start_s],
+            [envelope for _, envelope in sorted(self._envelopes.items())],
             import_max_w=self._import_limit_w(start_s),
             export_max_w=self.settings.export_max_w,
         )
+
+    def _present(self, envelope: FlexEnvelope, start_s: int) -> FlexEnvelope:
+        """Return what a device could do from a time on: its last word, less what it was told to do since."""
+        steps = (start_s - envelope.start_s) // INTERVAL_S
+        if steps <= 0:
+            return envelope
+        planned_w = self._plan.setpoints.get(envelope.subject, [])
+        first = (envelope.start_s - self._plan_start_s) // INTERVAL_S
+        executed_w = planned_w[max(0, first) : max(0, first) + steps]
+        return advanced(envelope, executed_w + [0] * (steps - len(executed_w)))
+
+    def _interval_s(self) -> int:
+        return self.now_s() // INTERVAL_S * INTERVAL_S
 
     def _import_limit_w(self, start_s: int) -> int | list[int]:
         if not self._is_limited() or self._limit_w is None:
@@ -170,28 +202,30 @@ class SitePlanning(Behaviour):
     def _is_limited(self) -> bool:
         return self._limit_w is not None and self._limit_until_s > self.now_s()
 
-    def _steer(self, plan: SitePlan, start_s: int, priority: Priority) -> None:
+    def _steer(self, start_s: int) -> None:
         """Instruct each device for the interval, through the gateway."""
+        step = (start_s - self._plan_start_s) // INTERVAL_S
+        priority = Priority.DSO_RED if self._is_limited() else Priority.MARKET
         instructions = [
             Instruction(
                 instruction_id=f"{asset_id}-{start_s}-{self._plans_made}",
                 asset_id=asset_id,
                 execution_time_s=self.now_s(),
                 valid_until_s=start_s + INTERVAL_S,
-                setpoint_w=power_w[0],
+                setpoint_w=power_w[step],
                 reason="plan",
                 priority=priority,
             )
-            for asset_id, power_w in plan.setpoints.items()
-            if not self._runs_free(asset_id, power_w[0])
+            for asset_id, power_w in self._plan.setpoints.items()
+            if step < len(power_w) and not self._runs_free(asset_id, start_s, power_w[step])
         ]
         if instructions:
             batch = InstructionBatch(site=self.settings.site, instructions=instructions)
             self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
 
-    def _tell_flexibility(self, plan: SitePlan, start_s: int) -> None:
+    def _tell_flexibility(self, plan: SitePlan) -> None:
         """Tell the aggregator how far the site could deviate in the next two hours."""
-        envelopes = [opening(self._envelopes[asset_id]) for asset_id in plan.setpoints]
+        envelopes = [opening(self._envelopes[name]) for name in plan.setpoints]
         flexibility = flexibility_of_plan(
             self.settings.site,
             envelopes,
@@ -201,10 +235,13 @@ class SitePlanning(Behaviour):
         if flexibility is not None:
             self.tell(self.settings.contacts.aggregator, flexibility)
 
-    def _runs_free(self, asset_id: str, power_w: int) -> bool:
+    def _runs_free(self, asset_id: str, start_s: int, power_w: int) -> bool:
         """Tell whether a plant shall give all it can: then its forecast must not cap it."""
         envelope = self._envelopes[asset_id]
-        return envelope.power_max_w[0] <= 0 and power_w <= envelope.power_min_w[0]
+        step = (start_s - envelope.start_s) // INTERVAL_S
+        if not asset_id.endswith("-pv") or step >= len(envelope.power_min_w):
+            return False
+        return power_w <= envelope.power_min_w[step]
 
 
 def net_forecast(site: str, start_s: int, plan: SitePlan) -> Forecast:

@@ -7,6 +7,7 @@ from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.envelopes import photovoltaic_envelope
 from behaviours.decisions.photovoltaics import ClearRatio, PvArray, generation_w, photovoltaic_outlook
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from ontology.base import INTERVAL_S
 from ontology.letter import Letter
 from ontology.measurements import Measurement
@@ -24,9 +25,11 @@ FAULT_INTERVALS = 16
 class PvSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The plant."""
 
+    site: str
     contacts: SiteContacts
     asset_id: str
     array: PvArray
+    planning_intervals: int = PLANNING_INTERVALS
 
 
 class PvForecasting(Behaviour):
@@ -38,6 +41,8 @@ class PvForecasting(Behaviour):
         """Neither weather nor output is known yet."""
         self.weather: WeatherForecast | None = None
         self.ratio = ClearRatio()
+        self._modelled_w: list[float] = []
+        self._offered = False
 
     @when("started")
     def subscribe_to_weather(self) -> None:
@@ -46,8 +51,9 @@ class PvForecasting(Behaviour):
 
     @on(WeatherForecast)
     def note_weather(self, forecast: WeatherForecast, letter: Letter) -> None:
-        """Note the forecast."""
+        """Note the forecast, and what the plant should give by it."""
         self.weather = forecast
+        self._modelled_w = generation_w(self.settings.array, forecast, forecast.start_s).tolist()
 
     @on(Measurement)
     def learn(self, measurement: Measurement, letter: Letter) -> None:
@@ -55,7 +61,8 @@ class PvForecasting(Behaviour):
         if self.weather is None:
             return
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
-        modelled_w = float(generation_w(self.settings.array, self.weather, start_s, steps=1)[0])
+        step = max(0, (start_s - self.weather.start_s) // self.weather.step_s)
+        modelled_w = self._modelled_w[min(step, len(self._modelled_w) - 1)]
         self.ratio = self.ratio.after(-measurement.value, modelled_w)
         self.sibling(PvMonitoring).judge(-measurement.value, modelled_w)
 
@@ -66,6 +73,9 @@ class PvForecasting(Behaviour):
             self.agent.counts["forecasts missing"] += 1
             return
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        if self._offered and not is_turn(self.settings.site, start_s, self.settings.planning_intervals):
+            return
+        self._offered = True
         outlook = photovoltaic_outlook(self.settings.array, self.weather, start_s, ratio=self.ratio)
         envelope = photovoltaic_envelope(self.settings.asset_id, outlook.power_w.tolist(), start_s)
         self.tell(self.settings.contacts.prosumer, envelope)
