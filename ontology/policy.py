@@ -224,7 +224,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (LemResult,),
-        (Act.INFORM,),
+        TELL,
         (Role.BLOCKCHAIN, Role.AGGREGATOR, Role.REPOSITORY),
         (Role.BLOCKCHAIN, Role.PROSUMER, Role.ORACLE, Role.REPOSITORY, *OPERATORS),
         readers=(Role.UI,),
