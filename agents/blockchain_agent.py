@@ -7,7 +7,13 @@ from behaviours.market.dataset_submission import (
     ReadingKeeping,
     ResultKeeping,
 )
-from behaviours.market.engine import DatasetCollection, LemSolving, PlayerRegistration, PriceForecasting
+from behaviours.market.engine import (
+    DatasetCollection,
+    LemSolving,
+    PlayerRegistration,
+    PriceForecasting,
+    ResultAnnouncing,
+)
 from ontology.roles import Role
 
 __all__ = ["DsoBlockchainAgent", "MarketEngine", "ProsumerBlockchainAgent"]
@@ -31,6 +37,7 @@ class MarketEngine(Agent):
         PlayerRegistration,  # who takes part, with an account
         DatasetCollection,  # what each player brought
         LemSolving,  # market engine and payment engine
+        ResultAnnouncing,  # how each market was cleared
         PriceForecasting,  # prices ahead
         ReadingKeeping,  # the portfolio's sums
     )

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,8 @@ from environments.simulation.world import World
 from launch.cast import Cast, Part, cast_community
 from launch.results import completed, run_tables
 from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
-from launch.tables import RunTables
 from launch.scenario import Scenario, intervals_of, scenario_hash
+from launch.tables import RunTables
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
 from ontology.errors import Refused, Unavailable
@@ -105,6 +106,7 @@ class Community:
             for part in cast.parts
         }
         self.agents: dict[str, Agent] = {}
+        self._counts_of_the_dead: Counter[str] = Counter()
 
     def start(self) -> None:
         """Start every agent: first all listen, then all speak."""
@@ -117,7 +119,9 @@ class Community:
 
     def kill(self, address: str) -> None:
         """Let an agent die at once, as in a crash."""
-        self.agents.pop(address).kill()
+        agent = self.agents.pop(address)
+        agent.kill()
+        self._counts_of_the_dead.update(agent.counts + agent.post.counts)
 
     def restart(self, address: str) -> None:
         """Bring a dead agent back; it remembers what it kept."""
@@ -127,7 +131,8 @@ class Community:
     @property
     def letters(self) -> int:
         """How many letters have been read."""
-        return sum(agent.post.counts["received"] for agent in self.agents.values())
+        dead = self._counts_of_the_dead["received"]
+        return dead + sum(agent.post.counts["received"] for agent in self.agents.values())
 
     def light(self) -> str:
         """Return the gravest traffic light that the aggregator knows of the running interval."""
@@ -138,8 +143,8 @@ class Community:
         return aggregator.behaviour(TrafficLightObedience).worst(start_s).value
 
     def counts(self) -> Mapping[str, int]:
-        """Return what happened how often, summed over all agents."""
-        total: dict[str, int] = {}
+        """Return what happened how often, summed over all agents, those that died included."""
+        total: dict[str, int] = dict(self._counts_of_the_dead)
         for agent in self.agents.values():
             for counter in (agent.counts, agent.post.counts):
                 for name, number in counter.items():
@@ -393,7 +398,9 @@ def server_of(scenario: Scenario) -> LocalServer:
             raise Unavailable("Prosody is not installed; scripts/install-servers installs it")
         return ProsodyServer(domain=scenario.server.domain)
     if scenario.server.kind == "external":
-        raise Refused("a community on an external server needs its agents' credentials: see the pilot's site file")
+        raise Refused(
+            "a community on an external server needs its agents' credentials: see the pilot's site file"
+        )
     return EmbeddedServer(domain=scenario.server.domain)
 
 

@@ -1,10 +1,13 @@
 """What came out of a run, as tables: from the world, the repository and the ledger."""
 
+from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from behaviours.market.engine import settlement_key
 from environments.simulation.world import World
 from launch.tables import RunTables
 from ontology.grid import GridState
@@ -152,9 +155,20 @@ async def _settlement(community: "Community") -> dict[str, Any]:
     columns: dict[str, list[Any]] = {"start_s": [], "account": [], "tokens": []}
     settings = community.world.settings
     for start_s in range(settings.start_s - 96 * 900, community.world.now_s, 900):
-        receipt = await community.ground.ledger.settlement(f"lem {start_s}")
-        for account, tokens in (receipt.entries if receipt else {}).items():
+        for account, tokens in (await _settled(community, start_s)).items():
             columns["start_s"].append(start_s)
             columns["account"].append(account)
             columns["tokens"].append(tokens)
     return columns
+
+
+async def _settled(community: "Community", period_s: int) -> Mapping[str, int]:
+    """Return the token changes of a settlement period, those of late markets added."""
+    total: Counter[str] = Counter()
+    for number in count():
+        receipt = await community.ground.ledger.settlement(settlement_key(period_s, number))
+        if receipt is None:
+            return total
+        for account, tokens in receipt.entries.items():
+            total[account] += tokens
+    return total

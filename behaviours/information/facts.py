@@ -3,7 +3,7 @@
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.ports import Repository, WeatherService
 from ontology.base import Concept
-from ontology.discourse import Query, QueryResult
+from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Unavailable
 from ontology.forecasts import Forecast
 from ontology.grid import GridSegment, GridStatusEvent
@@ -43,9 +43,10 @@ class FactKeeping(Behaviour):
         await self.repository.store([segment])
 
     @on(LemResult)
-    async def keep_result(self, result: LemResult, letter: Letter) -> None:
-        """Store how a market was cleared."""
+    async def keep_result(self, result: LemResult, letter: Letter) -> Acknowledgement:
+        """Store how a market was cleared, and say so."""
         await self.repository.store([result])
+        return Acknowledgement(of=letter.message_id)
 
 
 class Answering(Behaviour):

@@ -1,7 +1,7 @@
 """The market engine: collects datasets, clears each closed market, settles on the ledger (D8.1 3.3).
 
-Its modules are D8.1's: Market Engine (`LemSolving`), Balance Controller (`Membership keeping` with the
-minimum balance), Payment Engine (one settlement key a batch, settled exactly once).
+Its modules are D8.1's: Market Engine and Payment Engine (`LemSolving`: one settlement key a batch, settled
+exactly once), Balance Controller (`PlayerRegistration`, and the minimum balance at closing).
 """
 
 from collections import defaultdict
@@ -22,14 +22,25 @@ from behaviours.decisions.settlement import (
 from behaviours.ports import Ledger
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.discourse import Acknowledgement
-from ontology.errors import Refused
+from ontology.errors import ParityError, Refused
 from ontology.letter import Letter
-from ontology.market import Lem, LemDataset, LemResult, LemRow, PriceProfile
+from ontology.market import Lem, LemDataset, LemResult, LemRow, LemState
 from ontology.users import Player
 
-__all__ = ["DatasetCollection", "LemSolving", "MarketEngineSettings", "PlayerRegistration", "PriceForecasting"]
+__all__ = [
+    "DatasetCollection",
+    "LemSolving",
+    "MarketEngineSettings",
+    "PlayerRegistration",
+    "PriceForecasting",
+    "ResultAnnouncing",
+    "settlement_key",
+]
 
 log = structlog.get_logger()
+
+REMEMBERED_S = 2 * 86_400
+"""How long the engine knows that a market was closed, so that nothing opens it again."""
 
 
 class MarketEngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +94,7 @@ class PlayerRegistration(Behaviour):
         if not self._accounts_open:
             accounts[self.settings.aggregator_account] = self.settings.aggregator_tokens
             accounts[self.settings.grid_account] = self.settings.grid_tokens
-        accounts |= {player: self.settings.initial_tokens for player in sorted(self._unopened)}
+        accounts |= dict.fromkeys(sorted(self._unopened), self.settings.initial_tokens)
         if accounts:
             await ledger.open_accounts(accounts)
             self._accounts_open = True
@@ -99,13 +110,16 @@ class PlayerRegistration(Behaviour):
 
 
 class DatasetCollection(Behaviour):
-    """Takes in what each player consumed and produced, until the interval is settled."""
+    """Takes in what each player consumed and produced, until the market that it is for closes."""
 
     def setup(self) -> None:
-        """Recall the datasets of intervals that were not settled before a restart."""
+        """Recall the closed markets, and the datasets of those that were not settled before a restart."""
         self._of_interval: dict[int, dict[str, LemDataset]] = defaultdict(dict)
         self._newest: dict[str, LemDataset] = {}
-        self._settled_before_s = 0
+        self._closed: set[tuple[int, str]] = set()
+        for name in self.agent.kept_names("closed "):
+            _, start_s, segment_id = name.split(" ", 2)
+            self._closed.add((int(start_s), segment_id))
         for name in self.agent.kept_names("dataset "):
             dataset = self.kept(name, LemDataset)
             if dataset is not None:
@@ -113,18 +127,18 @@ class DatasetCollection(Behaviour):
 
     @on(LemDataset)
     def collect(self, dataset: LemDataset, letter: Letter) -> Acknowledgement:
-        """Keep a dataset; one for a settled interval changes nothing and is counted as late.
+        """Keep a dataset; one for a closed market changes nothing and is counted as late.
 
         Raises: Refused when the sender does not speak for the player.
         """
         player = self.sibling(PlayerRegistration).players.get(dataset.player)
         if player is None or player.address != letter.sender:
             raise Refused(f"{letter.sender} does not speak for {dataset.player}")
-        if dataset.start_s < self._settled_before_s:
+        if self.is_closed(dataset.start_s, player.segment_id):
             self.agent.counts["datasets late"] += 1
         else:
             self._take(dataset)
-            self.keep(f"dataset {dataset.start_s} {dataset.player}", dataset)
+            self.keep(_dataset_name(dataset), dataset)
         return Acknowledgement(of=letter.message_id)
 
     def of(self, start_s: int) -> Mapping[str, LemDataset]:
@@ -135,35 +149,69 @@ class DatasetCollection(Behaviour):
         """Return the newest dataset of a player."""
         return self._newest.get(player)
 
-    def settled(self, start_s: int) -> None:
-        """Forget the datasets of a settled interval; each player's newest stays, for estimates."""
-        self._settled_before_s = max(self._settled_before_s, start_s + INTERVAL_S)
-        for player in self._of_interval.pop(start_s, {}):
-            self.keep(f"dataset {start_s} {player}", None)
+    def is_closed(self, start_s: int, segment_id: str) -> bool:
+        """Tell whether the market of an interval and segment takes nothing more in."""
+        return (start_s, segment_id) in self._closed
+
+    def close(self, lem: Lem) -> None:
+        """Take nothing more in for a market: cleared again after a crash, it comes out the same."""
+        self._closed.add((lem.start_s, lem.segment_id))
+        self.keep(_closed_name(lem.start_s, lem.segment_id), b"")
+
+    def settled(self, lem: Lem) -> None:
+        """Forget the datasets of a settled market; each player's newest stays, for estimates."""
+        brought = self._of_interval.get(lem.start_s, {})
+        for player in self.sibling(PlayerRegistration).of_segment(lem.segment_id):
+            dataset = brought.pop(player, None)
+            if dataset is not None and self._newest[player] is not dataset:
+                self.keep(_dataset_name(dataset), None)
+        if not brought:
+            self._of_interval.pop(lem.start_s, None)
+
+    def forget_before(self, time_s: int) -> None:
+        """Forget the closed markets from before a time, and datasets for which no market ever opened."""
+        for start_s, segment_id in [closed for closed in self._closed if closed[0] < time_s]:
+            self._closed.discard((start_s, segment_id))
+            self.keep(_closed_name(start_s, segment_id), None)
+        for start_s in [start_s for start_s in self._of_interval if start_s < time_s]:
+            for player, dataset in self._of_interval.pop(start_s).items():
+                if self._newest[player] is not dataset:
+                    self.keep(_dataset_name(dataset), None)
 
     def _take(self, dataset: LemDataset) -> None:
         self._of_interval[dataset.start_s][dataset.player] = dataset
         newest = self._newest.get(dataset.player)
         if newest is None or newest.start_s <= dataset.start_s:
             self._newest[dataset.player] = dataset
+            if newest is not None and self.of(newest.start_s).get(dataset.player) is not newest:
+                self.keep(_dataset_name(newest), None)
 
 
 class LemSolving(Behaviour):
-    """Closes the markets whose interval has ended, clears them and settles them on the ledger."""
+    """Closes the markets whose interval has ended, clears them and settles them on the ledger.
+
+    Markets that close together are one batch under one key. Batch and key are written down before the
+    ledger hears of them, so whatever crashes, each market is settled once.
+    """
 
     settings: MarketEngineSettings
 
     def setup(self) -> None:
-        """Recall the markets that were open before a restart."""
+        """Recall the markets that were open, or closed but perhaps not settled, before a restart."""
         ledger = self.agent.surroundings.ledger
         if ledger is None:
             raise TypeError("a market engine needs a ledger")
         self.ledger: Ledger = ledger
         self._open: dict[tuple[int, str], Lem] = {}
+        self._batches: dict[str, list[Lem]] = defaultdict(list)
         for name in self.agent.kept_names("lem "):
             lem = self.kept(name, Lem)
             if lem is not None:
                 self._open[lem.start_s, lem.segment_id] = lem
+        for name in self.agent.kept_names("batch "):
+            lem = self.kept(name, Lem)
+            if lem is not None:
+                self._batches[name.removeprefix("batch ").partition(": ")[0]].append(lem)
         restarted = self.agent.boots > 1
         self._patient_until_s = self.now_s() + INTERVAL_S if restarted else 0
 
@@ -175,8 +223,9 @@ class LemSolving(Behaviour):
         """
         if letter.sender != self.settings.aggregator:
             raise Refused("only the aggregator opens markets")
-        self._open[lem.start_s, lem.segment_id] = lem
-        self.keep(_lem_name(lem), lem)
+        if not self.sibling(DatasetCollection).is_closed(lem.start_s, lem.segment_id):
+            self._open[lem.start_s, lem.segment_id] = lem
+            self.keep(_lem_name(lem), lem)
         return Acknowledgement(of=letter.message_id)
 
     @every(minutes=15, offset_s=60)
@@ -187,31 +236,67 @@ class LemSolving(Behaviour):
         """
         if self.now_s() < self._patient_until_s:
             return
-        registration = self.sibling(PlayerRegistration)
-        await registration.open_accounts(self.ledger)
+        await self.sibling(PlayerRegistration).open_accounts(self.ledger)
         for period_s in sorted({self._period_of(lem.start_s) for lem in self._open.values()}):
-            end_s = period_s + self.settings.settlement_intervals * INTERVAL_S
-            if end_s <= self.now_s():
-                await self._settle(period_s)
+            if period_s + self._period_length_s() <= self.now_s():
+                await self._close(period_s)
+        for key in sorted(self._batches):
+            await self._settle(key, self._batches[key])
+        self.sibling(DatasetCollection).forget_before(self.now_s() - REMEMBERED_S)
+        self.agent.commit()
 
-    async def _settle(self, period_s: int) -> None:
-        """Clear the markets of a settlement period and settle their sum under one key.
+    async def _close(self, period_s: int) -> None:
+        """Close the markets of a period, and write down under which key they will be settled."""
+        lems = [lem for _, lem in sorted(self._open.items()) if self._period_of(lem.start_s) == period_s]
+        key = await self._free_key(period_s)
+        for lem in lems:
+            closed = await self._with_players(lem)
+            self._batches[key].append(closed)
+            self.keep(_batch_name(key, lem), closed)
+            self.keep(_lem_name(lem), None)
+            self.sibling(DatasetCollection).close(lem)
+            del self._open[lem.start_s, lem.segment_id]
+        self.agent.commit()
+
+    async def _free_key(self, period_s: int) -> str:
+        """Return the period's key, or a further one for markets that were announced late."""
+        number = 0
+        while await self.ledger.settlement(key := settlement_key(period_s, number)) or key in self._batches:
+            number += 1
+        return key
+
+    async def _with_players(self, lem: Lem) -> Lem:
+        """Return a market, closed, with the players that can pay: the balance controller of D8.1."""
+        players = self.sibling(PlayerRegistration).of_segment(lem.segment_id)
+        balances = await self.ledger.balances(players)
+        solvent = [player for player in players if balances[player] >= self.settings.minimum_tokens]
+        self.agent.counts["players suspended"] += len(players) - len(solvent)
+        return msgspec.structs.replace(lem, state=LemState.CLOSED, players=solvent)
+
+    async def _settle(self, key: str, lems: list[Lem]) -> None:
+        """Clear the markets of a batch and settle their sum; tried again next time when that fails.
 
         What the ledger holds under the key already, from before a restart, stands.
         """
-        lems = [lem for _, lem in sorted(self._open.items()) if self._period_of(lem.start_s) == period_s]
-        settlements = [(lem, self._clear(lem)) for lem in lems]
-        entries = summed(settlement.entries for _, settlement in settlements)
-        key = f"lem {period_s}"
-        receipt = await self.ledger.settlement(key) or await self.ledger.settle(key, entries, self.now_s())
-        for lem, settlement in settlements:
-            if receipt.entries == entries:
-                self._announce(settlement.result)
-            del self._open[lem.start_s, lem.segment_id]
-            self.keep(_lem_name(lem), None)
-            self.sibling(DatasetCollection).settled(lem.start_s)
-        if receipt.receivables:
-            self.agent.counts["receivables"] += len(receipt.receivables)
+        settlements = [self._clear(lem) for lem in lems]
+        entries = summed(settlement.entries for settlement in settlements)
+        try:
+            receipt = await self.ledger.settlement(key) or await self.ledger.settle(
+                key, entries, self.now_s()
+            )
+        except ParityError as error:
+            self.agent.counts["settlements failed"] += 1
+            log.warning("settlement failed", key=key, why=str(error))
+            return
+        agreed = moved(receipt.entries) == moved(entries)
+        self.agent.counts["settlements differ"] += not agreed
+        self.agent.counts["receivables"] += len(receipt.receivables)
+        for lem, settlement in zip(lems, settlements, strict=True):
+            if agreed:
+                self.sibling(ResultAnnouncing).announce(settlement.result)
+            self.keep(_batch_name(key, lem), None)
+            self.sibling(DatasetCollection).settled(lem)
+        del self._batches[key]
         self.agent.commit()
 
     def _clear(self, lem: Lem) -> Settlement:
@@ -230,28 +315,54 @@ class LemSolving(Behaviour):
     def _metered(self, lem: Lem) -> Iterable[MeteredEnergy]:
         collection = self.sibling(DatasetCollection)
         brought = collection.of(lem.start_s)
-        for player in self.sibling(PlayerRegistration).of_segment(lem.segment_id):
+        for player in lem.players:
             dataset = brought.get(player)
             if dataset is not None:
                 yield metered_energy(dataset)
             elif (last := collection.newest(player)) is not None:
-                self.agent.counts["readings estimated"] += 1
                 yield estimated_energy(last, lem.start_s)
             else:
-                self.agent.counts["readings unknown"] += 1
                 yield MeteredEnergy(player, 0, 0, estimated=True)
 
-    def _announce(self, result: LemResult) -> None:
-        """Tell each player its own row, the repository all of them, the market operator their sum."""
+    def _period_of(self, start_s: int) -> int:
+        return start_s // self._period_length_s() * self._period_length_s()
+
+    def _period_length_s(self) -> int:
+        return self.settings.settlement_intervals * INTERVAL_S
+
+
+class ResultAnnouncing(Behaviour):
+    """Tells everyone concerned how a market was cleared, the repository until it has acknowledged."""
+
+    settings: MarketEngineSettings
+
+    def announce(self, result: LemResult) -> None:
+        """Tell each player its own row, the market operator the sum, and keep all for the repository."""
         players = self.sibling(PlayerRegistration).players
         for row in result.rows:
             self.tell(players[row.player].address, with_rows(result, [row]))
-        self.tell(self.settings.repository, result)
+            if row.estimated:
+                known = self.sibling(DatasetCollection).newest(row.player) is not None
+                self.agent.counts["readings estimated" if known else "readings unknown"] += 1
         self.tell(self.settings.market_operator, with_rows(result, [totals(result.rows)]))
+        self.keep(f"result {result.start_s} {result.segment_id}", result)
 
-    def _period_of(self, start_s: int) -> int:
-        length_s = self.settings.settlement_intervals * INTERVAL_S
-        return start_s // length_s * length_s
+    @every(minutes=15, offset_s=61)
+    async def deliver(self) -> None:
+        """Bring the repository every result that it has not acknowledged."""
+        for name in self.agent.kept_names("result "):
+            result = self.kept(name, LemResult)
+            if result is None or not await self._delivered(result):
+                return
+            self.keep(name, None)
+
+    async def _delivered(self, result: LemResult) -> bool:
+        try:
+            await self.ask(self.settings.repository, result, Acknowledgement)
+        except ParityError:
+            self.agent.counts["repository unavailable"] += 1
+            return False
+        return True
 
 
 class PriceForecasting(Behaviour):
@@ -328,5 +439,27 @@ def totals(rows: Iterable[LemRow]) -> LemRow:
     )
 
 
+def moved(entries: Mapping[str, int]) -> dict[str, int]:
+    """Return the token changes that move something."""
+    return {account: tokens for account, tokens in entries.items() if tokens}
+
+
+def settlement_key(period_s: int, number: int = 0) -> str:
+    """Return the ledger's key of a settlement period; numbered from 1 for markets that came late."""
+    return f"lem {period_s} {number}" if number else f"lem {period_s}"
+
+
 def _lem_name(lem: Lem) -> str:
     return f"lem {lem.start_s} {lem.segment_id}"
+
+
+def _batch_name(key: str, lem: Lem) -> str:
+    return f"batch {key}: {lem.start_s} {lem.segment_id}"
+
+
+def _closed_name(start_s: int, segment_id: str) -> str:
+    return f"closed {start_s} {segment_id}"
+
+
+def _dataset_name(dataset: LemDataset) -> str:
+    return f"dataset {dataset.start_s} {dataset.player}"

@@ -97,14 +97,19 @@ class LemOpening(Behaviour):
         """Open the next interval's market."""
         await self._open_up_to(self.now_s() // INTERVAL_S * INTERVAL_S + 2 * INTERVAL_S)
 
+    @every(minutes=5, offset_s=30)
+    async def announce_again(self) -> None:
+        """Announce once more what the engine has not acknowledged."""
+        for name in self.agent.kept_names("lem "):
+            await self._announce(name)
+
     async def _open_up_to(self, end_s: int) -> None:
         """Open every market not yet opened that begins before a time."""
         start_s = self._opened_to_s or end_s - INTERVAL_S
         while start_s < end_s:
             await self._open(start_s)
             start_s += INTERVAL_S
-        for name in self.agent.kept_names("lem "):
-            await self._announce(name)
+        await self.announce_again()
 
     async def _open(self, start_s: int) -> None:
         tariffs: dict[GridState, LemParameters] = {}
@@ -140,7 +145,7 @@ class LemOpening(Behaviour):
             self.keep(name, None)
 
     async def _parameters(self, state: GridState) -> LemParameters:
-        """Ask the market operator for the tariff of a state; without an answer the default holds."""
+        """Ask the market operator for the tariff of a state; without an answer its last one holds."""
         query = Query(entity=_PARAMETERS, subject=state.value, latest=True)
         try:
             result = await self.ask(
@@ -148,9 +153,12 @@ class LemOpening(Behaviour):
             )
         except ParityError:
             self.agent.counts["tariffs missing"] += 1
-            return GREEN_PARAMETERS if state is GridState.GREEN else YELLOW_PARAMETERS
-        found = [item for item in result.items if isinstance(item, LemParameters)]
-        return found[0] if found else GREEN_PARAMETERS
+            default = GREEN_PARAMETERS if state is GridState.GREEN else YELLOW_PARAMETERS
+            return self.kept(f"tariff {state}", LemParameters) or default
+        tariff = next((item for item in result.items if isinstance(item, LemParameters)), GREEN_PARAMETERS)
+        if tariff != self.kept(f"tariff {state}", LemParameters):
+            self.keep(f"tariff {state}", tariff)
+        return tariff
 
 
 class PriceRelaying(Behaviour):
