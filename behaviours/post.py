@@ -25,6 +25,7 @@ from ontology.errors import (
     InvalidInput,
     NotUnderstood,
     ParityError,
+    Problem,
     Refused,
     Unavailable,
     consequence_of,
@@ -42,6 +43,9 @@ GAP_S = 2.0
 
 WINDOW_S = 86_400.0
 """How long high-water marks are kept at least (SPEC 3.2: 24 h)."""
+
+PROBLEMS_TOLD = 20
+"""How many problems of a letter its sender is told."""
 
 ANSWERABLE = frozenset(
     {
@@ -106,7 +110,6 @@ class Post:
         self._standing: dict[str, str] = {}
         self._marks: dict[tuple[str, str], int] = {}
         self._older_marks: dict[tuple[str, str], int] = {}
-        self._marks_since_s = clock.now_s()
         self._early: dict[tuple[str, str], dict[int, Envelope]] = {}
         self._inquiries: dict[str, _Inquiry] = {}
         self._inquiries_made = 0
@@ -116,8 +119,10 @@ class Post:
 
     def open(self) -> None:
         """Receive letters from now on."""
-        self._open = True
-        self._transport.deliver_to(self._address, self.receive)
+        if not self._open:
+            self._open = True
+            self._transport.deliver_to(self._address, self.receive)
+            self._clock.call_at(self._clock.now_s() + WINDOW_S, self._forget_old_marks)
 
     def close(self) -> None:
         """Receive nothing more; whoever still waits for an answer gets Unavailable."""
@@ -199,12 +204,15 @@ class Post:
         return _as_answer(letter)
 
     def reply(self, letter: Letter, content: Concept, act: Performative) -> None:
-        """Answer a letter in its conversation."""
-        self.send(
-            letter.sender, content, act, conversation=letter.conversation, in_reply_to=letter.message_id
-        )
-        if act is not Performative.AGREE and ">" not in letter.conversation:
-            self._sent.pop(letter.conversation, None)  # only an inquiry ends with its answer
+        """Answer a letter in its conversation, or in our own with its sender when it asked in passing."""
+        self._answer(letter.envelope, content, act)
+
+    def _answer(self, envelope: Envelope, content: Concept, act: Performative) -> None:
+        """Answer; our numbers in a conversation that another holds would not outlive our restart."""
+        inquiry = "" if ">" in envelope.conversation else envelope.conversation
+        self.send(envelope.sender, content, act, conversation=inquiry, in_reply_to=envelope.message_id)
+        if act is not Performative.AGREE:
+            self._sent.pop(inquiry, None)  # an inquiry ends with its answer
 
     def post(self, envelope: Envelope) -> None:
         """Hand a finished envelope to the transport."""
@@ -212,9 +220,11 @@ class Post:
             self._barrier.sent(envelope.to)
         try:
             self._transport.send(envelope)
-        except Unavailable as error:
+        except ParityError as error:
             if self._barrier is not None:
                 self._barrier.handled(envelope.to)
+            if not isinstance(error, Unavailable):
+                raise
             self._turn_away(envelope, "undeliverable", error)
 
     def conversation_with(self, to: str) -> str:
@@ -248,7 +258,7 @@ class Post:
             message_type=message_type,
             conversation=conversation,
             sequence=sequence,
-            message_id=f"{conversation}#{sequence}{'' if act is _INFORM else act.value[0]}",
+            message_id=f"{conversation}{'~' if in_reply_to else '#'}{sequence}",
             sent_at_s=self._clock.now_s(),
             in_reply_to=in_reply_to,
             reply_by_s=reply_by_s,
@@ -332,15 +342,23 @@ class Post:
         waiting[envelope.sequence] = envelope
         self.counts["out of order"] += 1
         if len(waiting) == 1:
-            self._clock.call_at(self._clock.now_s() + GAP_S, lambda: self._close_gap(key))
+            self._wait_for_next(key)
 
-    def _close_gap(self, key: tuple[str, str]) -> None:
-        """Read on behind a gap that nothing filled."""
+    def _wait_for_next(self, key: tuple[str, str]) -> None:
+        """Give the letter that is missing now, and not a later one, its time to come."""
+        mark = self._mark(key)
+        self._clock.call_at(self._clock.now_s() + GAP_S, lambda: self._close_gap(key, mark))
+
+    def _close_gap(self, key: tuple[str, str], mark: int) -> None:
+        """Read on behind a gap that nothing filled since the mark."""
         waiting = self._early.get(key)
-        if waiting and self._open:
-            self.counts["lost"] += min(waiting) - self._marks.get(key, 0) - 1
+        if waiting and self._open and self._mark(key) == mark:
+            self.counts["lost"] += min(waiting) - mark - 1
             self._marks[key] = min(waiting) - 1
             self._open_followers(key)
+
+    def _mark(self, key: tuple[str, str]) -> int:
+        return self._marks.get(key) or self._older_marks.get(key, 0)
 
     def _open_followers(self, key: tuple[str, str]) -> None:
         """Open what waited for the letter that was just read, and wait on for the rest."""
@@ -349,7 +367,7 @@ class Post:
             self._marks[key] += 1
             self._open_letter(envelope)
         if waiting:
-            self._clock.call_at(self._clock.now_s() + GAP_S, lambda: self._close_gap(key))
+            self._wait_for_next(key)
         else:
             del self._early[key]
 
@@ -395,29 +413,20 @@ class Post:
         log.info("letter turned away", to=envelope.to, type=envelope.message_type, outcome=outcome, why=str(error))
         if envelope.to == self._address and envelope.performative in ANSWERABLE:
             act, content = error_reply(error)
-            self._answer_error(envelope, act, content)
-
-    def _answer_error(self, envelope: Envelope, act: Performative, content: Concept) -> None:
-        if envelope.sender in self._membership:
-            self.send(
-                envelope.sender,
-                content,
-                act,
-                conversation=envelope.conversation,
-                in_reply_to=envelope.message_id,
-            )
+            if envelope.sender in self._membership:
+                self._answer(envelope, content, act)
 
     def _note(self, envelope: Envelope, outcome: str) -> None:
         self.counts[outcome] += 1
         if self._recorder is not None:
             self._recorder.record(envelope, outcome, self._clock.now_s())
 
-    def forget_old_marks(self) -> None:
-        """Let high-water marks go that are older than the window; called now and then."""
-        now_s = self._clock.now_s()
-        if now_s - self._marks_since_s >= WINDOW_S:
-            self._older_marks, self._marks = self._marks, {}
-            self._marks_since_s = now_s
+    def _forget_old_marks(self) -> None:
+        """Let high-water marks go that are older than the window, but those of standing conversations."""
+        if self._open:
+            standing = {key: mark for key, mark in self.marks().items() if ">" in key[1]}
+            self._older_marks, self._marks = self._marks, standing
+            self._clock.call_at(self._clock.now_s() + WINDOW_S, self._forget_old_marks)
 
 
 def error_reply(error: BaseException) -> tuple[Performative, Concept]:
@@ -425,10 +434,15 @@ def error_reply(error: BaseException) -> tuple[Performative, Concept]:
     act = consequence_of(error).act
     reason = str(error)[:500] if isinstance(error, ParityError) else "internal error"
     if isinstance(error, InvalidInput | NotUnderstood):
-        return act, Rejection(problems=list(error.problems))
+        return act, Rejection(problems=[_in_short(each) for each in error.problems[:PROBLEMS_TOLD]])
     if act is Performative.REFUSE:
         return act, Refusal(reason=reason)
     return act, FailureReport(reason=reason)
+
+
+def _in_short(problem: Problem) -> Problem:
+    """Cut a problem so that as many as are told fit in a body, whatever they are about."""
+    return Problem(problem.path[:80], problem.value[:80], problem.expected[:160])
 
 
 def _as_answer(letter: Letter) -> Letter:
