@@ -19,6 +19,7 @@ __all__ = [
     "flow_adjusted",
     "forward_prices",
     "interval_prices",
+    "marginal_prices",
     "price_profile",
     "usual_prices",
 ]
@@ -126,6 +127,30 @@ def price_profile(
         consumed_wh=list(consumed_wh),
         produced_wh=list(produced_wh),
     )
+
+
+def marginal_prices(profile: PriceProfile, tariff: LemParameters) -> tuple[list[int], list[int]]:
+    """Return what a little more consumption or production would be priced at, in ticks per kWh.
+
+    While the community has more to give than it takes, another kWh taken is a peer's; while it takes more
+    than it has, another kWh given is. Planning by the community's average prices would miss surplus that
+    nobody takes yet. In red everything is priced as usual.
+
+    Args:
+        profile: prices ahead with the energies behind them.
+        tariff: the tariff of the coming market.
+
+    Source: SPEC 2.2, derived for a marginal kWh.
+    """
+    buy, sell = list(profile.buy_ticks_per_kwh), list(profile.sell_ticks_per_kwh)
+    if tariff.case is GridState.RED:
+        return buy, sell
+    for step, (consumed, produced) in enumerate(zip(profile.consumed_wh, profile.produced_wh, strict=True)):
+        if produced > consumed:
+            buy[step] = tariff.buy_peer_ticks_per_kwh
+        elif consumed > produced:
+            sell[step] = tariff.sell_peer_ticks_per_kwh
+    return buy, sell
 
 
 def flow_adjusted(

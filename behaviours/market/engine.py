@@ -19,7 +19,7 @@ from behaviours.decisions.settlement import (
     metered_energy,
     settle_interval,
 )
-from behaviours.ports import Ledger
+from behaviours.ports import Ledger, SettlementReceipt
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
@@ -202,6 +202,8 @@ class LemSolving(Behaviour):
         if ledger is None:
             raise TypeError("a market engine needs a ledger")
         self.ledger: Ledger = ledger
+        self._balances: dict[str, int] = {}
+        self._balances_day = -1
         self._open: dict[tuple[int, str], Lem] = {}
         self._batches: dict[str, list[Lem]] = defaultdict(list)
         for name in self.agent.kept_names("lem "):
@@ -268,10 +270,29 @@ class LemSolving(Behaviour):
     async def _with_players(self, lem: Lem) -> Lem:
         """Return a market, closed, with the players that can pay: the balance controller of D8.1."""
         players = self.sibling(PlayerRegistration).of_segment(lem.segment_id)
-        balances = await self.ledger.balances(players)
-        solvent = [player for player in players if balances[player] >= self.settings.minimum_tokens]
+        await self._look_up_balances(players)
+        solvent = [player for player in players if self._balances[player] >= self.settings.minimum_tokens]
         self.agent.counts["players suspended"] += len(players) - len(solvent)
         return msgspec.structs.replace(lem, state=LemState.CLOSED, players=solvent)
+
+    async def _look_up_balances(self, players: Iterable[str]) -> None:
+        """Read the balances not known yet; once a day all, since others may have topped accounts up.
+
+        In between they follow from what this engine, the only operator, has settled.
+        """
+        today = self.now_s() // 86_400
+        if today != self._balances_day:
+            self._balances.clear()
+            self._balances_day = today
+        unknown = [player for player in players if player not in self._balances]
+        if unknown:
+            self._balances.update(await self.ledger.balances(unknown))
+
+    def _follow_balances(self, receipt: SettlementReceipt) -> None:
+        for moves in (receipt.entries, receipt.receivables):
+            for account, tokens in moves.items():
+                if account in self._balances:
+                    self._balances[account] += tokens
 
     async def _settle(self, key: str, lems: list[Lem]) -> None:
         """Clear the markets of a batch and settle their sum; tried again next time when that fails.
@@ -288,6 +309,8 @@ class LemSolving(Behaviour):
             self.agent.counts["settlements failed"] += 1
             log.warning("settlement failed", key=key, why=str(error))
             return
+        if receipt.fresh:
+            self._follow_balances(receipt)
         agreed = moved(receipt.entries) == moved(entries)
         self.agent.counts["settlements differ"] += not agreed
         self.agent.counts["receivables"] += len(receipt.receivables)
