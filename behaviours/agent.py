@@ -8,6 +8,7 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -234,10 +235,13 @@ class Agent:
         return sorted(name for name in self._kept if name.startswith(prefix))
 
     def commit(self) -> None:
-        """Write what changed, in one transaction."""
+        """Write what changed, in one transaction; what is not taken goes with the next.
+
+        Raises: Unavailable when the store does not take it.
+        """
         if self._changes:
-            changes, self._changes = self._changes, {}
-            self.surroundings.store.commit(self.address, changes)
+            self.surroundings.store.commit(self.address, self._changes)
+            self._changes = {}
 
     def _count_boot(self) -> int:
         boot = int(self._kept.get("boot", b"0")) + 1
@@ -303,27 +307,31 @@ class Agent:
         """Run a handler; whatever it returns is the reply, whatever it raises kills nobody."""
         try:
             result = method(*arguments)
-        except Exception as error:
-            self._report(method.__qualname__, letter, error)
-        else:
             if inspect.iscoroutine(result):
                 self._follow(self._finish(result, method.__qualname__, letter))
                 return
+            if self._changes:
+                self._remember_mark(letter)
+                self.commit()
             self._reply(letter, result)
-        if self._changes:
-            self._remember_mark(letter)
-            self.commit()
+        except Exception as error:
+            if self._changes:
+                self._remember_mark(letter)
+            self._fail(method.__qualname__, letter, error)
 
     async def _finish(self, work: Coroutine[Any, Any, Any], name: str, letter: Letter | None) -> None:
         try:
             result = await work
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            self._report(name, letter, error)
-        else:
+            self.commit()
             self._reply(letter, result)
-        self.commit()
+        except Exception as error:
+            self._fail(name, letter, error)
+
+    def _fail(self, where: str, letter: Letter | None, error: Exception) -> None:
+        """Write down what a handler changed before it failed, if that is possible, and say that it failed."""
+        with suppress(Exception):
+            self.commit()
+        self._report(where, letter, error)
 
     def _reply(self, letter: Letter | None, result: Any) -> None:
         if letter is not None and isinstance(result, Concept):

@@ -73,7 +73,9 @@ class InProcessTransport:
                 else:
                     receive(envelope)
         finally:
-            self._draining = False
+            self._draining = bool(queue)
+            if queue:  # a receiver failed: the others still get their letters
+                asyncio.get_running_loop().call_soon(self._drain)
 
     def _send_faulty(self, envelope: Envelope, faults: Faults) -> None:
         if _separated(envelope.sender, envelope.to, faults) or self._rng.random() < faults.loss:
