@@ -1,6 +1,7 @@
 """FIPA Subscribe (SC00035) at application level: it needs nothing of the server.
 
-subscribe → agree | refuse, then inform, inform, …; a subscription outlives a restart of either side.
+subscribe → agree | refuse, then inform, inform, … until cancel.
+A subscription outlives a restart of either side.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ontology.base import Concept
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Refusal, Subscription
-from ontology.errors import Unavailable
+from ontology.errors import Failed, Unavailable
 from ontology.letter import Letter
 from ontology.performatives import Performative
 from ontology.policy import may_receive
@@ -38,13 +39,17 @@ class Subscriptions:
             self._subscribers.setdefault(topic, {})[address, subject] = ""
 
     def handle(self, subscription: Subscription, letter: Letter) -> Acknowledgement | Refusal:
-        """Take up a subscriber, if the topic exists and its role may be told."""
+        """Take up a subscriber, if the topic exists and its role may be told, or let it go."""
         topic = subscription.topic
+        if letter.performative is Performative.CANCEL:
+            self._subscribers.get(topic, {}).pop((letter.sender, subscription.subject), None)
+            self._agent.keep(_name(topic, letter.sender, subscription.subject), None)
+            return Acknowledgement(of=letter.message_id)
         role = self._agent.surroundings.membership[letter.sender].role
         if topic not in self._topics or not may_receive(role, topic):
             return Refusal(reason=f"no {topic} for a {role} here")
         self._subscribers.setdefault(topic, {})[letter.sender, subscription.subject] = ""
-        self._agent.keep(f"subscriber {topic} {letter.sender} {subscription.subject}", b"")
+        self._agent.keep(_name(topic, letter.sender, subscription.subject), b"")
         return Acknowledgement(of=letter.message_id)
 
     def publish(self, content: Concept, subject: str) -> None:
@@ -60,12 +65,18 @@ class Subscriptions:
                 await self._agent.post.ask(
                     to, Subscription(topic=topic, subject=subject), by_s, Performative.SUBSCRIBE
                 )
-            except Unavailable:
+            except (Unavailable, Failed):
                 await self._agent.clock.sleep_until(by_s)
             else:
                 return
 
     def _recipients(self, topic: str, subject: str) -> Iterator[tuple[str, str]]:
-        for address, wanted in self._subscribers.get(topic, {}):
-            if not wanted or not subject or wanted == subject:
-                yield address, self._agent.post.conversation_with(address)
+        subscribers = self._subscribers.get(topic, {})
+        wishing = (who for who, wanted in subscribers if not wanted or not subject or wanted == subject)
+        for address in dict.fromkeys(wishing):
+            yield address, self._agent.post.conversation_with(address)
+
+
+def _name(topic: str, address: str, subject: str) -> str:
+    """Return the name under which a subscription is kept."""
+    return f"subscriber {topic} {address} {subject}"
