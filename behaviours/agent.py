@@ -286,7 +286,7 @@ class Agent:
 
     def _dispatch(self, letter: Letter) -> None:
         """Bring a letter to every handler that answers its type and performative."""
-        key = (letter.message_type, letter.performative)
+        key = (letter.envelope.message_type, letter.performative)
         methods = self._answers.get(key)
         if methods is None:
             methods = self._answers[key] = tuple(self._methods_for(*key))
@@ -307,6 +307,8 @@ class Agent:
         """Run a handler; whatever it returns is the reply, whatever it raises kills nobody."""
         try:
             result = method(*arguments)
+            if result is None and not self._changes:
+                return
             if inspect.iscoroutine(result):
                 self._follow(self._finish(result, method.__qualname__, letter))
                 return

@@ -33,6 +33,7 @@ from ontology.errors import (
 from ontology.letter import Envelope, Letter
 from ontology.performatives import Performative
 from ontology.policy import SIGNED_TYPES, may_receive, may_send
+from ontology.roles import Role
 
 __all__ = ["ANSWERABLE", "Post"]
 
@@ -59,6 +60,7 @@ ANSWERABLE = frozenset(
 )
 """Acts that expect an answer; nothing else is ever answered with an error, so errors cannot echo."""
 
+_TEXT: dict[Performative, str] = {act: act.value for act in Performative}
 _REQUEST = Performative.REQUEST
 _INFORM = Performative.INFORM
 
@@ -157,16 +159,13 @@ class Post:
         Raises: Refused when the sender's role may not say this, InvalidInput when it cannot be encoded.
         """
         message_type = message_type_of(type(content))
-        self._authorise(message_type, act)
+        if not may_send(self._role, message_type, act):
+            raise _not_allowed(self._role, act, message_type)
+        if not conversation:
+            conversation = self._standing.get(to) or self.conversation_with(to)
+        body = encode_body(content)
         envelope = self._envelope(
-            to,
-            message_type,
-            encode_body(content),
-            act,
-            conversation or self.conversation_with(to),
-            in_reply_to,
-            reply_by_s,
-            protocol,
+            to, message_type, body, act, conversation, in_reply_to, reply_by_s, protocol
         )
         self.post(envelope)
         return envelope.message_id
@@ -177,7 +176,8 @@ class Post:
         Raises: Refused when the sender's role may not say this, InvalidInput when it cannot be encoded.
         """
         message_type = message_type_of(type(content))
-        self._authorise(message_type, _INFORM)
+        if not may_send(self._role, message_type, _INFORM):
+            raise _not_allowed(self._role, _INFORM, message_type)
         body = encode_body(content)
         for to, conversation in recipients:
             self.post(self._envelope(to, message_type, body, _INFORM, conversation, "", 0.0, ""))
@@ -234,10 +234,6 @@ class Post:
             conversation = self._standing[to] = f"{self._run_id}/{self._address}>{to}"
         return conversation
 
-    def _authorise(self, message_type: str, act: Performative) -> None:
-        if not may_send(self._role, message_type, act):
-            raise Refused(f"a {self._role} may not {act} {message_type}")
-
     def _envelope(
         self,
         to: str,
@@ -252,7 +248,7 @@ class Post:
         sequence = self._sent.get(conversation, 0) + 1
         self._sent[conversation] = sequence
         envelope = Envelope(
-            performative=act.value,
+            performative=_TEXT[act],
             sender=self._address,
             to=to,
             message_type=message_type,
@@ -427,6 +423,10 @@ class Post:
             standing = {key: mark for key, mark in self.marks().items() if ">" in key[1]}
             self._older_marks, self._marks = self._marks, standing
             self._clock.call_at(self._clock.now_s() + WINDOW_S, self._forget_old_marks)
+
+
+def _not_allowed(role: Role, act: Performative, message_type: str) -> Refused:
+    return Refused(f"a {role} may not {act} {message_type}")
 
 
 def error_reply(error: BaseException) -> tuple[Performative, Concept]:

@@ -24,6 +24,9 @@ __all__ = ["AggregateDelivery", "DatasetDelivery", "GridStateDelivery", "OracleS
 _READING = message_type_of(IntervalReading)
 _FORECAST = message_type_of(Forecast)
 
+FORECAST_AGE_S = 3_600
+"""Forecasts that began longer ago are not delivered any more."""
+
 
 class OracleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whose measurements an oracle carries, and how it hides who that is."""
@@ -35,13 +38,14 @@ class OracleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DatasetDelivery(Behaviour):
-    """Fetches the interval's reading and the newest forecast, and hands them on pseudonymised."""
+    """Fetches the interval's reading and a new forecast, if any, and hands them on pseudonymised."""
 
     settings: OracleSettings
 
     def setup(self) -> None:
         """Know the player's pseudonym; nothing has been delivered yet."""
         self.player = pseudonym(self.settings.subject, self.settings.pseudonym_key)
+        self._forecast_from_s = 0
 
     @every(minutes=15, offset_s=30)
     async def deliver(self) -> None:
@@ -53,10 +57,24 @@ class DatasetDelivery(Behaviour):
         if not readings:
             self.agent.counts["readings missing"] += 1
             return
-        forecasts = await self._ask(Query(entity=_FORECAST, subject=self.settings.subject, latest=True))
-        reading, forecast = readings[-1], (forecasts or [None])[-1]
-        if isinstance(reading, IntervalReading) and (forecast is None or isinstance(forecast, Forecast)):
+        forecast, reading = await self._new_forecast(), readings[-1]
+        if isinstance(reading, IntervalReading):
             self.tell(self.settings.contacts.blockchain, anonymous_dataset(self.player, reading, forecast))
+
+    async def _new_forecast(self) -> Forecast | None:
+        """Return the newest forecast that has not been delivered yet, if there is one."""
+        now_s = self.now_s()
+        query = Query(
+            entity=_FORECAST,
+            subject=self.settings.subject,
+            start_s=max(self._forecast_from_s, now_s - FORECAST_AGE_S),
+            end_s=now_s + 1,
+        )
+        found = [item for item in await self._ask(query) if isinstance(item, Forecast)]
+        if not found:
+            return None
+        self._forecast_from_s = found[-1].start_s + 1
+        return found[-1]
 
     async def _ask(self, query: Query) -> Sequence[object]:
         """Ask the repository; one that does not answer knows nothing."""

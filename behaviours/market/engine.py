@@ -67,6 +67,7 @@ class PlayerRegistration(Behaviour):
     def setup(self) -> None:
         """Recall the players known before a restart."""
         self.players: dict[str, Player] = {}
+        self._tokens: dict[str, int] = {}
         self._unopened: list[str] = []
         self._accounts_open = False
         for name in self.agent.kept_names("player "):
@@ -104,6 +105,22 @@ class PlayerRegistration(Behaviour):
         """Return the players of a segment, sorted."""
         return sorted(p.player for p in self.players.values() if p.segment_id == segment_id)
 
+    async def solvent(self, segment_id: str, ledger: Ledger) -> list[str]:
+        """Return the players of a segment that hold the minimum; the ledger is asked where that is in doubt."""
+        players, minimum = self.of_segment(segment_id), self.settings.minimum_tokens
+        doubtful = [player for player in players if self._tokens.get(player, -1) < minimum]
+        if doubtful:
+            self._tokens |= await ledger.balances(doubtful)
+        able = [player for player in players if self._tokens[player] >= minimum]
+        self.agent.counts["players suspended"] += len(players) - len(able)
+        return able
+
+    def note(self, receipt: SettlementReceipt) -> None:
+        """Note what a settlement did to the players' balances."""
+        for account, tokens in receipt.entries.items():
+            if account in self._tokens:
+                self._tokens[account] += tokens + receipt.receivables.get(account, 0)
+
     def _admit(self, player: Player) -> None:
         self.players[player.player] = player
         self._unopened.append(player.player)
@@ -137,6 +154,7 @@ class DatasetCollection(Behaviour):
         if self.is_closed(dataset.start_s, player.segment_id):
             self.agent.counts["datasets late"] += 1
         else:
+            dataset = self._with_last_forecast(dataset)
             self._take(dataset)
             self.keep(_dataset_name(dataset), dataset)
         return Acknowledgement(of=letter.message_id)
@@ -152,6 +170,10 @@ class DatasetCollection(Behaviour):
     def is_closed(self, start_s: int, segment_id: str) -> bool:
         """Tell whether the market of an interval and segment takes nothing more in."""
         return (start_s, segment_id) in self._closed
+
+    def closed_any(self, start_s: int, end_s: int) -> bool:
+        """Tell whether a market of some intervals is closed already."""
+        return any(start_s <= closed_s < end_s for closed_s, _ in self._closed)
 
     def close(self, lem: Lem) -> None:
         """Take nothing more in for a market: cleared again after a crash, it comes out the same."""
@@ -177,6 +199,18 @@ class DatasetCollection(Behaviour):
             for player, dataset in self._of_interval.pop(start_s).items():
                 if self._newest[player] is not dataset:
                     self.keep(_dataset_name(dataset), None)
+
+    def _with_last_forecast(self, dataset: LemDataset) -> LemDataset:
+        """Return a dataset with the player's last forecast, where it brings no new one."""
+        newest = self._newest.get(dataset.player)
+        if dataset.consumption_w or newest is None:
+            return dataset
+        return msgspec.structs.replace(
+            dataset,
+            forecast_start_s=newest.forecast_start_s,
+            consumption_w=newest.consumption_w,
+            production_w=newest.production_w,
+        )
 
     def _take(self, dataset: LemDataset) -> None:
         self._of_interval[dataset.start_s][dataset.player] = dataset
@@ -214,6 +248,7 @@ class LemSolving(Behaviour):
             lem = self.kept(name, Lem)
             if lem is not None:
                 self._batches[name.removeprefix("batch ").partition(": ")[0]].append(lem)
+        self._doubtful = set(self._batches)
         restarted = self.agent.boots > 1
         self._patient_until_s = self.now_s() + INTERVAL_S if restarted else 0
 
@@ -252,7 +287,8 @@ class LemSolving(Behaviour):
         lems = [lem for _, lem in sorted(self._open.items()) if self._period_of(lem.start_s) == period_s]
         key = await self._free_key(period_s)
         for lem in lems:
-            closed = await self._with_players(lem)
+            players = await self.sibling(PlayerRegistration).solvent(lem.segment_id, self.ledger)
+            closed = msgspec.structs.replace(lem, state=LemState.CLOSED, players=players)
             self._batches[key].append(closed)
             self.keep(_batch_name(key, lem), closed)
             self.keep(_lem_name(lem), None)
@@ -262,37 +298,12 @@ class LemSolving(Behaviour):
 
     async def _free_key(self, period_s: int) -> str:
         """Return the period's key, or a further one for markets that were announced late."""
-        number = 0
+        if not self.sibling(DatasetCollection).closed_any(period_s, period_s + self._period_length_s()):
+            return settlement_key(period_s)
+        number = 1
         while await self.ledger.settlement(key := settlement_key(period_s, number)) or key in self._batches:
             number += 1
         return key
-
-    async def _with_players(self, lem: Lem) -> Lem:
-        """Return a market, closed, with the players that can pay: the balance controller of D8.1."""
-        players = self.sibling(PlayerRegistration).of_segment(lem.segment_id)
-        await self._look_up_balances(players)
-        solvent = [player for player in players if self._balances[player] >= self.settings.minimum_tokens]
-        self.agent.counts["players suspended"] += len(players) - len(solvent)
-        return msgspec.structs.replace(lem, state=LemState.CLOSED, players=solvent)
-
-    async def _look_up_balances(self, players: Iterable[str]) -> None:
-        """Read the balances not known yet; once a day all, since others may have topped accounts up.
-
-        In between they follow from what this engine, the only operator, has settled.
-        """
-        today = self.now_s() // 86_400
-        if today != self._balances_day:
-            self._balances.clear()
-            self._balances_day = today
-        unknown = [player for player in players if player not in self._balances]
-        if unknown:
-            self._balances.update(await self.ledger.balances(unknown))
-
-    def _follow_balances(self, receipt: SettlementReceipt) -> None:
-        for moves in (receipt.entries, receipt.receivables):
-            for account, tokens in moves.items():
-                if account in self._balances:
-                    self._balances[account] += tokens
 
     async def _settle(self, key: str, lems: list[Lem]) -> None:
         """Clear the markets of a batch and settle their sum; tried again next time when that fails.
@@ -302,10 +313,10 @@ class LemSolving(Behaviour):
         settlements = [self._clear(lem) for lem in lems]
         entries = summed(settlement.entries for settlement in settlements)
         try:
-            receipt = await self.ledger.settlement(key) or await self.ledger.settle(
-                key, entries, self.now_s()
-            )
+            receipt = await self.ledger.settlement(key) if key in self._doubtful else None
+            receipt = receipt or await self.ledger.settle(key, entries, self.now_s())
         except ParityError as error:
+            self._doubtful.add(key)
             self.agent.counts["settlements failed"] += 1
             log.warning("settlement failed", key=key, why=str(error))
             return
@@ -314,12 +325,14 @@ class LemSolving(Behaviour):
         agreed = moved(receipt.entries) == moved(entries)
         self.agent.counts["settlements differ"] += not agreed
         self.agent.counts["receivables"] += len(receipt.receivables)
+        self.sibling(PlayerRegistration).note(receipt)
         for lem, settlement in zip(lems, settlements, strict=True):
             if agreed:
                 self.sibling(ResultAnnouncing).announce(settlement.result)
             self.keep(_batch_name(key, lem), None)
             self.sibling(DatasetCollection).settled(lem)
         del self._batches[key]
+        self._doubtful.discard(key)
         self.agent.commit()
 
     def _clear(self, lem: Lem) -> Settlement:
