@@ -40,7 +40,11 @@ def eager_task(
         done = loop.create_future()
         done.set_result(stop.value)
         return done
-    except BaseException as error:
+    except asyncio.CancelledError:
+        cancelled = loop.create_future()
+        cancelled.cancel()
+        return cancelled
+    except Exception as error:  # what ends the run (Ctrl-C) is raised
         failed = loop.create_future()
         failed.set_exception(error)
         return failed
