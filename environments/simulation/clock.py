@@ -21,6 +21,9 @@ __all__ = ["ScaledClock", "VirtualClock", "WallClock"]
 
 log = structlog.get_logger()
 
+_TURNS_MIN, _TURNS_MAX = 3, 10_000
+"""Turns of the loop that a barrier takes: the least lets sockets be read, the most is for tasks that spin."""
+
 
 class VirtualClock:
     """Virtual time: the clock of offline runs, read from the loop that skips idle time."""
@@ -161,8 +164,7 @@ class ScaledClock:
             before = self._activity
             if self._in_flight:
                 await self._wait_for_letters()
-            for _ in range(3):
-                await asyncio.sleep(0)  # noqa: TID251 - lets ready tasks run, passes no time
+            await _let_ready_tasks_run()
             if not self._in_flight and self._activity == before:
                 return
 
@@ -181,6 +183,15 @@ class ScaledClock:
         self._now_s = max(self._now_s, float(when_s))
         if real_s > 0:
             await asyncio.sleep(real_s)  # noqa: TID251 - the clock is what turns real time into scenario time
+
+
+async def _let_ready_tasks_run() -> None:
+    """Return when no task is ready any more, or after very many turns of the loop."""
+    ready = getattr(asyncio.get_running_loop(), "_ready", ())
+    for turn in range(_TURNS_MAX):
+        if turn >= _TURNS_MIN and not ready:
+            return
+        await asyncio.sleep(0)  # noqa: TID251 - lets ready tasks run, passes no time
 
 
 async def _reached(clock: VirtualClock | ScaledClock | WallClock, when_s: float) -> None:
