@@ -9,7 +9,9 @@ import numpy as np
 
 from behaviours.market.engine import settlement_key
 from environments.simulation.world import World
+from launch.cast import SETTLEMENT_INTERVALS
 from launch.tables import RunTables
+from ontology.base import INTERVAL_S
 from ontology.grid import GridState
 from ontology.market import LemResult
 
@@ -153,8 +155,9 @@ def _weather(world: World, quantity: str, start_s: int) -> float:
 async def _settlement(community: "Community") -> dict[str, Any]:
     """Return what the ledger holds: who got and gave how many tokens in each settlement."""
     columns: dict[str, list[Any]] = {"start_s": [], "account": [], "tokens": []}
-    settings = community.world.settings
-    for start_s in range(settings.start_s - 96 * 900, community.world.now_s, 900):
+    period_s = SETTLEMENT_INTERVALS[community.scenario.settlement] * INTERVAL_S
+    first_s = community.world.settings.start_s // period_s * period_s
+    for start_s in range(first_s, community.world.now_s, period_s):
         for account, tokens in (await _settled(community, start_s)).items():
             columns["start_s"].append(start_s)
             columns["account"].append(account)

@@ -106,7 +106,11 @@ class PlayerRegistration(Behaviour):
         return sorted(p.player for p in self.players.values() if p.segment_id == segment_id)
 
     async def solvent(self, segment_id: str, ledger: Ledger) -> list[str]:
-        """Return the players of a segment that hold the minimum; the ledger is asked where that is in doubt."""
+        """Return the players of a segment that hold the minimum.
+
+        Balances follow from what this engine, the only operator, has settled; the ledger is asked for those
+        unknown or too low, since others may have topped them up.
+        """
         players, minimum = self.of_segment(segment_id), self.settings.minimum_tokens
         doubtful = [player for player in players if self._tokens.get(player, -1) < minimum]
         if doubtful:
@@ -115,8 +119,8 @@ class PlayerRegistration(Behaviour):
         self.agent.counts["players suspended"] += len(players) - len(able)
         return able
 
-    def note(self, receipt: SettlementReceipt) -> None:
-        """Note what a settlement did to the players' balances."""
+    def follow(self, receipt: SettlementReceipt) -> None:
+        """Take a new settlement into the balances known."""
         for account, tokens in receipt.entries.items():
             if account in self._tokens:
                 self._tokens[account] += tokens + receipt.receivables.get(account, 0)
@@ -236,8 +240,6 @@ class LemSolving(Behaviour):
         if ledger is None:
             raise TypeError("a market engine needs a ledger")
         self.ledger: Ledger = ledger
-        self._balances: dict[str, int] = {}
-        self._balances_day = -1
         self._open: dict[tuple[int, str], Lem] = {}
         self._batches: dict[str, list[Lem]] = defaultdict(list)
         for name in self.agent.kept_names("lem "):
@@ -321,11 +323,10 @@ class LemSolving(Behaviour):
             log.warning("settlement failed", key=key, why=str(error))
             return
         if receipt.fresh:
-            self._follow_balances(receipt)
+            self.sibling(PlayerRegistration).follow(receipt)
         agreed = moved(receipt.entries) == moved(entries)
         self.agent.counts["settlements differ"] += not agreed
         self.agent.counts["receivables"] += len(receipt.receivables)
-        self.sibling(PlayerRegistration).note(receipt)
         for lem, settlement in zip(lems, settlements, strict=True):
             if agreed:
                 self.sibling(ResultAnnouncing).announce(settlement.result)
