@@ -27,12 +27,13 @@ class Row(NamedTuple):
     letters_per_s: float
 
 
-def rows(agents: int = AGENTS, letters_each: int = LETTERS_EACH) -> list[Row]:
+def rows(agents: int = AGENTS, letters_each: int = LETTERS_EACH) -> list[dict[str, object]]:
     """Measure both servers; Prosody only where it is installed."""
     servers: list[type[LocalServer]] = [EmbeddedServer]
     if available():
         servers.append(ProsodyServer)
-    return [asyncio.run(_measure(server, agents, letters_each)) for server in servers]
+    measured = [asyncio.run(_measure(server, agents, letters_each)) for server in servers]
+    return [dict(zip(HEADER, row, strict=True)) for row in measured]
 
 
 async def _measure(server_class: type[LocalServer], agents: int, letters_each: int) -> Row:

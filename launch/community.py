@@ -198,6 +198,7 @@ class OfflineCommunity:
         )
         self.community = Community(scenario, self.world, ground, cast)
         self.loop.call_soon(self.community.start)
+        self._settled_in = False
 
     def step(self) -> None:
         """Run one market interval: the agents up to its end, then the world, step by step."""
@@ -205,14 +206,19 @@ class OfflineCommunity:
         while self.world.now_s < end_s:
             self.clock.advance_to(self.world.now_s + self.world.settings.step_s)
             self.world.step()
+        if not self._settled_in:
+            self._settled_in = True
+            gc.collect()
+            gc.freeze()  # thousands of agents live as long as the run: looking through them is in vain
 
     def settle(self) -> None:
         """Let the agents deal with the last interval."""
         self.clock.advance_to(self.world.now_s + SETTLING_S)
 
     def close(self) -> None:
-        """Let go of the loop."""
+        """Let go of the loop, and of what the run held for good."""
         self.loop.close()
+        gc.unfreeze()
 
 
 class LiveCommunity:
@@ -309,7 +315,6 @@ def run_offline(scenario: Scenario, out: Path | None = None, progress: Report = 
     """
     book = _Book(scenario, out, "offline")
     run = OfflineCommunity(scenario, recorder=book.recorder)
-    gc.freeze()
     try:
         for done in range(1, book.intervals + 1):
             run.step()
