@@ -1,8 +1,11 @@
 """An asyncio event loop on virtual time: it never sleeps, so a day takes as long as its work."""
 
 import asyncio
+import heapq
+import itertools
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Executor
+from contextvars import Context
 from functools import partial
 from types import coroutine
 from typing import Any, NoReturn
@@ -67,12 +70,34 @@ def _continued(work: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, A
             return stop.value
 
 
+class _Timer(asyncio.TimerHandle):
+    """A call that is due at a time; of those due at the same time, the one first asked for comes first.
+
+    Asyncio leaves that order to its heap; the scaled clock keeps it, and live and offline runs must agree.
+    """
+
+    __slots__ = ("_due_s", "_order")
+    _scheduled: bool
+
+    def __init__(self, order: int, due_s: float, *call: Any) -> None:
+        super().__init__(due_s, *call)
+        self._due_s = due_s
+        self._order = order
+
+    def __lt__(self, other: Any) -> bool:
+        if self._due_s == other._due_s:
+            return bool(self._order < other._order)
+        return bool(self._due_s < other._due_s)
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Runs callbacks in order of virtual time and jumps over the time in which nothing is due.
 
     It has no input or output and no executor: whatever would really take time has no place in
     virtual time, so ledger and repository complete inline.
     """
+
+    _scheduled: list[asyncio.TimerHandle]
 
     def __init__(self, start_s: float) -> None:
         """Start the virtual clock at an epoch second."""
@@ -81,11 +106,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._horizon_s = float(start_s)
         self._clock_resolution = _RESOLUTION_S
         self._selector = _InstantSelector(self)
-        self.set_task_factory(eager_task)
+        self._timers_set = itertools.count()
+        self.set_task_factory(eager_task)  # type: ignore[arg-type]
 
     def time(self) -> float:
         """Return the virtual time in epoch seconds."""
         return self._now_s
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call at an epoch second of virtual time, in the order in which calls were asked for."""
+        timer = _Timer(next(self._timers_set), when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True
+        return timer
 
     def run_until_time(self, horizon_s: float) -> None:
         """Run all that is due before an epoch second, then let it be that second.

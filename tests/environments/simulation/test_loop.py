@@ -101,6 +101,14 @@ def test_timers_go_off_in_order_of_time(delays_s):
     loop.close()
 
 
+def test_timers_of_the_same_time_go_off_in_the_order_in_which_they_were_set(loop):
+    happened = []
+    for number in range(100):
+        loop.call_at(START_S + 1, happened.append, number)
+    loop.run_until_time(START_S + 2)
+    assert happened == list(range(100))
+
+
 def test_a_cancelled_timer_does_not_go_off(loop):
     happened = []
     loop.call_at(START_S + 1, happened.append, "never").cancel()
