@@ -258,7 +258,7 @@ class Agent:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that takes a while, supervised."""
-        self._follow(self._finish(work, work.__qualname__, None))
+        self._follow(self._finish(work, getattr(work, "__qualname__", "task"), None))
 
     def _follow(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as a task that a crash of the agent ends."""
@@ -374,5 +374,7 @@ def next_turn_s(now_s: float, period_s: float, offset_s: float) -> float:
 def _refuse_unhandled(letter: Letter) -> Rejection | None:
     """Say that nobody here handles such a letter, to who expects an answer."""
     if letter.performative in ANSWERABLE:
-        return Rejection(problems=[Problem("type", letter.message_type, "a message type that is handled here")])
+        return Rejection(
+            problems=[Problem("type", letter.message_type, "a message type that is handled here")]
+        )
     return None

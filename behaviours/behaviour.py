@@ -13,8 +13,7 @@ class Bidding(Behaviour):
 ```
 """
 
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from ontology.base import Concept
@@ -132,12 +131,17 @@ class Behaviour:
         return _declared(cls, "__events__")
 
 
-@cache
+_DECLARED: dict[tuple[type, str], tuple[tuple[Any, str], ...]] = {}
+
+
 def _declared(cls: type, kind: str) -> tuple[tuple[Any, str], ...]:
-    """Return what methods declare, in the order of definition, overridden ones once."""
-    methods: dict[str, Mapping[str, Any]] = {}
-    for base in reversed(cls.__mro__):
-        for name, member in vars(base).items():
-            if callable(member):
-                methods[name] = vars(member) if hasattr(member, "__dict__") else {}
-    return tuple((what, name) for name, marks in methods.items() for what in marks.get(kind, ()))
+    """Return what methods declare, in the order of definition, overridden ones once; found once a class."""
+    if (cls, kind) not in _DECLARED:
+        marks = {
+            name: getattr(member, "__dict__", {})
+            for base in reversed(cls.__mro__)
+            for name, member in vars(base).items()
+            if callable(member)
+        }
+        _DECLARED[cls, kind] = tuple((what, name) for name in marks for what in marks[name].get(kind, ()))
+    return _DECLARED[cls, kind]

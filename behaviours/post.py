@@ -262,7 +262,8 @@ class Post:
             body=body,
         )
         if message_type in SIGNED_TYPES and self._signer is not None and not self._is_neighbour(to):
-            return msgspec.structs.replace(envelope, signature=self._signer.sign(envelope), key_id=self._address)
+            named = msgspec.structs.replace(envelope, key_id=self._address)
+            return msgspec.structs.replace(named, signature=self._signer.sign(named))
         return envelope
 
     # -- coming in ----------------------------------------------------------------------------
@@ -313,7 +314,7 @@ class Post:
         return ""
 
     def _is_trustworthy(self, envelope: Envelope, sender: Member) -> bool:
-        """Tell whether a letter is signed, or comes from the same site, which is one zone of trust (SPEC 7.1)."""
+        """Tell whether a letter is signed, or comes from the same site: one zone of trust (SPEC 7.1)."""
         return self._is_neighbour(sender.address) or is_signed_by(envelope, sender.verify_key)
 
     def _is_neighbour(self, address: str) -> bool:
@@ -406,7 +407,13 @@ class Post:
     def _turn_away(self, envelope: Envelope, outcome: str, error: ParityError) -> None:
         """Count, record and, where its act expects an answer, answer a letter that is not opened."""
         self._note(envelope, outcome)
-        log.info("letter turned away", to=envelope.to, type=envelope.message_type, outcome=outcome, why=str(error))
+        log.info(
+            "letter turned away",
+            to=envelope.to,
+            type=envelope.message_type,
+            outcome=outcome,
+            why=str(error),
+        )
         if envelope.to == self._address and envelope.performative in ANSWERABLE:
             act, content = error_reply(error)
             if envelope.sender in self._membership:

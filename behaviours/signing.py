@@ -1,7 +1,6 @@
-"""Ed25519 signatures over letters: the envelope's fields and the body exactly as sent.
+"""Ed25519 signatures over letters: canonical JSON (RFC 8785) of the metadata, the addresses and the body.
 
-Signing the transmitted bytes, rather than a canonical form of them, leaves nothing to disagree on
-between two JSON libraries (as JWS does, RFC 7515).
+The body is signed as the text that was sent, so two JSON libraries have nothing to disagree on.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -11,6 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ontology.codec import signed_part
 from ontology.letter import Envelope
 
 __all__ = ["Signer", "is_signed_by"]
@@ -30,7 +30,7 @@ class Signer:
 
     def sign(self, envelope: Envelope) -> str:
         """Return the signature of an envelope, base64url."""
-        return urlsafe_b64encode(self._key.sign(signed_bytes(envelope))).decode()
+        return urlsafe_b64encode(self._key.sign(signed_part(envelope))).decode()
 
 
 def is_signed_by(envelope: Envelope, verify_key: bytes) -> bool:
@@ -38,30 +38,10 @@ def is_signed_by(envelope: Envelope, verify_key: bytes) -> bool:
     if not envelope.signature or not verify_key:
         return False
     try:
-        _public_key(verify_key).verify(urlsafe_b64decode(envelope.signature), signed_bytes(envelope))
+        _public_key(verify_key).verify(urlsafe_b64decode(envelope.signature), signed_part(envelope))
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def signed_bytes(envelope: Envelope) -> bytes:
-    """Return the bytes that a signature covers: who says what to whom, when and in which conversation."""
-    head = "\n".join(
-        (
-            envelope.performative,
-            envelope.sender,
-            envelope.to,
-            envelope.message_type,
-            envelope.conversation,
-            str(envelope.sequence),
-            envelope.message_id,
-            envelope.in_reply_to,
-            f"{envelope.sent_at_s:.3f}",
-            f"{envelope.reply_by_s:.3f}",
-            envelope.ontology,
-        )
-    )
-    return head.encode() + b"\n" + bytes(envelope.body)
 
 
 @lru_cache(maxsize=20_000)

@@ -44,7 +44,7 @@ def measure(sites: int, intervals: int) -> dict[str, Any]:
 
 
 def nanoseconds_an_addition() -> float:
-    """Return what an addition in a plain loop costs now; about 40 to 60 on an idle machine of 2020 or later."""
+    """Return what an addition in a plain loop costs now."""
     began = time.process_time()
     total = 0
     for number in range(ADDITIONS):
@@ -54,7 +54,10 @@ def nanoseconds_an_addition() -> float:
 
 def rows() -> list[dict[str, Any]]:
     """Return a row a size, each measured in a process of its own."""
-    code = "import json, sys; from benchmarks.offline_run import measure; print(json.dumps(measure(*map(int, sys.argv[1:]))))"
+    code = (
+        "import json, sys; from benchmarks.offline_run import measure;"
+        "print(json.dumps(measure(*map(int, sys.argv[1:]))))"
+    )
     found = []
     for sites, intervals in SIZES:
         command = [sys.executable, "-c", code, str(sites), str(intervals)]

@@ -38,8 +38,8 @@ from behaviours.site.planning import ProsumerSettings
 from behaviours.site.pv_management import PvSettings
 from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
-from environments.simulation.world.households import profile_day
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
+from environments.simulation.world.households import profile_day
 from launch.scenario import Scenario, lem_parameters
 from launch.world_settings import thresholds
 from ontology.base import INTERVALS_A_DAY
@@ -297,7 +297,11 @@ def _managers(
             BatteryManager,
             contacts.bess,
             BatterySettings(
-                site=site.id, contacts=contacts, model=battery, real_time_s=_real_time_s(world), import_max_w=CONNECTION_W
+                site=site.id,
+                contacts=contacts,
+                model=battery,
+                real_time_s=_real_time_s(world),
+                import_max_w=CONNECTION_W,
             ),
             site.id,
         )

@@ -44,7 +44,7 @@ from launch.scenario import Scenario, intervals_of, scenario_hash
 from launch.tables import RunTables
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
-from ontology.errors import Refused, Unavailable
+from ontology.errors import InvalidInput, Refused, Unavailable, problem
 from ontology.weather import WeatherForecast
 
 __all__ = ["Community", "LiveCommunity", "OfflineCommunity", "run_live", "run_offline"]
@@ -118,7 +118,12 @@ class Community:
             agent.start()
 
     def kill(self, address: str) -> None:
-        """Let an agent die at once, as in a crash."""
+        """Let an agent die at once, as in a crash.
+
+        Raises: InvalidInput when no such agent lives.
+        """
+        if address not in self.agents:
+            raise InvalidInput(problem("address", address, "the address of a living agent"))
         agent = self.agents.pop(address)
         agent.kill()
         self._counts_of_the_dead.update(agent.counts + agent.post.counts)
@@ -404,7 +409,7 @@ def server_of(scenario: Scenario) -> LocalServer:
         return ProsodyServer(domain=scenario.server.domain)
     if scenario.server.kind == "external":
         raise Refused(
-            "a community on an external server needs its agents' credentials: see the pilot's site file"
+            "a community on an external server needs its agents' credentials: scenarios have none yet"
         )
     return EmbeddedServer(domain=scenario.server.domain)
 
@@ -425,7 +430,7 @@ def notes_of(community: Community) -> tuple[str, ...]:
     told = {
         "readings estimated": "readings were estimated",
         "readings unknown": "readings were unknown and count as nothing",
-        "grid states missing": "grid states were missing and count as green",
+        "grid states missing": "grid states were missing and counted as green",
         "errors": "handlers failed",
         "markets disputed": "markets were disputed by the market operator",
     }

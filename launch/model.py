@@ -33,7 +33,7 @@ class CommunityModel(mesa.Model):  # type: ignore[misc]
     ```python
     model = CommunityModel(population__sites=20, intervals=8, seed=7).run()
     model.tables().settlement
-    mesa.batch_run(CommunityModel, {"seed": range(5), "population__shares__pv": [0.2, 0.8]}, data_collection_period=-1)
+    mesa.batch_run(CommunityModel, {"seed": range(5), "population__shares__pv": [0.2, 0.8]})
     ```
     """
 

@@ -3,7 +3,7 @@
 Registered as a pytest plugin by the distribution; everything heavy is imported on use.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +15,8 @@ __all__ = ["community"]
 
 
 @pytest.fixture
-def community() -> Iterator[Callable[..., "CommunityModel"]]:
-    """Return a maker of communities in virtual time: `community(sites=3, intervals=8, seed=1, **scenario keys)`."""
+def community() -> Callable[..., "CommunityModel"]:
+    """Return a maker of communities in virtual time: `community(sites=3, intervals=8, seed=1)`."""
 
     def make(sites: int | None = None, **settings: Any) -> "CommunityModel":
         from launch.model import CommunityModel
@@ -25,4 +25,4 @@ def community() -> Iterator[Callable[..., "CommunityModel"]]:
             settings["population__sites"] = sites
         return CommunityModel(**settings)
 
-    yield make
+    return make

@@ -414,7 +414,7 @@ _SENDABLE = _acts(TABLE)
 _GRANTED = _rights(TABLE)
 
 
-def may_send(role: Role, message_type: str, performative: Act) -> bool:
+def may_send(role: Role, message_type: str, performative: Act | str) -> bool:
     """Whether a role may send a message type with a speech act."""
     return (role, message_type, performative) in _SENDABLE
 

@@ -1,4 +1,4 @@
-"""The DSO watches its network: what is measured and foreseen becomes the traffic light (D8.1 3.9, SPEC 2.1)."""
+"""The DSO watches its network: measured and foreseen flows become the traffic light (D8.1 3.9, SPEC 2.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,15 @@ from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.dstatcom import balancing_power_w
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
-from behaviours.decisions.grid.traffic_light import Light, Strain, Thresholds, causes, next_light, severity
+from behaviours.decisions.grid.traffic_light import (
+    STANDARD,
+    Light,
+    Strain,
+    Thresholds,
+    causes,
+    next_light,
+    severity,
+)
 from behaviours.information.delivery import grouped
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
@@ -51,7 +59,7 @@ class DsoSettings:
     repository: str
     aggregator: str
     dstatcom: str = ""
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds = STANDARD
     outlook_steps: int = 4
     reactive_share: float = 0.2
     """var of reactive power that a consumed W brings with it (power factor 0.98)."""
@@ -164,9 +172,7 @@ class NetworkMonitoring(Behaviour):
         power_w = np.zeros(len(self._sites))
         column = {site: i for i, site in enumerate(self._sites)}
         for group in grouped(self._sites):
-            query = Query(
-                entity=_READING, subjects=list(group), start_s=start_s, end_s=start_s + INTERVAL_S
-            )
+            query = Query(entity=_READING, subjects=list(group), start_s=start_s, end_s=start_s + INTERVAL_S)
             for reading in await self._ask(query):
                 if isinstance(reading, IntervalReading):
                     power_w[column[reading.subject]] = reading.consumed_w - reading.produced_w

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from behaviours.behaviour import Behaviour, every, on
+from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.pseudonyms import pseudonym
 from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S
@@ -103,9 +103,7 @@ class AggregateDelivery(Behaviour):
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
         readings: list[IntervalReading] = []
         for group in grouped(self.settings.members):
-            query = Query(
-                entity=_READING, subjects=list(group), start_s=start_s, end_s=start_s + INTERVAL_S
-            )
+            query = Query(entity=_READING, subjects=list(group), start_s=start_s, end_s=start_s + INTERVAL_S)
             try:
                 result = await self.ask(
                     self.settings.contacts.repository, query, QueryResult, act=Performative.QUERY_REF
@@ -122,6 +120,11 @@ class GridStateDelivery(Behaviour):
     """Hands the DSO's grid states on to its blockchain agent (D8.1 3.9.3)."""
 
     settings: OracleSettings
+
+    @when("started")
+    def subscribe_to_states(self) -> None:
+        """Ask the DSO for its traffic light."""
+        self.subscribe(self.settings.contacts.dso, GridStatusEvent)
 
     @on(GridStatusEvent)
     def hand_on(self, event: GridStatusEvent, letter: Letter) -> None:

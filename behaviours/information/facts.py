@@ -4,12 +4,13 @@ from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.ports import Repository, WeatherService
 from ontology.base import Concept
 from ontology.discourse import Acknowledgement, Query, QueryResult
-from ontology.errors import Unavailable
+from ontology.errors import Refused, Unavailable
 from ontology.forecasts import Forecast
 from ontology.grid import GridSegment, GridStatusEvent
 from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.measurements import IntervalReading
+from ontology.policy import may_read
 from ontology.weather import WeatherForecast
 
 __all__ = ["Answering", "FactKeeping", "WeatherPublishing"]
@@ -58,7 +59,13 @@ class Answering(Behaviour):
 
     @on(Query)
     async def answer(self, query: Query, letter: Letter) -> QueryResult:
-        """Return the facts asked for; none is an answer, too."""
+        """Return the facts asked for; none is an answer, too.
+
+        Raises: Refused when the asking role may not read such facts.
+        """
+        role = self.agent.surroundings.membership[letter.sender].role
+        if not may_read(role, query.entity):
+            raise Refused(f"a {role} may not read {query.entity}")
         subjects = query.subjects or [query.subject]
         items: list[Concept] = []
         for subject in subjects:

@@ -45,6 +45,8 @@ class TrafficLightObedience(Behaviour):
     def setup(self) -> None:
         """Recall the states announced before a restart."""
         self._states: dict[tuple[str, int], GridState] = {}
+        self.ever_told = False
+        """Whether the time has come for the DSO to have spoken: before, no state is missing."""
         for name in self.agent.kept_names("grid state "):
             event = self.kept(name, GridStatusEvent)
             if event is not None:
@@ -65,7 +67,7 @@ class TrafficLightObedience(Behaviour):
         """Return the state of a segment in an interval; green where the DSO has said nothing."""
         state = self._states.get((segment_id, start_s))
         if state is None:
-            self.agent.counts["grid states missing"] += 1
+            self.agent.counts["grid states missing"] += self.ever_told
             return GridState.GREEN
         return state
 
@@ -95,6 +97,7 @@ class LemOpening(Behaviour):
     @every(minutes=15, offset_s=620)
     async def open_next(self) -> None:
         """Open the next interval's market."""
+        self.sibling(TrafficLightObedience).ever_told = True
         await self._open_up_to(self.now_s() // INTERVAL_S * INTERVAL_S + 2 * INTERVAL_S)
 
     @every(minutes=5, offset_s=30)
@@ -153,8 +156,9 @@ class LemOpening(Behaviour):
             )
         except ParityError:
             self.agent.counts["tariffs missing"] += 1
-            default = GREEN_PARAMETERS if state is GridState.GREEN else YELLOW_PARAMETERS
-            return self.kept(f"tariff {state}", LemParameters) or default
+            default = YELLOW_PARAMETERS if state is GridState.YELLOW else GREEN_PARAMETERS
+            kept = self.kept(f"tariff {state}", LemParameters)
+            return kept or msgspec.structs.replace(default, case=state)
         tariff = next((item for item in result.items if isinstance(item, LemParameters)), GREEN_PARAMETERS)
         if tariff != self.kept(f"tariff {state}", LemParameters):
             self.keep(f"tariff {state}", tariff)

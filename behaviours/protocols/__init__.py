@@ -1,0 +1,1 @@
+"""Conversations: reusable protocols between agents, each with its diagram in FIPA's terms."""

@@ -81,9 +81,7 @@ class ChargingOffering(Behaviour):
         """Send the envelope of the running session; of an empty charger, that nothing can be done."""
         session = self.sibling(SessionMonitoring)
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S
-        if not session.changed and not is_turn(
-            self.settings.site, start_s, self.settings.planning_intervals
-        ):
+        if not session.changed and not is_turn(self.settings.site, start_s, self.settings.planning_intervals):
             return
         envelope = self._envelope(session, start_s)
         if envelope is not None:

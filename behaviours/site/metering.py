@@ -97,7 +97,9 @@ class DeviceReading(Behaviour):
             return await device.percepts()
         except Unavailable as error:
             self.agent.counts["devices unavailable"] += 1
-            log.warning("device does not answer", agent=self.agent.address, device=device.name, why=str(error))
+            log.warning(
+                "device does not answer", agent=self.agent.address, device=device.name, why=str(error)
+            )
             return ()
 
 

@@ -172,7 +172,7 @@ class SitePlanning(Behaviour):
         self.tell(self.settings.contacts.repository, net_forecast(self.settings.site, start_s, self._plan))
 
     def planned(self, start_s: int) -> SitePlan:
-        """Return the plan of the day from a time: base load, envelopes, prices and limits brought together."""
+        """Return the plan of the day from a time: load, envelopes, prices and limits brought together."""
         buy, sell = self.sibling(MarketListening).ahead(start_s)
         return plan_site(
             self.sibling(LoadForecasting).outlook_w(start_s),

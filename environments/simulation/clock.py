@@ -199,7 +199,12 @@ async def _reached(clock: VirtualClock | ScaledClock | WallClock, when_s: float)
     if when_s <= clock.now_s():
         return
     reached = asyncio.get_running_loop().create_future()
-    timer = clock.call_at(when_s, lambda: reached.done() or reached.set_result(None))
+
+    def wake() -> None:
+        if not reached.done():
+            reached.set_result(None)
+
+    timer = clock.call_at(when_s, wake)
     try:
         await reached
     finally:

@@ -37,6 +37,8 @@ def eager_task(
 
     In virtual time most work never waits, so most tasks are saved.
     """
+    if not loop.is_running():
+        return asyncio.Task(work, loop=loop, **details)
     try:
         awaited = work.send(None)
     except StopIteration as stop:
