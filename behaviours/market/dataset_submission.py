@@ -51,14 +51,19 @@ class DatasetSubmission(Behaviour):
 
     @every(minutes=15, offset_s=45)
     async def submit_again(self) -> None:
-        """Submit once more what the engine has not acknowledged."""
+        """Submit once more what the engine has not acknowledged, oldest first, until one fails again."""
         for name in self.agent.kept_names(_PENDING):
-            await self._submit(name)
+            if not await self._submit(name):
+                return
 
-    async def _submit(self, name: str) -> None:
+    async def _submit(self, name: str) -> bool:
+        """Submit a dataset if it is still kept, and tell whether the engine has it now."""
         dataset = self.kept(name, LemDataset)
-        if dataset is not None and await self._delivered(dataset):
+        if dataset is not None:
+            if not await self._delivered(dataset):
+                return False
             self.keep(name, None)
+        return True
 
     async def _delivered(self, content: LemDataset | Player) -> bool:
         try:
