@@ -38,6 +38,7 @@ docs: install
 
 lock:
 	$(BIN)/pip-compile --quiet --strip-extras --extra dev --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --no-annotate --output-file requirements.lock pyproject.toml
+	sed -i '/^parity-mas /d' requirements.lock
 
 contracts: install
 	$(BIN)/python -m contracts.compile
