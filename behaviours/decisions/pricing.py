@@ -19,14 +19,16 @@ __all__ = [
     "flow_adjusted",
     "forward_prices",
     "interval_prices",
-    "marginal_prices",
     "price_profile",
+    "prices_with_block",
     "usual_prices",
 ]
 
 IntArray = npt.NDArray[np.int64]
 
 WH_PER_KWH = 1000
+BLOCK_WH = 500
+"""What a large device takes or gives in an interval: 2 kW for 15 minutes."""
 
 
 class LemPrices(NamedTuple):
@@ -129,28 +131,29 @@ def price_profile(
     )
 
 
-def marginal_prices(profile: PriceProfile, tariff: LemParameters) -> tuple[list[int], list[int]]:
-    """Return what a little more consumption or production would be priced at, in ticks per kWh.
+def prices_with_block(
+    profile: PriceProfile, tariff: LemParameters, block_wh: int = BLOCK_WH
+) -> tuple[list[int], list[int]]:
+    """Return what the community's prices would be if one more site took, or gave, a block of energy.
 
-    While the community has more to give than it takes, another kWh taken is a peer's; while it takes more
-    than it has, another kWh given is. Planning by the community's average prices would miss surplus that
-    nobody takes yet. In red everything is priced as usual.
+    The prices ahead say what is paid if nobody changes anything: where nobody takes the surplus yet,
+    energy looks dear. A device that is to be planned shifts the balance itself. Without the energies
+    behind them, or in red, the prices are taken as they are.
 
     Args:
         profile: prices ahead with the energies behind them.
         tariff: the tariff of the coming market.
+        block_wh: what a device takes or gives in an interval.
 
-    Source: SPEC 2.2, derived for a marginal kWh.
+    Source: SPEC 2.2 (forward prices), with the block added.
     """
-    buy, sell = list(profile.buy_ticks_per_kwh), list(profile.sell_ticks_per_kwh)
-    if tariff.case is GridState.RED:
-        return buy, sell
-    for step, (consumed, produced) in enumerate(zip(profile.consumed_wh, profile.produced_wh, strict=True)):
-        if produced > consumed:
-            buy[step] = tariff.buy_peer_ticks_per_kwh
-        elif consumed > produced:
-            sell[step] = tariff.sell_peer_ticks_per_kwh
-    return buy, sell
+    if not profile.consumed_wh or tariff.case is GridState.RED:
+        return list(profile.buy_ticks_per_kwh), list(profile.sell_ticks_per_kwh)
+    consumed = np.asarray(profile.consumed_wh, dtype=np.int64)
+    produced = np.asarray(profile.produced_wh, dtype=np.int64)
+    buy, _ = forward_prices(consumed + block_wh, produced, tariff)
+    _, sell = forward_prices(consumed, produced + block_wh, tariff)
+    return buy.tolist(), sell.tolist()
 
 
 def flow_adjusted(

@@ -7,7 +7,7 @@ from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.envelopes import advanced
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
-from behaviours.decisions.pricing import marginal_prices
+from behaviours.decisions.pricing import prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
@@ -105,7 +105,7 @@ class MarketListening(Behaviour):
             buy, sell = tariff.buy_usual_ticks_per_kwh, tariff.sell_usual_ticks_per_kwh
             return [buy] * INTERVALS_A_DAY, [sell] * INTERVALS_A_DAY
         tariff = self.market.parameters if self.market else GREEN_PARAMETERS
-        buy_ticks, sell_ticks = marginal_prices(profile, tariff)
+        buy_ticks, sell_ticks = prices_with_block(profile, tariff)
         shift = (start_s - profile.start_s) // INTERVAL_S
         return shifted(buy_ticks, shift), shifted(sell_ticks, shift)
 

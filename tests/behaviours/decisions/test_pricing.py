@@ -12,11 +12,12 @@ from behaviours.decisions.pricing import (
     forward_prices,
     interval_prices,
     price_profile,
+    prices_with_block,
     usual_prices,
 )
 from ontology.errors import InvalidInput
 from ontology.grid import GridState
-from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters
+from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters, PriceProfile
 from tests.behaviours.decisions.quick import quick
 
 energies = st.integers(min_value=0, max_value=10**9)
@@ -142,3 +143,30 @@ def all_zero(state):
         buy_peer_ticks_per_kwh=0,
         sell_peer_ticks_per_kwh=0,
     )
+
+
+def test_surplus_that_nobody_takes_yet_is_cheap_for_a_device_that_would_take_it():
+    nobody = PriceProfile(
+        start_s=0,
+        buy_ticks_per_kwh=[2000],
+        sell_ticks_per_kwh=[650],
+        basis="",
+        consumed_wh=[0],
+        produced_wh=[1000],
+    )
+    buy, sell = prices_with_block(nobody, GREEN_PARAMETERS)
+    assert buy == [1400]  # a block of 500 Wh lies within the surplus: a peer's price
+    assert sell == [650]
+
+
+def test_a_block_larger_than_the_surplus_pays_the_supplier_for_the_rest():
+    little = PriceProfile(
+        start_s=0,
+        buy_ticks_per_kwh=[2000],
+        sell_ticks_per_kwh=[650],
+        basis="",
+        consumed_wh=[0],
+        produced_wh=[100],
+    )
+    buy, _ = prices_with_block(little, GREEN_PARAMETERS)
+    assert buy == [1880]  # a fifth at the peer's price
