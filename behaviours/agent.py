@@ -178,7 +178,8 @@ class Agent:
 
         What was kept before is committed before the letter leaves.
         """
-        self.commit()
+        if self._changes:
+            self.commit()
         return self.post.send(to, content, act)
 
     async def ask(

@@ -123,7 +123,8 @@ class Post:
         """Receive letters from now on."""
         if not self._open:
             self._open = True
-            self._transport.deliver_to(self._address, self.receive)
+            receive = self._admit if self._barrier is None else self.receive
+            self._transport.deliver_to(self._address, receive)
             self._clock.call_at(self._clock.now_s() + WINDOW_S, self._forget_old_marks)
 
     def close(self) -> None:

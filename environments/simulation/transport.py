@@ -52,14 +52,19 @@ class InProcessTransport:
         """Carry an envelope to its receiver after all that was sent before."""
         if self.faults is not None:
             self._send_faulty(envelope, self.faults)
-        else:
-            self._enqueue(envelope)
+            return
+        self._queue.append(envelope)
+        if not self._draining:
+            self._start_draining()
 
     def _enqueue(self, envelope: Envelope) -> None:
         self._queue.append(envelope)
         if not self._draining:
-            self._draining = True
-            asyncio.get_running_loop().call_soon(self._drain)
+            self._start_draining()
+
+    def _start_draining(self) -> None:
+        self._draining = True
+        asyncio.get_running_loop().call_soon(self._drain)
 
     def _drain(self) -> None:
         """Deliver all that is queued, and what is sent in answer, first come, first served."""
