@@ -1,6 +1,6 @@
 """A whole community as one Mesa model: what researchers sweep, and testers run in seconds."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ class CommunityModel(mesa.Model):  # type: ignore[misc]
         self.datacollector.collect(self)
         if self.intervals_done == self.intervals:
             self._run.settle()
+            self._run.close()
             self.running = False
 
     def run(self) -> "CommunityModel":
@@ -92,6 +93,10 @@ class CommunityModel(mesa.Model):  # type: ignore[misc]
     def tables(self) -> RunTables:
         """Return the tables of what has happened so far; the last interval settles with the last step."""
         return completed(run_tables(self.community)).checked()
+
+    def at(self, time_s: float, act: Callable[..., object], *arguments: Any) -> None:
+        """Let something happen at a moment of the run (epoch seconds), such as `kill` within an interval."""
+        self._run.loop.call_at(time_s, act, *arguments)
 
     def kill(self, address: str) -> None:
         """Let an agent die at once."""

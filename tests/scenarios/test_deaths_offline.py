@@ -179,3 +179,27 @@ def test_a_market_announced_again_after_it_was_settled_is_not_opened_again(monke
     assert model.community.counts()["not acknowledged"] > 4
     assert cleared_intervals(model.tables()) == list(range(4))
     assert "readings estimated" not in model.community.counts()
+
+
+MOMENTS_S = (0.1, 10.2, 20.3, 30.1, 31.1, 45.3, 46.2, 60.05, 61.6, 66.0, 600.5, 620.2, 621.3, 640.4)
+"""Seconds into an interval at which letters are under way."""
+CRUCIAL = [("aggregator-blockchain", 30.6), ("aggregator-blockchain", 60.4), ("aggregator", 620.7)]
+OTHERS = [
+    (name, moment_s)
+    for name in ("aggregator-blockchain", "aggregator", "market", "repository", "h001-blockchain")
+    for moment_s in MOMENTS_S
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "moment_s"), [*CRUCIAL, *(pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS)]
+)
+@pytest.mark.parametrize("away_s", [300, 1000])
+def test_a_death_while_letters_are_under_way_loses_no_market_and_settles_none_twice(name, moment_s, away_s):
+    model = CommunityModel(laboratory(intervals=6, faults={"delay_s": 0.5}))
+    dies_s = model.now_s + 2 * 900 + moment_s
+    model.at(dies_s, model.kill, f"{name}@localhost")
+    model.at(dies_s + away_s, model.restart, f"{name}@localhost")
+    tables, counts = model.run().tables(), model.community.counts()
+    assert settled_intervals(tables) == cleared_intervals(tables) == list(range(6))
+    assert counts.get("errors", 0) == counts.get("settlements differ", 0) == 0

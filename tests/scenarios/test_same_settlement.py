@@ -1,6 +1,7 @@
 """One scenario and seed give one outcome: offline, live on either server, and as files."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,8 @@ def test_a_live_run_settles_what_the_offline_run_settles(run):
 @pytest.mark.parametrize("server", ["embedded", pytest.param("prosody", marks=pytest.mark.server)])
 def test_a_whole_day_is_the_same_live_and_offline(server):
     if server == "prosody" and not prosody_available():
-        pytest.skip("Prosody is not installed; scripts/install-servers installs it")
+        missing = pytest.fail if os.environ.get("PARITY_REQUIRE_SERVERS") == "1" else pytest.skip
+        missing("Prosody is not installed: scripts/install-servers installs it")
     scenario = load_scenario(LABORATORY, {"server": server, "record": False})
     live = asyncio.run(run_live(scenario))
     assert live.deadlines_missed == 0
