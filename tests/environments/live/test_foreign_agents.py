@@ -9,9 +9,18 @@ from spade.agent import Agent
 from spade.behaviour import CyclicBehaviour, OneShotBehaviour
 from spade.message import Message
 
+from agents.repository import RepositoryAgent
+from behaviours.agent import Surroundings
+from behaviours.membership import Member
+from environments.repository.agent_store import MemoryAgentStore
+from environments.repository.memory import MemoryRepository
+from environments.simulation.clock import WallClock
 from ontology.codec import encode_body, message_type_of, open_letter
 from ontology.discourse import Acknowledgement, Query
+from ontology.errors import Unavailable
 from ontology.letter import Envelope
+from ontology.measurements import IntervalReading
+from ontology.roles import Role
 
 pytestmark = pytest.mark.server
 
@@ -214,5 +223,81 @@ def test_we_answer_the_request_of_an_aioxmpp_client(prosody):
         assert (asked[0].sender, asked[0].content) == (address, QUESTION)
         assert (answer.thread.identifier, metadata["performative"]) == ("from-aioxmpp", "inform")
         assert msgspec.json.decode(answer.body.any())["of"] == asked[0].message_id
+
+    run(scenario())
+
+
+# ------------------------------------------------------------------------------------ our own agents
+
+
+class NoWeather:
+    async def forecast(self, zone):
+        raise Unavailable("no provider in this test")
+
+
+def our_repository(transport, address, members):
+    """Return the repository agent, as a pilot would run it, on the wall's clock."""
+    membership = {member.address: member for member in members} | {address: Member(address, Role.REPOSITORY)}
+    surroundings = Surroundings(
+        clock=WallClock(),
+        transport=transport,
+        membership=membership,
+        store=MemoryAgentStore(),
+        run_id="foreign",
+        repository=MemoryRepository(),
+        weather=NoWeather(),
+    )
+    return RepositoryAgent(membership[address], None, surroundings)
+
+
+class AskingTwice(OneShotBehaviour):
+    """Ask an agent of ours for facts: once as a SPADE user would, once with a body that is none."""
+
+    async def run(self):
+        self.agent.answers = []
+        for body in (encode_body(READINGS).decode(), '{"type": "parity:Query", "wish": 1}'):
+            request = Message(to=self.agent.asked, body=body)
+            request.set_metadata("performative", "query-ref")
+            await self.send(request)
+            self.agent.answers.append(await self.receive(timeout=5))
+
+
+READINGS = Query(entity="parity:IntervalReading", subject="h001", latest=True)
+READING = IntervalReading(
+    subject="h001", start_s=1_767_225_600, consumed_wh=120, produced_wh=0, consumed_w=480, produced_w=0
+)
+
+
+def test_a_plain_spade_agent_that_is_a_member_gets_facts_from_our_repository_agent(prosody):
+    async def scenario():
+        async with connected(prosody, "repository") as (transport, (ours,)):
+            asking = AskingTwice()
+            agent, address = await plain_spade_agent(prosody, asking, asked=ours)
+            repository = our_repository(transport, ours, [Member(address, Role.DSO)])
+            await repository.surroundings.repository.store([READING])
+            repository.start()
+            await asking.join(timeout=10)
+            await agent.stop()
+            repository.kill()
+        facts, rejection = agent.answers
+        assert facts.get_metadata("performative") == "inform"
+        assert msgspec.json.decode(facts.body)["items"][0]["consumed_wh"] == 120
+        assert rejection.get_metadata("performative") == "not-understood"
+
+    run(scenario())
+
+
+def test_a_plain_spade_agent_that_is_no_member_gets_nothing_from_our_repository_agent(prosody):
+    async def scenario():
+        async with connected(prosody, "repository") as (transport, (ours,)):
+            asking = Asking()
+            agent, _ = await plain_spade_agent(prosody, asking, asked=ours)
+            repository = our_repository(transport, ours, [])
+            repository.start()
+            await asking.join(timeout=10)
+            await agent.stop()
+            repository.kill()
+        assert agent.answer is None
+        assert repository.post.counts["refused"] == 1
 
     run(scenario())
