@@ -1,7 +1,6 @@
 """The physical world: a Mesa model of households, vehicles, batteries, buildings, weather and feeders."""
 
 from environments.simulation.world.meter_csv import MeterReadings, read_meter_csv
-from environments.simulation.world.population import DEFAULT_SHARES, population
 from environments.simulation.world.settings import (
     BatterySettings,
     EvSettings,
@@ -17,7 +16,6 @@ from environments.simulation.world.weather import Weather
 from environments.simulation.world.world import World
 
 __all__ = [
-    "DEFAULT_SHARES",
     "BatterySettings",
     "EvSettings",
     "FeederSettings",
@@ -29,7 +27,6 @@ __all__ = [
     "Weather",
     "World",
     "WorldSettings",
-    "population",
     "problems",
     "read_meter_csv",
 ]

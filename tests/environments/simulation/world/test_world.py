@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from street import population
 from world_helpers import DEVICES, SUMMER, WINTER, bare_site, full_site, run, tell, world
 
-from environments.simulation.world import FeederSettings, PvSettings, WorldSettings, population, problems
+from environments.simulation.world import FeederSettings, PvSettings, WorldSettings, problems
 from environments.simulation.world.world import Site, World
 from ontology.errors import InvalidInput
 
