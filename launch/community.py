@@ -213,7 +213,7 @@ class OfflineCommunity:
             self.world.step()
         if not self._settled_in:
             self._settled_in = True
-            gc.collect()
+            gc.collect(1)
             gc.freeze()  # thousands of agents live as long as the run: looking through them is in vain
 
     def settle(self) -> None:
