@@ -59,6 +59,9 @@ Report = Callable[[Progress], None]
 PATIENCE_S = 20.0
 """Real seconds that a live run waits for a letter before it gives it up."""
 
+MANY_AGENTS = 500
+"""From here on it pays to look through all memory for what an earlier run left."""
+
 SETTLING_S = 300
 """How long into the interval after the last one agents run on, so that the last one is settled."""
 
@@ -213,7 +216,7 @@ class OfflineCommunity:
             self.world.step()
         if not self._settled_in:
             self._settled_in = True
-            gc.collect(1)
+            gc.collect(2 if len(self.community.agents) > MANY_AGENTS else 1)
             gc.freeze()  # thousands of agents live as long as the run: looking through them is in vain
 
     def settle(self) -> None:
