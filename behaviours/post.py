@@ -108,6 +108,8 @@ class Post:
         self._recorder = recorder
         self._barrier = barrier
         self._signer = signer
+        self._allowed: set[tuple[Role, str, str]] = set()
+        """What the policy has allowed before: it does not change while an agent lives."""
         self._sent: dict[str, int] = {}
         self._standing: dict[str, str] = {}
         self._marks: dict[tuple[str, str], int] = {}
@@ -306,10 +308,13 @@ class Post:
         if sender is None:
             return f"{envelope.sender} is not a member of this community"
         message_type = envelope.message_type
-        if not may_send(sender.role, message_type, envelope.performative):
-            return f"a {sender.role} may not {envelope.performative} {message_type}"
-        if not may_receive(self._role, message_type):
-            return f"a {self._role} may not be told {message_type}"
+        matter = (sender.role, message_type, envelope.performative)
+        if matter not in self._allowed:
+            if not may_send(*matter):
+                return f"a {sender.role} may not {envelope.performative} {message_type}"
+            if not may_receive(self._role, message_type):
+                return f"a {self._role} may not be told {message_type}"
+            self._allowed.add(matter)
         if message_type in SIGNED_TYPES and not self._is_trustworthy(envelope, sender):
             return f"{message_type} must bear the signature of {envelope.sender}"
         return ""
