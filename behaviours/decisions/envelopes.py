@@ -284,6 +284,7 @@ def advanced(envelope: FlexEnvelope, powers_w: Sequence[int]) -> FlexEnvelope:
         power_max_w=later(envelope.power_max_w),
         energy_min_wh=later(envelope.energy_min_wh, moved_wh),
         energy_max_wh=later(envelope.energy_max_wh, moved_wh),
+        preferred_w=later(envelope.preferred_w) if envelope.preferred_w else [],
         charge_efficiency=envelope.charge_efficiency,
         discharge_efficiency=envelope.discharge_efficiency,
         stored_wh=max(0, envelope.stored_wh + moved_wh),

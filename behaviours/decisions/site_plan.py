@@ -24,6 +24,8 @@ __all__ = ["WEAR_TICKS_PER_KWH", "SitePlan", "Terms", "bill_ticks", "plan_site"]
 
 WEAR_TICKS_PER_KWH = 100
 """What a kWh given by a battery costs it in life: 0.01 EUR."""
+LEANING_TICKS_PER_KWH = 5
+"""How much dearer a kWh counts beyond a device's preferred power, and how much cheaper below it."""
 HASTE_TICKS_PER_KWH = 0.01
 """How much less a kWh given is worth a step later: of equal chances the first is taken, else each new plan
 would put it off again."""
@@ -107,7 +109,7 @@ def plan_load(load: FlexEnvelope, net: list[int], terms: Terms, eased_w: int = U
     """Return when a load runs: its energy from the cheapest steps within its bounds.
 
     Of steps that cost the same those are preferred in which the net stays below what the site's storages
-    can give (`eased_w`), so that they can serve it later.
+    can give (`eased_w`), so that they can serve it later, and powers near those that the device prefers.
     """
     low, high = in_watt_steps(load)
     pieces: list[Sequence[Piece]] = []
@@ -130,7 +132,26 @@ def plan_load(load: FlexEnvelope, net: list[int], terms: Terms, eased_w: int = U
             pieces.append(((buy, eased_w - least), (buy + 1, most - eased_w)))
         else:
             pieces.append(((sell, -least), (buy, eased_w), (buy + 1, most - eased_w)))
+    if load.preferred_w:
+        beyond = map(sub, load.preferred_w, load.power_min_w)
+        pieces = [leaning(of_step, towards) for of_step, towards in zip(pieces, beyond, strict=True)]
     return list(map(int, cheapest_path(load.power_min_w, pieces, low, high)))
+
+
+def leaning(pieces: Sequence[Piece], towards: int) -> list[Piece]:
+    """Return a step's pieces, a little cheaper up to a power and a little dearer beyond it.
+
+    Without it a heater would take the first of equal steps: every house of a street at once.
+    """
+    leaned: list[Piece] = []
+    for price, amount in pieces:
+        below = min(amount, max(0, towards))
+        if below > 0:
+            leaned.append((price - LEANING_TICKS_PER_KWH, below))
+        if amount > below:
+            leaned.append((price + LEANING_TICKS_PER_KWH, amount - below))
+        towards -= int(amount)
+    return leaned
 
 
 def plan_storage(storage: FlexEnvelope, net: list[int], terms: Terms, wear: int) -> list[int]:
