@@ -143,13 +143,17 @@ def leaning(pieces: Sequence[Piece], towards: int) -> list[Piece]:
 
     Without it a heater would take the first of equal steps: every house of a street at once.
     """
+    lean = LEANING_TICKS_PER_KWH
+    if towards <= 0:
+        return [(price + lean, amount) for price, amount in pieces]
     leaned: list[Piece] = []
     for price, amount in pieces:
-        below = min(amount, max(0, towards))
-        if below > 0:
-            leaned.append((price - LEANING_TICKS_PER_KWH, below))
-        if amount > below:
-            leaned.append((price + LEANING_TICKS_PER_KWH, amount - below))
+        if amount <= towards:
+            leaned.append((price - lean, amount))
+        elif towards <= 0:
+            leaned.append((price + lean, amount))
+        else:
+            leaned += ((price - lean, towards), (price + lean, amount - towards))
         towards -= int(amount)
     return leaned
 
