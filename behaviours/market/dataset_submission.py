@@ -46,23 +46,23 @@ class DatasetSubmission(Behaviour):
     @on(LemDataset)
     async def take(self, dataset: LemDataset, letter: Letter) -> None:
         """Keep a dataset from the oracle and submit it."""
-        self.agent.keep(f"{_PENDING}{dataset.start_s}", dataset)
-        await self._submit(f"{_PENDING}{dataset.start_s}")
+        name = f"{_PENDING}{dataset.start_s}"
+        self.keep(name, dataset)
+        await self._submit(name, dataset)
 
     @every(minutes=15, offset_s=45)
     async def submit_again(self) -> None:
         """Submit once more what the engine has not acknowledged, oldest first, until one fails again."""
         for name in self.agent.kept_names(_PENDING):
-            if not await self._submit(name):
+            dataset = self.kept(name, LemDataset)
+            if dataset is not None and not await self._submit(name, dataset):
                 return
 
-    async def _submit(self, name: str) -> bool:
-        """Submit a dataset if it is still kept, and tell whether the engine has it now."""
-        dataset = self.kept(name, LemDataset)
-        if dataset is not None:
-            if not await self._delivered(dataset):
-                return False
-            self.keep(name, None)
+    async def _submit(self, name: str, dataset: LemDataset) -> bool:
+        """Submit a dataset, and tell whether the engine has it now; then it is kept no longer."""
+        if not await self._delivered(dataset):
+            return False
+        self.keep(name, None)
         return True
 
     async def _delivered(self, content: LemDataset | Player) -> bool:
