@@ -7,13 +7,8 @@ from behaviours.market.dataset_submission import (
     ReadingKeeping,
     ResultKeeping,
 )
-from behaviours.market.engine import (
-    DatasetCollection,
-    LemSolving,
-    PlayerRegistration,
-    PriceForecasting,
-    ResultAnnouncing,
-)
+from behaviours.market.engine import LemSolving, PriceForecasting, ResultAnnouncing
+from behaviours.market.players import DatasetCollection, PlayerRegistration
 from ontology.roles import Role
 
 __all__ = ["DsoBlockchainAgent", "MarketEngine", "ProsumerBlockchainAgent"]

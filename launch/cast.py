@@ -25,10 +25,10 @@ from behaviours.grid.compensation import DstatcomSettings
 from behaviours.grid.monitoring import DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.dataset_submission import BlockchainSettings
-from behaviours.market.engine import MarketEngineSettings
 from behaviours.market.external_bidding import ExternalMarketsSettings
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
 from behaviours.market.operation import MarketOperatorSettings
+from behaviours.market.players import MarketEngineSettings
 from behaviours.site.battery_management import BatterySettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.ev_management import EvSettings
