@@ -24,9 +24,10 @@ class FactKeeping(Behaviour):
         self.repository = required_repository(self)
 
     @on(IntervalReading)
-    async def keep_reading(self, reading: IntervalReading, letter: Letter) -> None:
-        """Store a meter reading."""
+    async def keep_reading(self, reading: IntervalReading, letter: Letter) -> Acknowledgement:
+        """Store a meter reading and say so; storing it again changes nothing."""
         await self.repository.store([reading])
+        return Acknowledgement(of=letter.message_id)
 
     @on(Forecast)
     async def keep_forecast(self, forecast: Forecast, letter: Letter) -> None:

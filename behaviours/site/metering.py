@@ -5,18 +5,23 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from behaviours.behaviour import Behaviour, every
+from behaviours.behaviour import Behaviour, every, on
 from behaviours.ports import Device
 from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S, Concept
 from ontology.charging import EvSocUpdate
+from ontology.discourse import Acknowledgement
 from ontology.errors import Unavailable
+from ontology.letter import Letter
 from ontology.measurements import IntervalReading, Measurement, Quality, Quantity
+from ontology.performatives import Performative
 from ontology.storage import StorageStatus, ThermalStatus
 
-__all__ = ["DeviceReading", "GatewaySettings"]
+__all__ = ["DeviceReading", "GatewaySettings", "ReadingStorage"]
 
 log = structlog.get_logger()
+
+_UNSTORED = "reading "
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +84,7 @@ class DeviceReading(Behaviour):
     def _report_meter(self, reading: IntervalReading) -> None:
         """Store the reading, and tell the prosumer the part of it that no device explains."""
         contacts = self.settings.contacts
-        self.tell(contacts.repository, reading)
+        self.sibling(ReadingStorage).store(reading)
         explained_w = sum(self._sampled_w) / len(self._sampled_w)
         base_w = reading.consumed_w - reading.produced_w - explained_w
         base = Measurement(
@@ -101,6 +106,38 @@ class DeviceReading(Behaviour):
                 "device does not answer", agent=self.agent.address, device=device.name, why=str(error)
             )
             return ()
+
+
+class ReadingStorage(Behaviour):
+    """Keeps each reading until the repository has it; what is kept survives a restart of either."""
+
+    settings: GatewaySettings
+
+    def setup(self) -> None:
+        """Nothing has been sent since the start; readings kept from before are sent with the next."""
+        self._sent: dict[str, str] = {}
+
+    def store(self, reading: IntervalReading) -> None:
+        """Send a reading, after those that the repository has not acknowledged yet."""
+        self._sent.clear()
+        for name in self.agent.kept_names(_UNSTORED):
+            unstored = self.kept(name, IntervalReading)
+            if unstored is not None:
+                self._send(name, unstored)
+        name = f"{_UNSTORED}{reading.start_s}"
+        self.keep(name, reading)
+        self._send(name, reading)
+
+    def _send(self, name: str, reading: IntervalReading) -> None:
+        sent = self.tell(self.settings.contacts.repository, reading, Performative.REQUEST)
+        self._sent[sent] = name
+
+    @on(Acknowledgement)
+    def forget(self, acknowledgement: Acknowledgement, letter: Letter) -> None:
+        """Keep a reading no longer that the repository has."""
+        name = self._sent.pop(acknowledgement.of, None)
+        if name is not None:
+            self.keep(name, None)
 
 
 def plausible(reading: IntervalReading, settings: GatewaySettings) -> IntervalReading:

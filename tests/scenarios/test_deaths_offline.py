@@ -4,6 +4,7 @@ from functools import wraps
 
 import pytest
 from scenario_helpers import (
+    MORNING_S,
     Deaths,
     cleared_intervals,
     entries_by_start,
@@ -18,6 +19,7 @@ from environments.simulation.world import World
 from launch.cast import cast_community
 from launch.community import notes_of
 from launch.model import CommunityModel
+from launch.results import completed
 from launch.world_settings import world_settings
 from ontology.errors import Unavailable
 
@@ -203,3 +205,9 @@ def test_a_death_while_letters_are_under_way_loses_no_market_and_settles_none_tw
     tables, counts = model.run().tables(), model.community.counts()
     assert settled_intervals(tables) == cleared_intervals(tables) == list(range(6))
     assert counts.get("errors", 0) == counts.get("settlements differ", 0) == 0
+
+
+def test_readings_taken_while_the_repository_is_dead_are_stored_after_its_restart():
+    model = offline(laboratory(intervals=6), Deaths({2: "repository"}, {4: "repository"}))
+    stored = completed(model.community.ground.repository.query("parity:IntervalReading", "h001", 0, 2**40))
+    assert [reading.start_s for reading in stored] == [MORNING_S + 900 * interval for interval in range(6)]
