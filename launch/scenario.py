@@ -35,7 +35,9 @@ __all__ = [
 ]
 
 ENVIRONMENT_PREFIX = "PARITY_"
-NOT_OF_THE_SCENARIO = frozenset({"PARITY_LOG", "PARITY_OUT", "PARITY_KEYSTORE", "PARITY_TEST"})
+NOT_OF_THE_SCENARIO = frozenset(
+    {"PARITY_LOG", "PARITY_OUT", "PARITY_KEYSTORE", "PARITY_TEST", "PARITY_REQUIRE_SERVERS"}
+)
 """Variables with our prefix that mean something to others."""
 
 HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "record")
