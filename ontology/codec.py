@@ -85,9 +85,7 @@ def encode_body(content: Concept) -> bytes:
         raise InvalidInput(problem(type(content).__name__, "", f"JSON in UTF-8: {error}")) from error
     if len(body) > MAX_BODY_BYTES:
         raise InvalidInput(_oversize(len(body)))
-    if b"\xef\xbf" in body:
-        body = _escape_noncharacters(body)
-    return body
+    return _escape_noncharacters(body)
 
 
 def decode_body(message_type: str, body: bytes) -> Concept:
@@ -126,6 +124,8 @@ def _oversize(length: int) -> Problem:
 
 def _escape_noncharacters(body: bytes) -> bytes:
     """Escape U+FFFE and U+FFFF, which JSON allows and XML 1.0 does not."""
+    if body.isascii():
+        return body
     return body.replace(b"\xef\xbf\xbe", b"\\ufffe").replace(b"\xef\xbf\xbf", b"\\uffff")
 
 
