@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import fake_community
@@ -171,7 +170,5 @@ def test_a_bad_sweep_ends_with_exit_code_2(arguments, cli):
 def test_help_answers_without_loading_the_scientific_libraries():
     heavy = {"numpy", "pyarrow", "msgspec", "yaml", "mesa"}
     code = f"import sys; import launch.cli; print(sorted({heavy} & set(sys.modules)))"
-    began = time.perf_counter()
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
-    assert time.perf_counter() - began < 3

@@ -53,7 +53,13 @@ def test_a_virtual_call_can_be_called_off(virtual):
 
 @pytest.fixture
 def scaled():
-    """A clock that runs as fast as letters go."""
+    """A clock that runs as fast as letters go, and waits for each longer than a slow machine takes."""
+    return ScaledClock(START_S, patience_s=30)
+
+
+@pytest.fixture
+def impatient():
+    """A clock that soon gives up a letter."""
     return ScaledClock(START_S, patience_s=0.05)
 
 
@@ -177,26 +183,26 @@ def test_who_dies_is_waited_for_no_longer():
 
     began_s = time.perf_counter()
     asyncio.run(die_with_a_letter_on_its_way())
-    assert time.perf_counter() - began_s < 5
+    assert time.perf_counter() - began_s < 20
     assert clock.missed == 0
 
 
-def test_a_letter_that_never_arrives_is_given_up_and_counted_as_missed(scaled):
-    scaled.expect("bess@town")
+def test_a_letter_that_never_arrives_is_given_up_and_counted_as_missed(impatient):
+    impatient.expect("bess@town")
     for _ in range(2):
-        scaled.sent("bess@town")
-    asyncio.run(scaled.advance_to(START_S + QUARTER_S))
-    assert scaled.missed == 2
-    assert scaled.now_s() == START_S + QUARTER_S
+        impatient.sent("bess@town")
+    asyncio.run(impatient.advance_to(START_S + QUARTER_S))
+    assert impatient.missed == 2
+    assert impatient.now_s() == START_S + QUARTER_S
 
 
-def test_after_a_missed_letter_the_next_is_waited_for_again(scaled):
-    scaled.expect("bess@town")
-    scaled.sent("bess@town")
-    asyncio.run(scaled.advance_to(START_S + 60))
-    courier = Courier(scaled)
-    scaled.call_at(START_S + 120, courier.send)
-    asyncio.run(scaled.advance_to(START_S + QUARTER_S))
+def test_after_a_missed_letter_the_next_is_waited_for_again(impatient):
+    impatient.expect("bess@town")
+    impatient.sent("bess@town")
+    asyncio.run(impatient.advance_to(START_S + 60))
+    courier = Courier(impatient)
+    impatient.call_at(START_S + 120, courier.send)
+    asyncio.run(impatient.advance_to(START_S + QUARTER_S))
     assert courier.arrived_s == START_S + 120
 
 
