@@ -15,6 +15,17 @@ import msgspec
 from msgspec import Meta, Raw
 
 from ontology.base import ONTOLOGY, Concept
+from ontology.coalition import (
+    CoalitionBid,
+    CoalitionInvitation,
+    DeliveryReport,
+    FlexProduct,
+    ScheduleCommitment,
+    SelectionOutcome,
+    SelectionReport,
+    SelectionUpdate,
+)
+from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
     AnyConcept,
@@ -48,13 +59,26 @@ MAX_BODY_BYTES = 48_000
 """Longest body: with its metadata it stays under the 64 kB stanzas that servers accept (SPEC 3.2)."""
 
 _DISCOURSE = (Query, QueryResult, Subscription, Acknowledgement, Refusal, FailureReport, Rejection)
+_DIRECTORY = (DirectoryEntry, DirectorySearch, DirectoryListing, DirectoryNotice)
+_COALITION = (
+    FlexProduct,
+    CoalitionBid,
+    CoalitionInvitation,
+    SelectionUpdate,
+    SelectionReport,
+    SelectionOutcome,
+    ScheduleCommitment,
+    DeliveryReport,
+)
 
 
 def _tag(cls: type[Concept]) -> str:
     return str(cls.__struct_config__.tag)
 
 
-MESSAGE_TYPES: dict[str, type[Concept]] = {_tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE)}
+MESSAGE_TYPES: dict[str, type[Concept]] = {
+    _tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION)
+}
 """Every wire tag and its class."""
 
 _TAGS: dict[type[Concept], str] = {cls: tag for tag, cls in MESSAGE_TYPES.items()}

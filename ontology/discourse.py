@@ -14,6 +14,7 @@ from ontology.charging import (
     EvSocUpdate,
     EvUserInput,
 )
+from ontology.coalition import VppPayoff
 from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionStatus
 from ontology.errors import Problem
 from ontology.flexibility import FlexEnvelope, FlexibilityForecast
@@ -128,6 +129,7 @@ AnyConcept: TypeAlias = (
     | PseudonymRecord
     | Vpp
     | ProsumerMetrics
+    | VppPayoff
 )
 """Everything that can be stored and asked for: all concepts but those of this module."""
 

@@ -19,8 +19,20 @@ from ontology.charging import (
     EvSocUpdate,
     EvUserInput,
 )
+from ontology.coalition import (
+    CoalitionBid,
+    CoalitionInvitation,
+    DeliveryReport,
+    FlexProduct,
+    ScheduleCommitment,
+    SelectionOutcome,
+    SelectionReport,
+    SelectionUpdate,
+    VppPayoff,
+)
 from ontology.codec import message_type_of
 from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionStatus
+from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
     FailureReport,
@@ -98,6 +110,7 @@ MANAGERS = (Role.PV, Role.BESS, Role.EV, Role.P2H)
 SITE = (Role.PROSUMER, Role.GATEWAY, *MANAGERS)
 OPERATORS = (Role.AGGREGATOR, Role.DSO, Role.MARKET_OPERATOR)
 TELL = (Act.INFORM, Act.REQUEST)
+COALITION = (Role.AGGREGATOR, Role.PROSUMER)
 ASK = (Act.REQUEST, Act.QUERY_REF, Act.QUERY_IF)
 TRADE = (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL, Act.CANCEL, Act.INFORM)
 
@@ -115,6 +128,11 @@ TABLE: tuple[Row, ...] = (
     Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM), EVERYONE, EVERYONE),
     Row((FailureReport,), (Act.FAILURE,), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
+    # -- the directory ---------------------------------------------------------------------------
+    Row((DirectoryEntry,), (Act.REQUEST, Act.CANCEL), EVERYONE, (Role.MARKET_OPERATOR,), readers=EVERYONE),
+    Row((DirectorySearch,), ASK, EVERYONE, (Role.MARKET_OPERATOR,)),
+    Row((DirectoryListing,), (Act.INFORM, Act.INFORM_REF), (Role.MARKET_OPERATOR,), EVERYONE),
+    Row((DirectoryNotice,), (Act.INFORM,), (Role.MARKET_OPERATOR,), EVERYONE),
     # -- the site: device → gateway → managers → prosumer → gateway → device -------------------
     Row(
         (IntervalReading,),
@@ -324,6 +342,12 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
+    Row((FlexProduct,), (Act.CFP, Act.CANCEL), COALITION, COALITION, readers=(Role.UI,)),
+    Row((CoalitionBid,), (Act.PROPOSE,), COALITION, COALITION),
+    Row((CoalitionInvitation,), (Act.ACCEPT_PROPOSAL,), COALITION, COALITION),
+    Row((SelectionUpdate, SelectionReport, SelectionOutcome), (Act.INFORM,), COALITION, COALITION),
+    Row((ScheduleCommitment, DeliveryReport), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),
+    Row((VppPayoff,), (Act.INFORM,), COALITION, (*COALITION, Role.REPOSITORY), readers=(Role.UI,)),
     # -- agreements and their indicators ---------------------------------------------------------
     Row(
         (Sla, KpiFeature),
@@ -380,6 +404,9 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         ExternalBidWithdrawal,
         Sla,
         KpiMeasure,
+        CoalitionInvitation,
+        ScheduleCommitment,
+        VppPayoff,
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""

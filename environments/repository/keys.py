@@ -51,6 +51,7 @@ OTHER_SUBJECTS = {
     "parity:User": "user_id",
     "parity:UserRole": "role_id",
     "parity:Vpp": "vpp_id",
+    "parity:VppPayoff": "vpp_id",
     "parity:Wallet": "pseudonym",
     "s2:InstructionStatus": "instruction_id",
 }

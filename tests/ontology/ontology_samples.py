@@ -100,6 +100,17 @@ def _repaired(name: str, values: dict[str, Any]) -> dict[str, Any]:
             values.pop("subjects", None)
         case "Instruction":
             values.setdefault("setpoint_w", 0)
+        case "FlexProduct":
+            values |= {"target_w": [1, *values["target_w"][1:]], "deadline_s": 0}
+        case "CoalitionInvitation":
+            values |= {"target_w": values["product"].target_w, "head": values["group"][0]}
+        case "DirectoryNotice":
+            values["agent"] = "a@b"
+        case "VppPayoff":
+            shares = sum(each.cost_ticks + each.surplus_ticks for each in values["members"])
+            values["members"] = values["members"] if abs(shares) < 2**52 else []
+            shares = shares if values["members"] else 0
+            values |= {"paid_ticks": shares, "initiator_ticks": 0}
         case "DRSignal":
             values.setdefault("limit_w", 0)
         case "DstatcomCommand":
