@@ -2,7 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.site.device_control import DeviceControl
-from behaviours.site.metering import DeviceReading, ReadingStorage
+from behaviours.site.metering import DeviceMetering, DeviceReading, ReadingStorage
 from ontology.roles import Role
 
 __all__ = ["Gateway"]
@@ -14,6 +14,7 @@ class Gateway(Agent):
     role = Role.GATEWAY
     behaviours = (
         DeviceReading,  # up: readings, cleaned
+        DeviceMetering,  # what each device drew
         ReadingStorage,  # kept until the repository has them
         DeviceControl,  # down: instructions, by priority
     )

@@ -7,7 +7,7 @@ bounds up to a step can keep them in all later steps, unless the device cannot k
 the lower bound is what full power reaches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +26,7 @@ __all__ = [
     "battery_envelope",
     "building_envelope",
     "photovoltaic_envelope",
+    "pinned",
     "tank_envelope",
     "vehicle_envelope",
 ]
@@ -288,6 +289,38 @@ def advanced(envelope: FlexEnvelope, powers_w: Sequence[int]) -> FlexEnvelope:
         charge_efficiency=envelope.charge_efficiency,
         discharge_efficiency=envelope.discharge_efficiency,
         stored_wh=max(0, envelope.stored_wh + moved_wh),
+    )
+
+
+def pinned(envelope: FlexEnvelope, powers_w: Mapping[int, int]) -> FlexEnvelope:
+    """Return an envelope that leaves no choice in some steps, as far as the device can keep to it.
+
+    Args:
+        envelope: what the device could do.
+        powers_w: the power of a step by its start in epoch seconds; those outside the horizon are ignored.
+    """
+    steps = {
+        (start_s - envelope.start_s) // envelope.step_s: power_w
+        for start_s, power_w in powers_w.items()
+        if 0 <= start_s - envelope.start_s < envelope.step_s * len(envelope.power_min_w)
+    }
+    if not steps:
+        return envelope
+    low = np.asarray(envelope.power_min_w, dtype=np.float64)
+    high = np.asarray(envelope.power_max_w, dtype=np.float64)
+    for step, power_w in steps.items():
+        low[step] = high[step] = min(max(power_w, low[step]), high[step])
+    return bounded(
+        envelope.subject,
+        envelope.start_s,
+        envelope.step_s,
+        low,
+        high,
+        np.asarray(envelope.energy_min_wh, dtype=np.float64),
+        np.asarray(envelope.energy_max_wh, dtype=np.float64),
+        efficiencies=(envelope.charge_efficiency, envelope.discharge_efficiency),
+        stored_wh=envelope.stored_wh,
+        preferred=np.asarray(envelope.preferred_w, dtype=np.float64) if envelope.preferred_w else None,
     )
 
 

@@ -1,6 +1,7 @@
 """Reading a site's devices: the information layer's way up, from the gateway to who needs it (D8.1 3.1)."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import structlog
@@ -10,18 +11,22 @@ from behaviours.ports import Device
 from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S, Concept
 from ontology.charging import EvSocUpdate
-from ontology.discourse import Acknowledgement
-from ontology.errors import Unavailable
+from ontology.codec import message_type_of
+from ontology.discourse import Acknowledgement, Query, QueryResult
+from ontology.errors import Refused, Unavailable
 from ontology.letter import Letter
 from ontology.measurements import IntervalReading, Measurement, Quality, Quantity
 from ontology.performatives import Performative
 from ontology.storage import StorageStatus, ThermalStatus
 
-__all__ = ["DeviceReading", "GatewaySettings", "ReadingStorage"]
+__all__ = ["DeviceMetering", "DeviceReading", "GatewaySettings", "ReadingStorage"]
 
 log = structlog.get_logger()
 
 _UNSTORED = "reading "
+_MEASUREMENT = message_type_of(Measurement)
+INTERVALS_KEPT = 4
+"""For how many intervals a gateway can say what each device drew."""
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +57,16 @@ class DeviceReading(Behaviour):
             "dhw": contacts.p2h,
         }
         self._sampled_w: list[int] = []
+        self._sampled_devices_w: dict[str, list[int]] = {}
 
     @every(minutes=15)
     async def read(self) -> None:
         """Report the interval that has just ended."""
         for reading in await self._sample():
             self._report_meter(plausible(reading, self.settings))
+        self.sibling(DeviceMetering).note(self.now_s() // INTERVAL_S * INTERVAL_S, self._sampled_devices_w)
         self._sampled_w.clear()
+        self._sampled_devices_w.clear()
 
     @every(seconds=lambda settings: settings.real_time_s)
     async def watch(self) -> None:
@@ -72,12 +80,15 @@ class DeviceReading(Behaviour):
         explained_w = 0
         for device in self.devices:
             receiver = self._receivers.get(device.name, "")
+            device_w = 0
             for report in await self._percepts(device):
-                explained_w += device_power_w(report) if device.name != "meter" else 0
+                device_w += device_power_w(report) if device.name != "meter" else 0
                 if isinstance(report, IntervalReading):
                     readings.append(report)
                 elif receiver:
                     self.tell(receiver, report)
+            explained_w += device_w
+            self._sampled_devices_w.setdefault(device.name, []).append(device_w)
         self._sampled_w.append(explained_w)
         return readings
 
@@ -106,6 +117,45 @@ class DeviceReading(Behaviour):
                 "device does not answer", agent=self.agent.address, device=device.name, why=str(error)
             )
             return ()
+
+
+class DeviceMetering(Behaviour):
+    """Knows what each device drew in the last intervals, for the site's own prosumer and nobody else."""
+
+    settings: GatewaySettings
+
+    def setup(self) -> None:
+        """Nothing has been metered yet."""
+        self._power_w: deque[tuple[int, dict[str, float]]] = deque(maxlen=INTERVALS_KEPT)
+
+    def note(self, end_s: int, samples_w: Mapping[str, Sequence[int]]) -> None:
+        """Keep the mean power of each device over the interval that ended."""
+        means_w = {name: sum(values) / len(values) for name, values in samples_w.items()}
+        self._power_w.append((end_s - INTERVAL_S, means_w))
+
+    @on(Query)
+    def answer(self, query: Query, letter: Letter) -> QueryResult:
+        """Return the mean powers of the site's devices in an interval.
+
+        Raises: Refused for anyone but the site's prosumer, or about anything else.
+        """
+        if letter.sender != self.settings.contacts.prosumer or query.entity != _MEASUREMENT:
+            raise Refused("a gateway tells the powers of devices, and only to its site's prosumer")
+        items = [
+            self._measurement(name, start_s, power_w)
+            for start_s, means_w in self._power_w
+            if query.start_s <= start_s < query.end_s
+            for name, power_w in means_w.items()
+        ]
+        return QueryResult(entity=_MEASUREMENT, items=list(items))
+
+    def _measurement(self, device: str, start_s: int, power_w: float) -> Measurement:
+        return Measurement(
+            subject=f"{self.settings.site}-{device}",
+            quantity=Quantity.ACTIVE_POWER_W,
+            time_s=start_s,
+            value=power_w,
+        )
 
 
 class ReadingStorage(Behaviour):

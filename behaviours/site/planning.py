@@ -1,10 +1,12 @@
 """The prosumer's plan: when its devices run, from what they could do and what energy will cost (D8.1 3.8)."""
 
+from collections.abc import Mapping
+
 import msgspec
 import numpy as np
 
 from behaviours.behaviour import Behaviour, every, on, when
-from behaviours.decisions.envelopes import advanced
+from behaviours.decisions.envelopes import advanced, pinned
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.pricing import prices_with_block
@@ -123,6 +125,7 @@ class SitePlanning(Behaviour):
         self._limit_w: int | None = None
         self._limit_until_s = 0
         self._plans_made = 0
+        self._pins: dict[str, dict[int, int]] = {}
 
     @on(FlexEnvelope)
     def note_envelope(self, envelope: FlexEnvelope, letter: Letter) -> None:
@@ -178,10 +181,32 @@ class SitePlanning(Behaviour):
             self.sibling(LoadForecasting).outlook_w(start_s),
             buy,
             sell,
-            [envelope for _, envelope in sorted(self._envelopes.items())],
+            [pinned(each, self._pins.get(name, {})) for name, each in sorted(self._envelopes.items())],
             import_max_w=self._import_limit_w(start_s),
             export_max_w=self.settings.export_max_w,
         )
+
+    def laid_out(self) -> tuple[int, dict[str, list[int]], list[FlexEnvelope]]:
+        """Return a plan from the running interval on: its start, each device's powers and envelope."""
+        start_s = self._interval_s()
+        if self._plan_start_s != start_s or any(e.start_s != start_s for e in self._envelopes.values()):
+            for name, envelope in self._envelopes.items():
+                self._envelopes[name] = self._present(envelope, start_s)
+            self._plan, self._plan_start_s = self.planned(start_s), start_s
+        envelopes = [self._envelopes[name] for name in sorted(self._plan.setpoints)]
+        return start_s, self._plan.setpoints, envelopes
+
+    def pin(self, pins: Mapping[str, Mapping[int, int]]) -> None:
+        """Hold devices (by asset, by start of interval) to powers in W that the site has promised.
+
+        What was promised of an interval before is replaced; the past is forgotten.
+        """
+        start_s = self._interval_s()
+        for asset_id, powers_w in pins.items():
+            held = {s: w for s, w in self._pins.get(asset_id, {}).items() if s >= start_s}
+            self._pins[asset_id] = held | dict(powers_w)
+        if self._plan.net_w:
+            self._make_plan(start_s)
 
     def _present(self, envelope: FlexEnvelope, start_s: int) -> FlexEnvelope:
         """Return what a device could do from a time on: its last word, less what it was told to do since."""

@@ -9,6 +9,7 @@ from behaviours.decisions.envelopes import (
     battery_envelope,
     building_envelope,
     photovoltaic_envelope,
+    pinned,
     tank_envelope,
     vehicle_envelope,
 )
@@ -244,3 +245,28 @@ def test_full_power_and_least_power_reach_every_bound(requested, delivered, stay
     least = [energy / 4 for energy in accumulate(envelope.power_min_w)]
     assert all(low <= reach + 1 for low, reach in zip(envelope.energy_min_wh, most, strict=True))
     assert all(reach - 1 <= high for reach, high in zip(least, envelope.energy_max_wh, strict=True))
+
+
+# -- promises ---------------------------------------------------------------------------------------
+
+
+def test_a_pinned_step_leaves_no_choice():
+    envelope = pinned(battery_envelope(BATTERY, battery_status(0.5), START), {START + 900: 2_000})
+    assert envelope.power_min_w[:3] == [-4_000, 2_000, -4_000]
+    assert envelope.power_max_w[:3] == [5_000, 2_000, 5_000]
+
+
+def test_a_battery_keeps_room_for_what_it_has_promised():
+    full = battery_envelope(BATTERY, battery_status(0.9), START)
+    envelope = pinned(full, {START + 900: 2_000})
+    assert envelope.energy_max_wh[0] == full.energy_max_wh[0] - 2_000 * 0.95 / 4
+
+
+def test_a_promise_beyond_what_a_device_can_is_kept_as_far_as_it_can():
+    envelope = pinned(battery_envelope(BATTERY, battery_status(0.5), START), {START: 9_999})
+    assert envelope.power_min_w[0] == envelope.power_max_w[0] == 5_000
+
+
+def test_promises_of_the_past_bind_nobody():
+    envelope = battery_envelope(BATTERY, battery_status(0.5), START)
+    assert pinned(envelope, {START - 900: 1_000}) is envelope
