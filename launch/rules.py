@@ -40,6 +40,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
     yield from _sites(scenario)
+    yield from _products(scenario)
     yield from _servers(scenario)
 
 
@@ -152,6 +153,24 @@ def _sites(scenario: Scenario) -> Iterator[Complaint]:
         yield from _devices(site, path)
         if site.load_csv is not None:
             yield from _readings(scenario, site.load_csv, f"{path}.load_csv")
+
+
+def _products(scenario: Scenario) -> Iterator[Complaint]:
+    """Each product has its own id, an initiator that exists, whole quarters of an hour and some power."""
+    initiators = {"aggregator", *site_ids(scenario)}
+    known: set[str] = set()
+    for index, product in enumerate(scenario.products):
+        path = f"products[{index}]"
+        if product.id in known:
+            yield f"{path}.id", product.id, "must be unique among the products"
+        known.add(product.id)
+        if product.initiator not in initiators:
+            yield f"{path}.initiator", product.initiator, "must be aggregator or the id of a site"
+        for key in ("hour", "hours", "lead_hours"):
+            if not float(getattr(product, key) * 4).is_integer():
+                yield f"{path}.{key}", getattr(product, key), "must be a multiple of a quarter of an hour"
+        if not round(product.power_kw * 1000):
+            yield f"{path}.power_kw", product.power_kw, "must not be zero"
 
 
 def _devices(site: Site, path: str) -> Iterator[Complaint]:

@@ -15,6 +15,7 @@ __all__ = [
     "Ledger",
     "Location",
     "Population",
+    "Product",
     "Pv",
     "Scenario",
     "Server",
@@ -227,6 +228,32 @@ class Ledger(Section, frozen=True, kw_only=True):
     key_file: Annotated[str | None, Meta(description="of the submitter, for a node")] = None
 
 
+class Product(Section, frozen=True, kw_only=True):
+    """Flexibility that somebody wants each day, for which a virtual power plant is formed."""
+
+    id: Annotated[
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="unique; names the plants with the date")
+    ]
+    kind: Annotated[
+        Literal["flex-request", "external", "demand-response", "local-market"],
+        Meta(description="where the demand comes from"),
+    ] = "flex-request"
+    initiator: Annotated[
+        str, Meta(description="who forms the plant: `aggregator`, or the id of a site's prosumer")
+    ] = "aggregator"
+    segment: Annotated[str, Meta(description="feeder that its members are on; empty = any")] = ""
+    hour: Annotated[float, Meta(ge=0, lt=24, description="when delivery begins, local time")]
+    hours: Annotated[float, Meta(ge=0.25, le=24, description="how long it lasts")] = 1.0
+    power_kw: Annotated[
+        float,
+        Meta(ge=-100_000, le=100_000, description="kW; negative = consume less or give more than planned"),
+    ]
+    price: Annotated[Price, Meta(description="EUR/kWh that the buyer pays for what is delivered")] = 0.15
+    lead_hours: Annotated[float, Meta(ge=0.25, le=12, description="negotiation begins this long before")] = (
+        0.5
+    )
+
+
 class Faults(Section, frozen=True, kw_only=True):
     """What the in-process post does to letters of an offline run."""
 
@@ -277,6 +304,9 @@ class Scenario(Section, frozen=True, kw_only=True):
     grid: Annotated[Grid, Meta(description="transformer, cable, traffic light")] = Grid()
     sites: Annotated[tuple[Site, ...], Meta(description="listed one by one")] = ()
     population: Annotated[Population | None, Meta(description="drawn from the seed")] = None
+    products: Annotated[
+        tuple[Product, ...], Meta(description="flexibility wanted each day, for virtual power plants")
+    ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()
     faults: Annotated[Faults, Meta(description="of an offline run's post")] = Faults()

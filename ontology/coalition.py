@@ -33,18 +33,20 @@ __all__ = [
     "MemberPayoff",
     "ProductKind",
     "ScheduleCommitment",
-    "SelectionOutcome",
     "SelectionReport",
+    "SelectionRun",
+    "SelectionTurn",
     "SelectionUpdate",
     "VppPayoff",
 ]
 
 MAX_GROUP = 40
 """Most members of one negotiation: groups of about 30, heads above (SPEC 5.4)."""
+MAX_GROUPS = 60
 
 _Price = Annotated[int, Meta(ge=0, le=2**31 - 1, description="10⁻⁴ of the currency per kWh")]
 _Members = Meta(max_length=1000)
-_Packed = Annotated[str, Meta(max_length=44_000, description="packed integers, base 85")]
+_Packed = Annotated[str, Meta(max_length=44_000, description="packed integers, base 64")]
 
 
 class ProductKind(StrEnum):
@@ -96,24 +98,46 @@ class CoalitionBid(Concept, frozen=True, kw_only=True, tag="parity:CoalitionBid"
 class CoalitionInvitation(Concept, frozen=True, kw_only=True, tag="parity:CoalitionInvitation"):
     """Takes a bidder into a virtual power plant and its negotiation (FIPA accept-proposal).
 
-    `group` are the addresses that negotiate with each other, in the order of the overlay; its head
-    detects the end and reports to the initiator. `target_w` is the group's part of the product.
+    `group` are the addresses that negotiate with each other, in the order that numbers them; the first
+    is the head. `heads` are those of all groups, in the order of their turns. `round` counts the
+    negotiations of a plant: a later one replaces what was committed before.
     """
 
     vpp_id: Identifier
     product: FlexProduct
     group: Annotated[list[Address], Meta(min_length=1, max_length=MAX_GROUP)]
-    head: Address
-    target_w: Annotated[list[Power], Steps]
-    restarts: Annotated[int, Meta(ge=1, le=10)] = 1
+    heads: Annotated[list[Address], Meta(min_length=1, max_length=MAX_GROUPS)]
+    round: Annotated[int, Meta(ge=1, le=100)] = 1
     settle_by_s: EpochSeconds
-    round: Count = 1
-    replaces: Annotated[list[Address], Meta(max_length=MAX_GROUP)] = []
 
     def __post_init__(self) -> None:
-        steps = len(self.product.target_w)
-        require(len(self.target_w) == steps, "target_w", len(self.target_w), f"{steps} values")
-        require(self.head in self.group, "head", self.head, "a member of the group")
+        require(len(set(self.group)) == len(self.group), "group", self.group, "each address once")
+        require(self.group[0] in self.heads, "heads", self.heads, f"the group's head, {self.group[0]}")
+
+
+class SelectionTurn(Concept, frozen=True, kw_only=True, tag="parity:SelectionTurn"):
+    """Passes the turn from head to head, with what each group adds up to so far (SPEC 5.3 C, 5.4).
+
+    `totals_w` has a series for each group; after the last turn it is told to all heads as `ended`.
+    """
+
+    negotiation: Identifier
+    turn: Count
+    totals_w: Annotated[list[Annotated[list[Power], Steps]], Meta(max_length=MAX_GROUPS)]
+    ended: bool = False
+
+
+class SelectionRun(Concept, frozen=True, kw_only=True, tag="parity:SelectionRun"):
+    """The head begins a run of its group's negotiation, or ends the negotiation (SPEC 5.3 C).
+
+    `absent` are the numbers of members that do not answer and count no more.
+    """
+
+    negotiation: Identifier
+    run: Count
+    target_w: Annotated[list[Power], Steps]
+    absent: Annotated[list[Count], Meta(max_length=MAX_GROUP)] = []
+    ended: bool = False
 
 
 class SelectionUpdate(Concept, frozen=True, kw_only=True, tag="parity:SelectionUpdate"):
@@ -127,15 +151,6 @@ class SelectionReport(Concept, frozen=True, kw_only=True, tag="parity:SelectionR
     """A member that has nothing to do tells its head how many updates it sent and read (SPEC 5.3 C)."""
 
     negotiation: Identifier
-    packed: _Packed
-
-
-class SelectionOutcome(Concept, frozen=True, kw_only=True, tag="parity:SelectionOutcome"):
-    """Tells that a negotiation has ended, and what it has chosen, packed as in an update (SPEC 5.3 C)."""
-
-    negotiation: Identifier
-    complete: bool
-    residual_w: PowerMagnitude
     packed: _Packed
 
 

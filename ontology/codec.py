@@ -21,8 +21,9 @@ from ontology.coalition import (
     DeliveryReport,
     FlexProduct,
     ScheduleCommitment,
-    SelectionOutcome,
     SelectionReport,
+    SelectionRun,
+    SelectionTurn,
     SelectionUpdate,
 )
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
@@ -66,7 +67,8 @@ _COALITION = (
     CoalitionInvitation,
     SelectionUpdate,
     SelectionReport,
-    SelectionOutcome,
+    SelectionRun,
+    SelectionTurn,
     ScheduleCommitment,
     DeliveryReport,
 )

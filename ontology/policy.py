@@ -25,8 +25,9 @@ from ontology.coalition import (
     DeliveryReport,
     FlexProduct,
     ScheduleCommitment,
-    SelectionOutcome,
     SelectionReport,
+    SelectionRun,
+    SelectionTurn,
     SelectionUpdate,
     VppPayoff,
 )
@@ -345,7 +346,8 @@ TABLE: tuple[Row, ...] = (
     Row((FlexProduct,), (Act.CFP, Act.CANCEL), COALITION, COALITION, readers=(Role.UI,)),
     Row((CoalitionBid,), (Act.PROPOSE,), COALITION, COALITION),
     Row((CoalitionInvitation,), (Act.ACCEPT_PROPOSAL,), COALITION, COALITION),
-    Row((SelectionUpdate, SelectionReport, SelectionOutcome), (Act.INFORM,), COALITION, COALITION),
+    Row((SelectionUpdate, SelectionReport), (Act.INFORM,), COALITION, COALITION),
+    Row((SelectionRun, SelectionTurn), (Act.INFORM,), COALITION, COALITION),
     Row((ScheduleCommitment, DeliveryReport), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),
     Row((VppPayoff,), (Act.INFORM,), COALITION, (*COALITION, Role.REPOSITORY), readers=(Role.UI,)),
     # -- agreements and their indicators ---------------------------------------------------------

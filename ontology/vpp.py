@@ -55,7 +55,7 @@ class Vpp(Concept, frozen=True, kw_only=True, tag="parity:Vpp"):
 
     vpp_id: Identifier
     product: Identifier
-    members: Annotated[list[VppMember], Meta(max_length=100)]
+    members: Annotated[list[VppMember], Meta(max_length=1000)]
     valid_from_s: EpochSeconds
     valid_to_s: EpochSeconds
     step_s: Duration = 900

@@ -103,7 +103,7 @@ def _repaired(name: str, values: dict[str, Any]) -> dict[str, Any]:
         case "FlexProduct":
             values |= {"target_w": [1, *values["target_w"][1:]], "deadline_s": 0}
         case "CoalitionInvitation":
-            values |= {"target_w": values["product"].target_w, "head": values["group"][0]}
+            values |= {"group": values["group"][:1], "heads": values["group"][:1]}
         case "DirectoryNotice":
             values["agent"] = "a@b"
         case "VppPayoff":
