@@ -1,10 +1,12 @@
 """The aggregator of a community's flexibility."""
 
 from behaviours.agent import Agent
+from behaviours.information.directory import DirectoryMembership
 from behaviours.market.demand_response import DemandResponse
 from behaviours.market.external_bidding import ExternalBidding
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
 from behaviours.market.portfolio import PortfolioKeeping
+from behaviours.vpp.initiation import VppInitiation
 from ontology.roles import Role
 
 __all__ = ["Aggregator"]
@@ -20,5 +22,7 @@ class Aggregator(Agent):
         LemOpening,  # a market for every interval
         PriceRelaying,  # prices ahead, to the prosumers
         DemandResponse,  # the DSO's emergency signals
+        DirectoryMembership,  # to be found by others
+        VppInitiation,  # virtual power plants, for who wants flexibility
         ExternalBidding,  # wholesale, green only
     )

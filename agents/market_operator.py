@@ -1,6 +1,7 @@
 """The operator of the local market."""
 
 from behaviours.agent import Agent
+from behaviours.information.directory import DirectoryFacilitator
 from behaviours.market.operation import MarketSurveillance, TariffKeeping
 from ontology.roles import Role
 
@@ -8,10 +9,11 @@ __all__ = ["MarketOperator"]
 
 
 class MarketOperator(Agent):
-    """Sets default tariffs and checks every clearing with a replica of the rule (D8.1 3.3)."""
+    """Keeps the register and default tariffs, and checks every clearing (D8.1 3.3, LEM/LFM management)."""
 
     role = Role.MARKET_OPERATOR
     behaviours = (
+        DirectoryFacilitator,  # who offers what
         TariffKeeping,  # the tariff of each state
         MarketSurveillance,  # the engine's prices, computed again
     )

@@ -1,7 +1,11 @@
 """The prosumer: a household that plans its devices and takes part in the market."""
 
 from behaviours.agent import Agent
+from behaviours.information.directory import DirectoryMembership
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
+from behaviours.vpp.initiation import VppInitiation
+from behaviours.vpp.membership import VppMembership
+from behaviours.vpp.selection import ScheduleNegotiation
 from ontology.roles import Role
 
 __all__ = ["Prosumer"]
@@ -15,4 +19,8 @@ class Prosumer(Agent):
         LoadForecasting,  # what no device explains
         MarketListening,  # prices, markets and results
         SitePlanning,  # the day's plan and its instructions
+        DirectoryMembership,  # what it offers, for others to find
+        VppMembership,  # its part in virtual power plants
+        ScheduleNegotiation,  # choosing schedules with the others
+        VppInitiation,  # plants of its own
     )

@@ -36,10 +36,12 @@ from behaviours.site.heat_management import HeatSettings
 from behaviours.site.metering import GatewaySettings
 from behaviours.site.planning import ProsumerSettings
 from behaviours.site.pv_management import PvSettings
+from behaviours.vpp.initiation import FLEXIBILITY
 from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
+from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
 from launch.world_settings import thresholds
 from ontology.base import INTERVALS_A_DAY
@@ -51,6 +53,8 @@ __all__ = ["Cast", "Part", "cast_community"]
 
 
 SETTLEMENT_INTERVALS = {"interval": 1, "hourly": 4, "daily": 96}
+FLEXIBLE = ("bess", "ev", "heat_pump", "dhw")
+"""Devices that can deviate from their plan."""
 CONNECTION_W = 43_000
 """What a household's three-phase connection of 63 A carries."""
 COMMUNITY_TOKENS_A_SITE = 10
@@ -104,7 +108,7 @@ def cast_community(scenario: Scenario, world: World) -> Cast:
     aggregator, grid = pseudonym("aggregator", key), pseudonym("grid", key)
     parts = [
         *_community(scenario, world, at, key, (aggregator, grid)),
-        *(part for site in sites for part in _site(world, site, at, key, players[site.id])),
+        *(part for site in sites for part in _site(scenario, world, site, at, key, players[site.id])),
     ]
     return Cast(
         tuple(parts), accounts | {aggregator: "aggregator", grid: "grid"}, at["aggregator-blockchain"]
@@ -165,6 +169,8 @@ def _aggregator_node(
             external_markets=at["external-markets"],
             segments=tuple(feeder.segment_id for feeder in world.feeders),
             portfolio=portfolio,
+            directory=at["market"],
+            products=products_of(scenario, "aggregator"),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])
@@ -228,7 +234,9 @@ def _dso_node(
     )
 
 
-def _site(world: World, site: SiteSettings, at: _Directory, key: bytes, player: str) -> Iterator[Part]:
+def _site(
+    scenario: Scenario, world: World, site: SiteSettings, at: _Directory, key: bytes, player: str
+) -> Iterator[Part]:
     """Cast the agents of a site: prosumer, oracle, blockchain agent, gateway and a manager for each asset."""
     devices = {device.name: device for device in world.devices(site.id)}
     contacts = _contacts(site.id, devices, at)
@@ -260,6 +268,9 @@ def _site(world: World, site: SiteSettings, at: _Directory, key: bytes, player: 
             import_max_w=CONNECTION_W,
             export_max_w=CONNECTION_W,
             usual_load_w=usual_load_w(site, world.settings.start_s),
+            directory=at["market"],
+            offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
+            products=products_of(scenario, site.id),
         ),
     )
     yield part(

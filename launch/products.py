@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from behaviours.vpp.portfolio import PlannedProduct, end_of
 from launch.rules import local_start, span_s
 from launch.schema import Product, Scenario
-from behaviours.vpp.portfolio import PlannedProduct, end_of
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.coalition import FlexProduct, ProductKind
 
@@ -35,7 +35,7 @@ def products_of(scenario: Scenario, initiator: str) -> tuple[PlannedProduct, ...
 
 def _days(scenario: Scenario) -> Iterator[datetime]:
     """Yield midnight of each local day of the run."""
-    start_s, end_s = span_s(scenario)
+    _, end_s = span_s(scenario)
     zone = ZoneInfo(scenario.zone)
     day = local_start(scenario).astimezone(zone).replace(hour=0, minute=0, tzinfo=None)
     last = datetime.fromtimestamp(end_s - 1, zone).replace(tzinfo=None)

@@ -3,6 +3,7 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
@@ -35,6 +36,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     external_markets: str
     segments: tuple[str, ...]
     portfolio: tuple[PortfolioMember, ...]
+    directory: str = ""
+    products: tuple[PlannedProduct, ...] = ()
 
 
 class TrafficLightObedience(Behaviour):

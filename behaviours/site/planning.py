@@ -13,6 +13,7 @@ from behaviours.decisions.pricing import prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
+from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionState, Priority
 from ontology.discourse import Acknowledgement
@@ -42,6 +43,9 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     export_max_w: int
     usual_load_w: tuple[int, ...]
     planning_intervals: int = PLANNING_INTERVALS
+    directory: str = ""
+    offers: tuple[str, ...] = ()
+    products: tuple[PlannedProduct, ...] = ()
 
 
 class LoadForecasting(Behaviour):
@@ -195,6 +199,11 @@ class SitePlanning(Behaviour):
             self._plan, self._plan_start_s = self.planned(start_s), start_s
         envelopes = [self._envelopes[name] for name in sorted(self._plan.setpoints)]
         return start_s, self._plan.setpoints, envelopes
+
+    @property
+    def net_w(self) -> list[int]:
+        """What the present plan means at the meter, in W by step."""
+        return self._plan.net_w
 
     def pin(self, pins: Mapping[str, Mapping[int, int]]) -> None:
         """Hold devices (by asset, by start of interval) to powers in W that the site has promised.

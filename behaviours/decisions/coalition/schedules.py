@@ -44,6 +44,8 @@ def feasible_deviations(
 ) -> Deviations:
     """Return deviations towards a target that every device can carry out, none dearer than it may be.
 
+    Costs are against doing nothing, the first row, which is the plan as far as it can still be kept.
+
     Args:
         planned_w: power of each asset by step of the plan.
         envelopes: of the assets, beginning with the plan.
@@ -68,10 +70,13 @@ def feasible_deviations(
         setpoints[envelope.subject] = powers
         change += powers - planned
     power = change[:, period]
+    change -= change[0]
     cost = _costs(change, power, prices_ticks_per_kwh, wear_ticks_per_kwh)
     worth = np.abs(power).sum(axis=1) * _HOURS * price_max_ticks_per_kwh / 1000
-    _, kept = np.unique(power[cost <= worth], axis=0, return_index=True)
-    rows = np.flatnonzero(cost <= worth)[np.sort(kept)]
+    affordable = cost <= worth
+    affordable[0] = True
+    _, first = np.unique(power[affordable], axis=0, return_index=True)
+    rows = np.flatnonzero(affordable)[np.sort(first)]
     return Deviations(power[rows], cost[rows], {name: each[rows] for name, each in setpoints.items()})
 
 

@@ -1,0 +1,269 @@
+"""A prosumer's part in virtual power plants: it bids, agrees, delivers and is paid (SPEC 5.3)."""
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.coalition.payoff import Delivery, reliability_after
+from behaviours.decisions.coalition.profiles import bid_capacity, coarse_profile
+from behaviours.decisions.coalition.schedules import Deviations, feasible_deviations
+from behaviours.decisions.flexibility import deviations
+from behaviours.information.directory import DirectoryMembership
+from behaviours.site.planning import MarketListening, ProsumerSettings, SitePlanning
+from behaviours.vpp.portfolio import end_of, starts_of
+from behaviours.vpp.selection import ScheduleNegotiation, seed_of
+from ontology.base import INTERVAL_S
+from ontology.coalition import (
+    CoalitionBid,
+    CoalitionInvitation,
+    DeliveryReport,
+    FlexProduct,
+    ScheduleCommitment,
+    VppPayoff,
+)
+from ontology.codec import message_type_of
+from ontology.discourse import Query, QueryResult
+from ontology.errors import ParityError, Refused
+from ontology.letter import Letter
+from ontology.measurements import Measurement
+from ontology.performatives import Performative
+
+__all__ = ["VppMembership"]
+
+WEAR_TICKS_PER_KWH = 300
+"""What a site wants for a kWh of deviation beside what the energy costs it: 0.03 EUR."""
+LAST_STEP = 90
+"""How far into the plan a product may reach: what is made up for afterwards must still fit."""
+_MEASUREMENT = message_type_of(Measurement)
+
+
+class Promise(msgspec.Struct):
+    """What the site has promised to a plant: against which plan (W by asset and interval), and what (W)."""
+
+    initiator: str
+    product: FlexProduct
+    baseline_w: dict[str, dict[int, int]]
+    schedule_w: dict[int, int]
+    assets: list[str]
+    cost_ticks: int = 0
+
+
+class VppMembership(Behaviour):
+    """Offers what the site could do otherwise, and does what it has promised."""
+
+    settings: ProsumerSettings
+
+    def setup(self) -> None:
+        """Nothing has been promised."""
+        self._promises: dict[str, Promise] = {}
+        self._plan_start_s = 0
+        self.reliability = 1.0
+        self.earned_ticks = 0
+
+    # -- recruitment ----------------------------------------------------------------------------
+
+    @on(FlexProduct, Performative.CFP)
+    def bid(self, product: FlexProduct, letter: Letter) -> CoalitionBid:
+        """Offer the capacity of the site towards a product, in blocks, and its price.
+
+        Raises: Refused when the site can contribute nothing, or has promised itself to another plant.
+        """
+        if self._is_promised(product):
+            raise Refused("promised to another plant in that time")
+        able = self._able(product, self._baseline())
+        if able is None or len(able.power_w) < 2:
+            raise Refused("no flexibility for this product")
+        energy_wh = np.abs(able.power_w).sum(axis=1) * product.step_s / 3600
+        best = int(energy_wh.argmax())
+        return CoalitionBid(
+            product_id=product.product_id,
+            capacity_w=bid_capacity(able.power_w, product.target_w),
+            cost_ticks_per_kwh=int(able.cost_ticks[best] * 1000 // max(1.0, energy_wh[best])),
+            reliability=round(self.reliability, 2),
+        )
+
+    @on(CoalitionInvitation, Performative.ACCEPT_PROPOSAL)
+    async def join(self, invitation: CoalitionInvitation, letter: Letter) -> ScheduleCommitment:
+        """Negotiate with the group and promise what was chosen for the site.
+
+        Raises: Refused when the site is no member of the group or cannot do anything, Failed when the
+        group does not agree in time.
+        """
+        product = invitation.product
+        if self.agent.address not in invitation.group or end_of(product) <= self.now_s():
+            raise Refused("not for this agent, or over")
+        known = self._promises.get(invitation.vpp_id)
+        baseline = known.baseline_w if known else self._baseline()
+        able = self._able(product, baseline)
+        if able is None:
+            raise Refused("no flexibility for this product")
+        first_s = self._plan_start_s
+        row = await self.sibling(ScheduleNegotiation).take_part(invitation, able)
+        schedule = self._schedule(invitation, able, row, first_s)
+        pins = self._pins(invitation.product, able, row, first_s)
+        cost = int(able.cost_ticks[row]) + self._spent(invitation.vpp_id)
+        return self._promise(invitation, letter.sender, baseline, schedule, pins, cost)
+
+    def _schedule(
+        self, invitation: CoalitionInvitation, able: Deviations, row: int, first_s: int
+    ) -> dict[int, int]:
+        """Return the deviation promised by start of interval; what has begun stays as it was."""
+        before = self._promises.get(invitation.vpp_id)
+        starts = starts_of(invitation.product)
+        held = before.schedule_w if before else dict.fromkeys(starts, 0)
+        chosen = zip(starts, able.power_w[row].tolist(), strict=True)
+        return held | {start_s: power_w for start_s, power_w in chosen if start_s > first_s}
+
+    def _spent(self, vpp_id: str) -> int:
+        """Return what the part of a promise that has been kept already costs, in ticks."""
+        before = self._promises.get(vpp_id)
+        if before is None:
+            return 0
+        total = sum(map(abs, before.schedule_w.values()))
+        past = sum(abs(w) for start_s, w in before.schedule_w.items() if start_s <= self.now_s())
+        return before.cost_ticks * past // total if total else 0
+
+    def _pins(
+        self, product: FlexProduct, able: Deviations, row: int, first_s: int
+    ) -> dict[str, dict[int, int]]:
+        """Return the powers to which the devices shall be held, by start of interval."""
+        ahead = [start_s for start_s in starts_of(product) if start_s > first_s]
+        return {
+            asset: {start_s: int(powers[row][(start_s - first_s) // INTERVAL_S]) for start_s in ahead}
+            for asset, powers in able.setpoints_w.items()
+        }
+
+    def _promise(
+        self,
+        invitation: CoalitionInvitation,
+        initiator: str,
+        baseline: dict[str, dict[int, int]],
+        schedule_w: dict[int, int],
+        pins: dict[str, dict[int, int]],
+        cost_ticks: int,
+    ) -> ScheduleCommitment:
+        """Hold the devices to what was chosen, and say so."""
+        before = self._promises.get(invitation.vpp_id)
+        moved = {asset for asset, own in pins.items() if any(own[s] != baseline[asset].get(s) for s in own)}
+        assets = sorted(moved | set(before.assets if before else ()))
+        product = invitation.product
+        promise = Promise(initiator, product, baseline, schedule_w, assets, cost_ticks)
+        self._promises[invitation.vpp_id] = promise
+        self.sibling(SitePlanning).pin({asset: pins[asset] for asset in assets if asset in pins})
+        return ScheduleCommitment(
+            vpp_id=invitation.vpp_id,
+            product_id=product.product_id,
+            member=self.agent.address,
+            start_s=product.start_s,
+            step_s=product.step_s,
+            schedule_w=[schedule_w[start_s] for start_s in starts_of(product)],
+            cost_ticks=cost_ticks,
+        )
+
+    # -- operation ------------------------------------------------------------------------------
+
+    @every(minutes=15, offset_s=40)
+    async def report_deliveries(self) -> None:
+        """Tell the initiators by how much the devices have deviated in the interval that ended."""
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
+        for vpp_id, promise in list(self._promises.items()):
+            if start_s in promise.schedule_w:
+                await self._report(vpp_id, promise, start_s)
+            if start_s >= end_of(promise.product):
+                del self._promises[vpp_id]
+
+    @on(VppPayoff)
+    def take_payoff(self, payoff: VppPayoff, letter: Letter) -> None:
+        """Count what was earned, and learn how reliable the site has been."""
+        for each in payoff.members:
+            if each.member == self.agent.address:
+                self.earned_ticks += each.cost_ticks + each.surplus_ticks
+                delivery = Delivery(each.member, each.committed_wh, each.delivered_wh, each.cost_ticks)
+                self.reliability = reliability_after(self.reliability, delivery)
+
+    async def _report(self, vpp_id: str, promise: Promise, start_s: int) -> None:
+        query = Query(entity=_MEASUREMENT, start_s=start_s, end_s=start_s + INTERVAL_S)
+        try:
+            metered = await self.ask(
+                self.settings.contacts.gateway, query, QueryResult, act=Performative.QUERY_REF
+            )
+        except ParityError:
+            self.agent.counts["deliveries unmetered"] += 1
+            return
+        powers = {m.subject: m.value for m in metered.items if isinstance(m, Measurement)}
+        deviation_w = sum(
+            powers.get(asset, 0.0) - promise.baseline_w[asset].get(start_s, 0) for asset in promise.assets
+        )
+        report = DeliveryReport(
+            vpp_id=vpp_id,
+            member=self.agent.address,
+            start_s=start_s,
+            committed_wh=round(promise.schedule_w[start_s] / 4),
+            delivered_wh=round(deviation_w / 4),
+        )
+        self.tell(promise.initiator, report)
+
+    # -- what the site could do -----------------------------------------------------------------
+
+    def _baseline(self) -> dict[str, dict[int, int]]:
+        """Return what each device would do by the present plan, in W by start of interval."""
+        start_s, setpoints, _ = self.sibling(SitePlanning).laid_out()
+        return {
+            asset: {start_s + i * INTERVAL_S: power_w for i, power_w in enumerate(powers_w)}
+            for asset, powers_w in setpoints.items()
+        }
+
+    def _able(self, product: FlexProduct, baseline: Mapping[str, Mapping[int, int]]) -> Deviations | None:
+        """Return by how much the site could deviate from a baseline over a product's period."""
+        start_s, setpoints, envelopes = self.sibling(SitePlanning).laid_out()
+        self._plan_start_s = start_s
+        ahead = (product.start_s - start_s) // INTERVAL_S
+        steps = len(product.target_w)
+        begun = max(0, 1 - ahead)
+        if ahead + steps > LAST_STEP or begun >= steps or not envelopes:
+            return None
+        planned = {
+            asset: [
+                baseline.get(asset, {}).get(start_s + i * INTERVAL_S, power_w) if i else power_w
+                for i, power_w in enumerate(powers_w)
+            ]
+            for asset, powers_w in setpoints.items()
+        }
+        buy, _ = self.sibling(MarketListening).ahead(start_s)
+        able = feasible_deviations(
+            planned,
+            [each for each in envelopes if not each.subject.endswith("-pv")],
+            product.target_w[begun:],
+            max(1, ahead),
+            buy,
+            wear_ticks_per_kwh=WEAR_TICKS_PER_KWH,
+            price_max_ticks_per_kwh=product.price_ticks_per_kwh,
+            seed=seed_of(f"{self.agent.address} {product.product_id} {start_s}"),
+        )
+        return able if begun == 0 else able._replace(power_w=np.pad(able.power_w, ((0, 0), (begun, 0))))
+
+    def _is_promised(self, product: FlexProduct) -> bool:
+        return any(
+            other.product.product_id != product.product_id
+            and product.start_s < end_of(other.product)
+            and other.product.start_s < end_of(product)
+            for other in self._promises.values()
+        )
+
+    @every(minutes=240, offset_s=90)
+    def refresh_profile(self) -> None:
+        """Tell the directory the coarse profile of the day ahead with the next renewal."""
+        start_s, setpoints, envelopes = self.sibling(SitePlanning).laid_out()
+        if not envelopes:
+            return
+        up = np.zeros(len(envelopes[0].power_min_w), dtype=np.int64)
+        down = np.zeros_like(up)
+        for each in envelopes:
+            less, more = deviations(each, setpoints[each.subject])
+            up, down = up + less, down + more
+        net = self.sibling(SitePlanning).net_w
+        self.sibling(DirectoryMembership).profile = coarse_profile(
+            start_s, net, up.tolist(), down.tolist(), self.reliability
+        )
