@@ -17,6 +17,8 @@ from ontology.errors import NotUnderstood, problem
 __all__ = ["Count", "Update", "pack", "packed_row", "unpack", "unpacked_row"]
 
 UNPACKED_BYTES_MAX = 1_000_000
+WORTH_DEFLATING = 300
+"""Bytes below which deflating costs more than it saves."""
 T = TypeVar("T")
 
 
@@ -53,7 +55,8 @@ class Count(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 def pack(message: msgspec.Struct) -> str:
     """Return a message as text."""
-    raw = zlib.compress(msgspec.msgpack.encode(message), 1)
+    plain = msgspec.msgpack.encode(message)
+    raw = zlib.compress(plain, 1 if len(plain) > WORTH_DEFLATING else 0)
     return base64.b64encode(raw).decode()
 
 

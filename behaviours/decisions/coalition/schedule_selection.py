@@ -79,6 +79,7 @@ class Selection:
         self._own = 0
         self._counter = 0
         self._store: dict[tuple[int, int], IntArray] = {}
+        self._packed: dict[tuple[int, int], bytes] = {}
         self._row_of: dict[int, int] = {}
         self._versions = [0] * size
         self._total = np.zeros(self._rows.shape[1], dtype=np.int64)
@@ -195,7 +196,7 @@ class Selection:
             self.run,
             self._sent[neighbour],
             full,
-            [(i, v, packed_row(self._store[i, v])) for i, v in news],
+            [(i, v, self._packed[i, v]) for i, v in news],
             *self._candidate[:2],
             list(self._candidate.versions),
         )
@@ -223,6 +224,7 @@ class Selection:
         self._own = row
         self._row_of[self._counter] = row
         self._store[self.me, self._counter] = self._rows[row]
+        self._packed[self.me, self._counter] = packed_row(self._rows[row])
         self._set(self.me, self._counter)
 
     def _tick_off(self, neighbour: int, update: Update) -> None:
@@ -248,16 +250,20 @@ class Selection:
         self._known[neighbour].add(key)
         if key not in self._store:
             self._store[key] = unpacked_row(raw, self._rows.shape[1])
+            self._packed[key] = raw
         if member != self.me and version > self._versions[member]:
             self._set(member, version)
 
     def _weigh(self, other: Candidate) -> None:
         """Replace the candidate by a fuller or better one, or join two that cover different members."""
         mine = self._candidate
-        if any(version and i in self._absent for i, version in enumerate(other.versions)):
+        if self._absent and any(other.versions[i] for i in self._absent):
             return
-        only_mine = any(m and not o for m, o in zip(mine.versions, other.versions, strict=True))
-        only_theirs = any(o and not m for m, o in zip(mine.versions, other.versions, strict=True))
+        only_mine = only_theirs = False
+        if 0 in mine.versions or 0 in other.versions:
+            pairs = list(zip(mine.versions, other.versions, strict=True))
+            only_mine = any(m and not o for m, o in pairs)
+            only_theirs = any(o and not m for m, o in pairs)
         if only_theirs and only_mine:
             versions = tuple(m or o for m, o in zip(mine.versions, other.versions, strict=True))
             self._candidate = Candidate(self.me, self._fitness(self._sum(versions)), versions)
@@ -289,6 +295,7 @@ class Selection:
         """Let go of the choices that the best does not hold."""
         kept = {(i, v) for i, v in enumerate(self._best.versions) if v}
         self._store = {key: row for key, row in self._store.items() if key in kept}
+        self._packed = {key: self._packed[key] for key in kept}
         for known in self._known.values():
             known.intersection_update(kept)
         own = self._best.versions[self.me]

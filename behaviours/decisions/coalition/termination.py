@@ -20,27 +20,36 @@ class TerminationDetector:
     def __init__(self, run: int, neighbours: Mapping[int, Sequence[int]]) -> None:
         """Watch a run among members, given by number with each one's neighbours."""
         self.run = run
-        self._channels = [(a, b) for a, others in neighbours.items() for b in others]
-        self._members = set(neighbours)
+        self._neighbours = neighbours
         self._newest: dict[int, Count] = {}
+        self._silent = set(neighbours)
+        self._lost: set[tuple[int, int]] = set()
 
     def note(self, count: Count) -> None:
         """Take a report; those of another run, or from nobody of this group, change nothing."""
-        if count.run == self.run and count.member in self._members:
-            self._newest[count.member] = count
+        if count.run != self.run or count.member not in self._neighbours:
+            return
+        self._newest[count.member] = count
+        self._silent.discard(count.member)
+        for other in self._neighbours[count.member]:
+            for a, b in ((count.member, other), (other, count.member)):
+                if self._sent(a, b) == self._read(a, b):
+                    self._lost.discard((a, b))
+                else:
+                    self._lost.add((a, b))
 
     @property
     def ended(self) -> bool:
         """Whether nobody acts and nothing is on its way."""
-        return not self.silent() and not self.lost()
+        return not self._silent and not self._lost
 
     def silent(self) -> set[int]:
         """Return the members that have not reported."""
-        return self._members - set(self._newest)
+        return set(self._silent)
 
     def lost(self) -> list[tuple[int, int]]:
         """Return the channels (from, to) on which more was sent than read, by the newest reports."""
-        return [(a, b) for a, b in self._channels if self._sent(a, b) != self._read(a, b)]
+        return sorted(self._lost)
 
     def agreed(self) -> bool:
         """Whether all who reported hold the same candidate."""
