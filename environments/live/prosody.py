@@ -9,6 +9,7 @@ import shutil
 import socket
 from pathlib import Path
 
+from environments.live.population import Component
 from environments.live.server import LocalServer, name_in
 from ontology.errors import Unavailable
 
@@ -46,9 +47,17 @@ ssl = {{
 
 -- A client may send 10 kB a second by default, too little for an agent with forecasts to share.
 limits = {{ c2s = {{ rate = "100mb/s", burst = "2s" }} }}
+component_ports = {{ {component_port} }}
+component_interfaces = {{ "127.0.0.1" }}
+component_stanza_size_limit = 1024 * 512
 c2s_stanza_size_limit = 1024 * 512
 
 VirtualHost "{domain}"
+"""
+
+_COMPONENT = """
+Component "{domain}"
+    component_secret = "{secret}"
 """
 
 
@@ -62,6 +71,19 @@ class ProsodyServer(LocalServer):
 
     def _prepare(self) -> None:
         self._accounts.mkdir(parents=True)
+        self._components: dict[str, str] = {}
+        self.component_port = 0
+
+    def admit(self, domain: str) -> None:
+        """Let a component serve a domain, from the next start on; the secret is drawn here."""
+        self._components[domain] = secrets.token_urlsafe(24)
+
+    def component(self, domain: str) -> Component:
+        """Return the way for the component of a domain to the started server.
+
+        Raises: KeyError when none was admitted.
+        """
+        return Component(self.host, self.component_port, domain, self._components[domain])
 
     def register(self, address: str, password: str) -> None:
         """Give an address an account, or a new password."""
@@ -83,8 +105,19 @@ class ProsodyServer(LocalServer):
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         configuration = self.folder / "prosody.cfg.lua"
         root = "run_as_root = true\n" if os.geteuid() == 0 else ""
+        if self._components and not self.component_port:
+            self.component_port = _free_port()
+        components = [_COMPONENT.format(domain=d, secret=s) for d, s in self._components.items()]
+        configuration.touch(mode=0o600)
         configuration.write_text(
-            _CONFIGURATION.format(root=root, folder=self.folder, port=self.port, domain=self.domain)
+            _CONFIGURATION.format(
+                root=root,
+                folder=self.folder,
+                port=self.port,
+                component_port=self.component_port or "",
+                domain=self.domain,
+            )
+            + "".join(components)
         )
         return [program, "-F", "--config", str(configuration)]
 
@@ -94,7 +127,9 @@ class ProsodyServer(LocalServer):
             written = log.read().decode(errors="replace")
         if "Failed to open server port" in written:
             raise Unavailable(f"port {self.port} is taken")
-        return self.port if re.search(r"Activated service 'c2s' on ", written) else None
+        services = ["c2s", *(["component"] if self._components else [])]
+        ready = all(re.search(rf"Activated service '{service}' on ", written) for service in services)
+        return self.port if ready else None
 
     @property
     def _log(self) -> Path:

@@ -12,7 +12,7 @@ __all__ = ["Stanza", "read_stanza", "write_probe", "write_stanza"]
 
 _TITLE = "spade:x:metadata"
 _THREAD = "_thread_node"
-_BODY, _XMPP_THREAD = "{jabber:client}body", "{jabber:client}thread"
+_CLIENT = "jabber:client"
 _FORM, _FORM_TITLE = "{jabber:x:data}x", "{jabber:x:data}title"
 _FIELD, _VALUE = "{jabber:x:data}field", "{jabber:x:data}value"
 
@@ -45,13 +45,14 @@ def write_probe(to: str, stanza_id: str) -> str:
     return f'<message to="{_attribute(to)}" id="{_attribute(stanza_id)}" type="headline"/>'
 
 
-def read_stanza(message: Element) -> Stanza:
-    """Read a message."""
+def read_stanza(message: Element, namespace: str = _CLIENT) -> Stanza:
+    """Read a message of a client's stream, or of one with another namespace."""
+    body_tag, thread_tag = f"{{{namespace}}}body", f"{{{namespace}}}thread"
     thread, body, metadata = "", "", None
     for child in message:
-        if child.tag == _BODY:
+        if child.tag == body_tag:
             body = body or child.text or ""
-        elif child.tag == _XMPP_THREAD:
+        elif child.tag == thread_tag:
             thread = thread or child.text or ""
         elif child.tag == _FORM and metadata is None and child.findtext(_FORM_TITLE) == _TITLE:
             metadata = {
