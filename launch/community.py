@@ -25,6 +25,7 @@ from behaviours.ports import AgentStore, Barrier, Clock, Ledger, Recorder, Repos
 from behaviours.signing import Signer
 from contracts.ledger import EvmLedger
 from environments.live.embedded_server import EmbeddedServer
+from environments.live.population import PopulationTransport
 from environments.live.prosody import ProsodyServer
 from environments.live.prosody import available as prosody_available
 from environments.live.server import LocalServer, new_accounts
@@ -256,12 +257,7 @@ class LiveCommunity:
         """
         cast = cast_community(self.scenario, self.world)
         self.passwords = new_accounts(part.address for part in cast.parts)
-        for address, password in self.passwords.items():
-            self.server.register(address, password)
-        await self.server.start()
-        self.transport = XmppTransport(
-            self.server.endpoint(), seed=self.scenario.seed, now_s=self.clock.now_s
-        )
+        self.transport = await self._connected()
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
         self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
@@ -275,11 +271,26 @@ class LiveCommunity:
             barrier=self.clock,
         )
         self.community = Community(self.scenario, self.world, ground, cast)
-        await self.transport.start_all(self.passwords)
         for address in self.passwords:
             self.clock.expect(address)
         self.community.start()
         return self
+
+    async def _connected(self) -> XmppTransport | PopulationTransport:
+        """Start the server and connect all agents, each by its account or all by one component."""
+        if isinstance(self.server, ProsodyServer) and self.scenario.server.connection == "component":
+            domain = self.scenario.server.domain
+            self.server.admit(domain)
+            await self.server.start()
+            population = PopulationTransport(self.server.component(domain), seed=self.scenario.seed)
+            await population.connect()
+            return population
+        for address, password in self.passwords.items():
+            self.server.register(address, password)
+        await self.server.start()
+        transport = XmppTransport(self.server.endpoint(), seed=self.scenario.seed, now_s=self.clock.now_s)
+        await transport.start_all(self.passwords)
+        return transport
 
     async def __aexit__(self, *_: object) -> None:
         """Stop agents, connections and server; leave nothing behind."""
@@ -401,6 +412,10 @@ class _Book:
         return result
 
 
+CLIENTS = "xmpp"
+"""Where ordinary clients have their accounts when the agents' domain is a component's."""
+
+
 def server_of(scenario: Scenario) -> LocalServer:
     """Return the XMPP server that a scenario asks for, not started.
 
@@ -409,7 +424,9 @@ def server_of(scenario: Scenario) -> LocalServer:
     if scenario.server.kind == "prosody":
         if not prosody_available():
             raise Unavailable("Prosody is not installed; scripts/install-servers installs it")
-        return ProsodyServer(domain=scenario.server.domain)
+        shared = scenario.server.connection == "component"
+        domain = scenario.server.domain
+        return ProsodyServer(domain=f"{CLIENTS}.{domain}" if shared else domain)
     if scenario.server.kind == "external":
         raise Refused(
             "a community on an external server needs its agents' credentials: scenarios have none yet"

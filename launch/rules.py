@@ -245,6 +245,8 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
     server = scenario.server
     if server.kind == "external" and server.port == 0:
         yield "server.port", 0, "must be given for an external server, such as 5222"
+    if server.connection == "component" and server.kind != "prosody":
+        yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
     ledger = scenario.ledger

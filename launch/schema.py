@@ -215,6 +215,10 @@ class Server(Section, frozen=True, kw_only=True):
         Literal["embedded", "prosody", "external"],
         Meta(description="`embedded` and `prosody` are started by the run, `external` is there already"),
     ] = "embedded"
+    connection: Annotated[
+        Literal["accounts", "component"],
+        Meta(description="`accounts`: one for each agent; `component`: all on one (prosody), for thousands"),
+    ] = "accounts"
     host: Annotated[str, Meta(description="of an external server")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="of an external server; 0 = any free one")] = 0
     domain: Annotated[str, Meta(pattern=r"^[^@/\s]+$", description="of the agents' addresses")] = "localhost"

@@ -118,7 +118,7 @@ class PopulationTransport:
         """Whether the server takes letters at this moment."""
         return self._stream is not None and self._stream.sessionstarted and self._stream.transport is not None
 
-    async def start(self) -> None:
+    async def connect(self) -> None:
         """Connect, and stay connected.
 
         Raises: Unavailable naming server and cause when the server does not take the component in time.
@@ -127,13 +127,20 @@ class PopulationTransport:
         try:
             await asyncio.wait_for(self._open(), self._start_timeout_s)
         except TimeoutError:
-            await self.stop()
+            await self.stop_all()
             raise Unavailable(f"{self._component!r}: no answer in {self._start_timeout_s:g} s") from None
         except Unavailable:
-            await self.stop()
+            await self.stop_all()
             raise
 
-    async def stop(self) -> None:
+    async def start(self, address: str, password: str = "") -> None:
+        """Do nothing: an address of the component is there as soon as somebody listens."""
+
+    def kill(self, address: str) -> None:
+        """Let an address fall silent, as a crash would."""
+        self.forget(address)
+
+    async def stop_all(self) -> None:
         """Disconnect after the letters have left."""
         self._running = False
         stream, self._stream = self._stream, None
