@@ -55,6 +55,7 @@ ANSWERABLE = frozenset(
         Performative.QUERY_IF,
         Performative.CFP,
         Performative.PROPOSE,
+        Performative.ACCEPT_PROPOSAL,
         Performative.SUBSCRIBE,
     }
 )

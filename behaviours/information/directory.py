@@ -7,12 +7,12 @@ facilitator  DirectoryNotice → subscribers    somebody came, left, or let its 
 ```
 """
 
-import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import msgspec
 
-from behaviours.behaviour import Behaviour, on, when
+from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.ports import Cancellable
 from ontology.directory import (
     CoarseProfile,
@@ -29,11 +29,10 @@ from ontology.roles import Role
 
 __all__ = ["LEASE_S", "DirectoryFacilitator", "DirectoryMembership", "look_up"]
 
-LEASE_S = 1800
+LEASE_S = 3600
 LEASE_MIN_S, LEASE_MAX_S = 10, 86_400
 PAGE = 50
 """Entries in a listing: with their profiles they stay well under 48 kB."""
-RETRY_S = 30.0
 
 
 class DirectoryFacilitator(Behaviour):
@@ -137,23 +136,17 @@ class DirectoryMembership(Behaviour):
         return str(self.settings.directory)
 
     @when("started")
-    async def stay(self) -> None:
-        """Register, and renew for as long as the agent lives."""
-        if not self.directory:
-            return
-        await self.clock.sleep_until(self.clock.now_s() + stagger_s(self.agent.address, 5.0))
-        while True:
-            try:
+    async def join(self) -> None:
+        """Register; when the facilitator is away, the next renewal does it."""
+        if self.directory:
+            with suppress(ParityError):
                 await self.ask(self.directory, self.entry(), Acknowledgement)
-            except Refused:
-                return
-            except ParityError:
-                wait_s = RETRY_S
-            else:
-                wait_s = LEASE_S / 2
-            await self.clock.sleep_until(
-                self.clock.now_s() + wait_s - stagger_s(self.agent.address, wait_s / 10)
-            )
+
+    @every(minutes=LEASE_S / 120, offset_s=110)
+    def renew(self) -> None:
+        """Renew at half of the lease, so that one lost renewal costs nothing."""
+        if self.directory:
+            self.tell(self.directory, self.entry(), Performative.REQUEST)
 
     @when("stopping")
     def leave(self) -> None:
@@ -211,8 +204,3 @@ def is_alike(known: DirectoryEntry, entry: DirectoryEntry) -> bool:
     return known == msgspec.structs.replace(
         entry, registered_at_s=known.registered_at_s, profile=known.profile
     )
-
-
-def stagger_s(address: str, span_s: float) -> float:
-    """Return the seconds, below a span, by which an address comes later than others."""
-    return span_s * int.from_bytes(hashlib.sha256(address.encode()).digest()[:2], "big") / 65_536

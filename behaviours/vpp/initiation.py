@@ -32,7 +32,7 @@ from ontology.coalition import (
     VppPayoff,
 )
 from ontology.discourse import Refusal
-from ontology.errors import Failed, ParityError, Refused
+from ontology.errors import ParityError, Refused, Unavailable
 from ontology.letter import Letter
 from ontology.performatives import Performative
 from ontology.roles import Role
@@ -203,16 +203,18 @@ class VppInitiation(Behaviour):
     async def _commitment_of(self, who: str, invitation: CoalitionInvitation) -> ScheduleCommitment | str:
         """Return a member's commitment, or how it answered without one."""
         within_s = invitation.settle_by_s - self.clock.now_s() + BID_WITHIN_S
-        try:
-            return await self.ask(
-                who, invitation, ScheduleCommitment, within_s=within_s, act=Performative.ACCEPT_PROPOSAL
-            )
-        except Refused:
-            return "refused"
-        except Failed:
-            return "failed"
-        except ParityError:
-            return "silent"
+        for patience_s in (within_s, BID_WITHIN_S):  # asked again in case that the answer was lost
+            try:
+                return await self.ask(
+                    who, invitation, ScheduleCommitment, within_s=patience_s, act=Performative.ACCEPT_PROPOSAL
+                )
+            except Unavailable:
+                continue
+            except Refused:
+                return "refused"
+            except ParityError:
+                return "failed"
+        return "silent"
 
     def _reject(self, record: VppRecord) -> None:
         """Tell bidders that they are not needed."""
@@ -238,7 +240,7 @@ class VppInitiation(Behaviour):
                 continue
             if start_s + INTERVAL_S >= end_of(record.product):
                 await self._dissolve(record)
-            elif self._has_strayed(record, start_s):
+            elif start_s + 3 * INTERVAL_S <= end_of(record.product) and self._has_strayed(record, start_s):
                 await self._renegotiate(record, start_s)
 
     def _has_strayed(self, record: VppRecord, start_s: int) -> bool:

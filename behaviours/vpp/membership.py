@@ -44,6 +44,7 @@ class Promise(msgspec.Struct):
 
     initiator: str
     product: FlexProduct
+    round: int
     baseline_w: dict[str, dict[int, int]]
     schedule_w: dict[int, int]
     assets: list[str]
@@ -92,9 +93,11 @@ class VppMembership(Behaviour):
         group does not agree in time.
         """
         product = invitation.product
-        if self.agent.address not in invitation.group or end_of(product) <= self.now_s():
-            raise Refused("not for this agent, or over")
         known = self._promises.get(invitation.vpp_id)
+        if known is not None and known.round == invitation.round:
+            return self._commitment(invitation.vpp_id, known)
+        if self.agent.address not in invitation.group or invitation.settle_by_s <= self.now_s():
+            raise Refused("not for this agent, or over")
         baseline = known.baseline_w if known else self._baseline()
         able = self._able(product, baseline)
         if able is None:
@@ -149,17 +152,21 @@ class VppMembership(Behaviour):
         moved = {asset for asset, own in pins.items() if any(own[s] != baseline[asset].get(s) for s in own)}
         assets = sorted(moved | set(before.assets if before else ()))
         product = invitation.product
-        promise = Promise(initiator, product, baseline, schedule_w, assets, cost_ticks)
+        promise = Promise(initiator, product, invitation.round, baseline, schedule_w, assets, cost_ticks)
         self._promises[invitation.vpp_id] = promise
         self.sibling(SitePlanning).pin({asset: pins[asset] for asset in assets if asset in pins})
+        return self._commitment(invitation.vpp_id, promise)
+
+    def _commitment(self, vpp_id: str, promise: Promise) -> ScheduleCommitment:
+        product = promise.product
         return ScheduleCommitment(
-            vpp_id=invitation.vpp_id,
+            vpp_id=vpp_id,
             product_id=product.product_id,
             member=self.agent.address,
             start_s=product.start_s,
             step_s=product.step_s,
-            schedule_w=[schedule_w[start_s] for start_s in starts_of(product)],
-            cost_ticks=cost_ticks,
+            schedule_w=[promise.schedule_w[start_s] for start_s in starts_of(product)],
+            cost_ticks=promise.cost_ticks,
         )
 
     # -- operation ------------------------------------------------------------------------------

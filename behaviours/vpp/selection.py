@@ -48,6 +48,8 @@ RUNS_A_TURN = 3
 """Runs of a group when it is its head's turn."""
 CYCLES = 5
 """How often the turn goes round the heads at most."""
+TURNS = 80
+"""How many turns there are at most, where one round has fewer."""
 GOOD_ENOUGH = 0.005
 """Residual, as a share of the target, at which nothing more is tried."""
 WAKE_UP_S = 0.01
@@ -381,7 +383,8 @@ class ScheduleNegotiation(Behaviour):
         wanted = np.asarray(lead.seat.invitation.product.target_w)
         residual = int(np.abs(wanted - np.sum(totals, axis=0)).sum())
         enough = residual <= GOOD_ENOUGH * int(np.abs(wanted).sum())
-        if len(heads) == 1 or enough or turn.turn + 1 >= CYCLES * len(heads):
+        last = min(CYCLES * len(heads), max(TURNS, len(heads)))
+        if len(heads) == 1 or enough or turn.turn + 1 >= last:
             self._end(lead, turn, totals)
             return
         group = (turn.turn + 1) % len(heads)

@@ -1,0 +1,217 @@
+"""Agents form, operate and dissolve virtual power plants among themselves (SPEC 5.3, 5.5)."""
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from behaviours.decisions.coalition.packing import Update, unpack, unpacked_row
+from behaviours.vpp.initiation import VppInitiation, metrics_of
+from behaviours.vpp.membership import VppMembership
+from launch.community import OfflineCommunity, run_offline
+from launch.scenario import scenario_of
+from ontology.vpp import VppState
+
+NIGHT = "2024-02-13"
+SITES = 16
+
+
+def community(*products, sites=SITES, intervals=8, **more):
+    """A winter night's scenario; the first product begins at half past midnight."""
+    return scenario_of(
+        {
+            "start": NIGHT,
+            "zone": "Europe/Berlin",
+            "seed": 5,
+            "intervals": intervals,
+            "population": {"sites": sites},
+            "products": list(products),
+            "record": False,
+            **more,
+        }
+    )
+
+
+def product(power_kw, hour=0.5, hours=0.75, **more):
+    return {"id": f"p{hour:g}".replace(".", "-"), "hour": hour, "hours": hours, "power_kw": power_kw} | {
+        "price": 0.3,
+        "lead_hours": 0.25,
+        **more,
+    }
+
+
+def ran(scenario, at=None):
+    """Run a scenario, doing something before some intervals."""
+    run = OfflineCommunity(scenario)
+    for interval in range(scenario.intervals):
+        if at and interval in at:
+            at[interval](run)
+        run.step()
+    run.settle()
+    return run
+
+
+def plants(run, name="aggregator"):
+    return list(run.community.agents[f"{name}@localhost"].behaviour(VppInitiation).plants.values())
+
+
+def figures(plant):
+    return {metric.name: metric.value for metric in metrics_of(plant)}
+
+
+@pytest.fixture(scope="module")
+def night():
+    return ran(community(product(6), product(-2, hour=1.5, hours=0.5)))
+
+
+def test_a_plant_is_formed_for_every_product_and_dissolved_after_it(night):
+    assert [plant.vpp_id for plant in plants(night)] == ["vpp-p0-5-20240213", "vpp-p1-5-20240213"]
+    assert {plant.state for plant in plants(night)} == {VppState.DISSOLVED}
+    assert all(plant.rounds == 1 and not plant.lost for plant in plants(night))
+
+
+def test_the_members_promise_what_is_wanted(night):
+    for plant in plants(night):
+        assert figures(plant)["residual"] <= 0.05
+
+
+def test_the_members_deliver_what_they_promised(night):
+    for plant in plants(night):
+        assert figures(plant)["delivered_share"] == pytest.approx(1, abs=0.05)
+
+
+def test_nobody_is_worse_off_and_all_that_is_paid_is_shared(night):
+    for plant in plants(night):
+        earned = {
+            who: night.community.agents[who].behaviour(VppMembership).earned_ticks
+            for who in plant.commitments
+        }
+        assert all(earned[who] >= each.cost_ticks * 0.95 for who, each in plant.commitments.items())
+    paid = sum(plant.paid_ticks for plant in plants(night))
+    everyone = [a for a in night.community.agents.values() if a.address.endswith("-prosumer@localhost")]
+    shared = sum(agent.behaviour(VppMembership).earned_ticks for agent in everyone)
+    assert paid - 2 * SITES <= shared <= paid
+
+
+def test_nothing_went_wrong_on_the_way(night):
+    counts = night.community.counts()
+    assert counts.get("errors", 0) == 0
+    assert counts.get("members given up", 0) == 0
+
+
+def test_a_prosumer_may_form_a_plant_too():
+    run = ran(community(product(3, initiator="p003"), intervals=6))
+    (plant,) = plants(run, "p003-prosumer")
+    assert figures(plant)["residual"] <= 0.05
+    assert figures(plant)["delivered_share"] == pytest.approx(1, abs=0.05)
+    assert "p003-prosumer@localhost" not in plant.commitments
+    assert plants(run) == []
+
+
+def test_more_than_there_is_cannot_be_promised():
+    run = ran(community(product(-500), intervals=5))
+    (plant,) = plants(run)
+    assert figures(plant)["residual"] > 0.5
+    assert run.community.counts().get("errors", 0) == 0
+
+
+def dying(count, at_s):
+    """Kill members of the aggregator's plant some seconds into an interval."""
+
+    def prepare(run):
+        def kill():
+            record = plants(run)[0]
+            members = sorted(record.commitments or record.bids)[:count]
+            for address in members:
+                run.community.kill(address)
+
+        run.clock.call_at(run.clock.now_s() + at_s, kill)
+
+    return prepare
+
+
+def test_members_that_die_while_they_deliver_are_made_up_for():
+    """The first interval after their death falls short; the others agree on the rest anew."""
+    run = ran(community(product(6, hours=1.25), sites=28), at={3: dying(2, 300.0)})
+    (plant,) = plants(run)
+    assert len(plant.lost) == 2
+    assert plant.rounds >= 2
+    last = max(start_s for own in plant.delivered.values() for start_s in own)
+    delivered_wh = sum(own.get(last, 0) for own in plant.delivered.values())
+    assert delivered_wh == pytest.approx(6000 / 4, rel=0.05)
+
+
+def test_members_that_die_while_they_negotiate_are_made_up_for():
+    run = ran(community(product(6)), at={1: dying(2, 100.3)})
+    (plant,) = plants(run)
+    assert len(plant.lost) == 2
+    assert figures(plant)["residual"] <= 0.05
+    assert figures(plant)["delivered_share"] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_letters_that_are_late_or_lost_do_not_keep_them_from_agreeing(seed):
+    faults = {"delay_s": 0.02, "loss": 0.01}
+    run = ran(community(product(3), sites=20, intervals=6, seed=seed, faults=faults))
+    (plant,) = plants(run)
+    assert figures(plant)["residual"] <= 0.10
+
+
+# -- what leaves a site -----------------------------------------------------------------------------
+
+NEGOTIATION = (
+    "parity:FlexProduct",
+    "parity:CoalitionBid",
+    "parity:CoalitionInvitation",
+    "parity:SelectionUpdate",
+    "parity:SelectionReport",
+    "parity:SelectionRun",
+    "parity:SelectionTurn",
+    "parity:ScheduleCommitment",
+    "parity:DirectoryEntry",
+)
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory):
+    """Type, sender and body of every letter of a negotiation."""
+    scenario = community(product(6), intervals=5, record=True)
+    run = run_offline(scenario, tmp_path_factory.mktemp("runs") / "night")
+    with sqlite3.connect(run.folder / "messages.sqlite") as connection:
+        rows = connection.execute("SELECT message_type, sender, body FROM messages").fetchall()
+    return [(kind, sender, body) for kind, sender, body in rows if kind in NEGOTIATION]
+
+
+def test_no_letter_of_a_negotiation_is_long(letters):
+    assert {kind for kind, _, _ in letters} >= set(NEGOTIATION) - {"parity:SelectionTurn"}
+    assert max(len(body) for _, _, body in letters) < 48_000
+
+
+def test_of_what_a_site_could_do_only_what_it_chose_leaves_it(letters):
+    told = {}
+    for kind, _, body in letters:
+        if kind == "parity:SelectionUpdate":
+            content = json.loads(body)
+            for member, _, raw in unpack(content["packed"], Update).choices:
+                own = told.setdefault((content["negotiation"], member), set())
+                own.add(tuple(unpacked_row(raw, 4).tolist()))
+    assert told
+    assert np.mean([len(rows) for rows in told.values()]) < 20
+
+
+def test_bids_and_profiles_are_coarse(letters):
+    for kind, _, body in letters:
+        content = json.loads(body)
+        if kind == "parity:CoalitionBid":
+            assert len(content["capacity_w"]) <= 4
+        if kind == "parity:DirectoryEntry" and content.get("profile"):
+            assert len(content["profile"]["net_w"]) == 6
+
+
+def test_no_letter_of_a_negotiation_holds_a_meter_series_or_a_name(letters):
+    for kind, _, body in letters:
+        assert "consumed_wh" not in body
+        assert "setpoint" not in body
+        if kind != "parity:DirectoryEntry":
+            assert "net_w" not in body
