@@ -31,6 +31,12 @@ def embedded() -> Iterator[LocalServer]:
     yield from _running(EmbeddedServer())
 
 
+@pytest.fixture
+def prosody_is_here() -> None:
+    """Skip (or, where servers are required, fail) without Prosody."""
+    _need_prosody()
+
+
 @pytest.fixture(scope="session")
 def prosody() -> Iterator[LocalServer]:
     _need_prosody()
