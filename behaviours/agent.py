@@ -37,7 +37,7 @@ from behaviours.protocols.subscription import Subscriptions
 from behaviours.signing import Signer
 from ontology.base import Concept
 from ontology.codec import decode_body, encode_body, message_type_of
-from ontology.discourse import FailureReport, Refusal, Rejection
+from ontology.discourse import Acknowledgement, FailureReport, Refusal, Rejection
 from ontology.errors import Failed, ParityError, Problem
 from ontology.letter import Letter
 from ontology.performatives import Performative
@@ -117,6 +117,7 @@ class Agent:
         self.subscriptions = Subscriptions(self)
         self._timers: dict[str, Cancellable] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._handling: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._running = False
         self._behaviours = {cls: cls(self) for cls in self.behaviours}
         self._answers: dict[tuple[str, Performative], tuple[Callable[..., Any], ...]] = {}
@@ -261,12 +262,17 @@ class Agent:
         """Do something that takes a while, supervised."""
         self._follow(self._finish(work, getattr(work, "__qualname__", "task"), None))
 
-    def _follow(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine as a task that a crash of the agent ends."""
+    def _follow(self, work: Coroutine[Any, Any, None], letter: Letter | None = None) -> None:
+        """Run a coroutine as a task that a crash of the agent ends, and who asked for it may cancel."""
         task = asyncio.get_running_loop().create_task(work)
-        if not task.done():
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if task.done():
+            return
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if letter is not None and letter.performative in ANSWERABLE:
+            key = (letter.sender, letter.conversation)
+            self._handling[key] = task
+            task.add_done_callback(lambda _: self._handling.pop(key, None))
 
     def _wind_up(self, rhythm: Rhythm, name: str, method: Callable[[], Any]) -> None:
         """Call a periodic behaviour at its next turn, and so on for ever."""
@@ -291,10 +297,21 @@ class Agent:
         methods = self._answers.get(key)
         if methods is None:
             methods = self._answers[key] = tuple(self._methods_for(*key))
+        if letter.performative is Performative.CANCEL and self._cancel(letter):
+            return
         if not methods:
             self._run(_refuse_unhandled, (letter,), letter)
         for method in methods:
             self._run(method, (letter.content, letter), letter)
+
+    def _cancel(self, letter: Letter) -> bool:
+        """End the work on an earlier letter of the conversation (FIPA cancel); tell whether there was any."""
+        task = self._handling.pop((letter.sender, letter.conversation), None)
+        if task is None or not task.cancel():
+            return False
+        self.counts["cancelled"] += 1
+        self.post.reply(letter, Acknowledgement(of=letter.message_id), Performative.INFORM)
+        return True
 
     def _methods_for(self, message_type: str, act: Performative) -> Iterable[Callable[..., Any]]:
         if message_type == Subscriptions.MESSAGE_TYPE:
@@ -311,7 +328,7 @@ class Agent:
             if result is None and not self._changes:
                 return
             if inspect.iscoroutine(result):
-                self._follow(self._finish(result, method.__qualname__, letter))
+                self._follow(self._finish(result, method.__qualname__, letter), letter)
                 return
             if self._changes:
                 self._remember_mark(letter)

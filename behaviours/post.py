@@ -16,10 +16,11 @@ import structlog
 
 from behaviours.membership import Member, Membership
 from behaviours.ports import Barrier, Cancellable, Clock, Recorder, Transport
+from behaviours.protocols.conformance import protocol_of
 from behaviours.signing import Signer, is_signed_by
 from ontology.base import Concept
 from ontology.codec import encode_body, message_type_of, open_letter
-from ontology.discourse import FailureReport, Refusal, Rejection
+from ontology.discourse import Acknowledgement, FailureReport, Refusal, Rejection
 from ontology.errors import (
     Failed,
     InvalidInput,
@@ -57,6 +58,7 @@ ANSWERABLE = frozenset(
         Performative.PROPOSE,
         Performative.ACCEPT_PROPOSAL,
         Performative.SUBSCRIBE,
+        Performative.CANCEL,
     }
 )
 """Acts that expect an answer; nothing else is ever answered with an error, so errors cannot echo."""
@@ -69,7 +71,7 @@ _INFORM = Performative.INFORM
 class _Inquiry:
     """A question of ours that waits for its answer."""
 
-    __slots__ = ("answer", "awaits_result", "timer", "to")
+    __slots__ = ("answer", "awaits_result", "question", "timer", "to")
 
     def __init__(
         self, to: str, answer: "asyncio.Future[Letter]", timer: Cancellable, awaits_result: bool
@@ -78,6 +80,7 @@ class _Inquiry:
         self.answer = answer
         self.timer = timer
         self.awaits_result = awaits_result
+        self.question = ""
 
 
 class Post:
@@ -187,25 +190,58 @@ class Post:
             self.post(self._envelope(to, message_type, body, _INFORM, conversation, "", 0.0, ""))
 
     async def ask(
-        self, to: str, content: Concept, by_s: float, act: Performative = _REQUEST, protocol: str = ""
+        self,
+        to: str,
+        content: Concept,
+        by_s: float,
+        act: Performative = _REQUEST,
+        *,
+        conversation: str = "",
+        protocol: str = "",
     ) -> Letter:
         """Ask and wait for the answer; an `agree` on the way is waited through.
 
+        A conversation of several questions is begun with `new_conversation`.
+
         Raises: Refused, NotUnderstood or Failed as the other side says, Unavailable after the deadline.
         """
-        self._inquiries_made += 1
-        conversation = f"{self._run_id}/{self._address}?{self._inquiries_made}"
+        within = conversation or self.new_conversation()
         answer: asyncio.Future[Letter] = asyncio.get_running_loop().create_future()
-        timer = self._clock.call_at(by_s, lambda: self._give_up(conversation, "no answer in time"))
-        self._inquiries[conversation] = _Inquiry(to, answer, timer, act is _REQUEST)
+        timer = self._clock.call_at(by_s, lambda: self._give_up(within, "no answer in time"))
+        inquiry = self._inquiries[within] = _Inquiry(to, answer, timer, act is _REQUEST)
         try:
-            self.send(to, content, act, conversation=conversation, reply_by_s=by_s, protocol=protocol)
+            inquiry.question = self.send(
+                to,
+                content,
+                act,
+                conversation=within,
+                reply_by_s=by_s,
+                protocol=protocol or protocol_of(act),
+            )
             letter = await answer
         finally:
             timer.cancel()
-            self._inquiries.pop(conversation, None)
-            self._sent.pop(conversation, None)
+            self._inquiries.pop(within, None)
+            if not conversation:
+                self.conclude(within)
         return _as_answer(letter)
+
+    def new_conversation(self) -> str:
+        """Return the id of a conversation that this agent is about to begin."""
+        self._inquiries_made += 1
+        return f"{self._run_id}/{self._address}?{self._inquiries_made}"
+
+    def cancel(self, conversation: str) -> None:
+        """Call off what was asked in a conversation, if no answer has come; who waits gets Unavailable."""
+        inquiry = self._inquiries.get(conversation)
+        if inquiry is not None and not inquiry.answer.done():
+            called_off = Acknowledgement(of=inquiry.question)
+            self.send(inquiry.to, called_off, Performative.CANCEL, conversation=conversation)
+            self._give_up(conversation, "called off")
+
+    def conclude(self, conversation: str) -> None:
+        """Forget the count of a conversation in which this agent says nothing more."""
+        self._sent.pop(conversation, None)
 
     def reply(self, letter: Letter, content: Concept, act: Performative) -> None:
         """Answer a letter in its conversation, or in our own with its sender when it asked in passing."""
@@ -214,9 +250,16 @@ class Post:
     def _answer(self, envelope: Envelope, content: Concept, act: Performative) -> None:
         """Answer; our numbers in a conversation that another holds would not outlive our restart."""
         inquiry = "" if ">" in envelope.conversation else envelope.conversation
-        self.send(envelope.sender, content, act, conversation=inquiry, in_reply_to=envelope.message_id)
-        if act is not Performative.AGREE:
-            self._sent.pop(inquiry, None)  # an inquiry ends with its answer
+        if act is Performative.REFUSE and envelope.performative == Performative.ACCEPT_PROPOSAL:
+            act = Performative.FAILURE  # who has proposed cannot refuse any more (FIPA SC00029)
+        self.send(
+            envelope.sender,
+            content,
+            act,
+            conversation=inquiry,
+            in_reply_to=envelope.message_id,
+            protocol=envelope.protocol,
+        )
 
     def post(self, envelope: Envelope) -> None:
         """Hand a finished envelope to the transport."""
@@ -249,8 +292,11 @@ class Post:
         reply_by_s: float,
         protocol: str,
     ) -> Envelope:
-        sequence = self._sent.get(conversation, 0) + 1
-        self._sent[conversation] = sequence
+        if in_reply_to and ">" not in conversation:
+            sequence, message_id = 0, f"{in_reply_to}~{act}"
+        else:
+            sequence = self._sent[conversation] = self._sent.get(conversation, 0) + 1
+            message_id = f"{conversation}{'~' if in_reply_to else '#'}{sequence}"
         envelope = Envelope(
             performative=_TEXT[act],
             sender=self._address,
@@ -258,7 +304,7 @@ class Post:
             message_type=message_type,
             conversation=conversation,
             sequence=sequence,
-            message_id=f"{conversation}{'~' if in_reply_to else '#'}{sequence}",
+            message_id=message_id,
             sent_at_s=self._clock.now_s(),
             in_reply_to=in_reply_to,
             reply_by_s=reply_by_s,
@@ -392,17 +438,23 @@ class Post:
     def _resolve(self, letter: Letter) -> bool:
         """Hand an answer to who waits for it; an answer that nobody waits for any more is dropped."""
         inquiry = self._inquiries.get(letter.conversation)
-        if inquiry is None:
-            if letter.conversation.startswith(f"{self._run_id}/{self._address}?"):
-                self.counts["late"] += 1
-                return True
-            return False
+        if inquiry is None or letter.in_reply_to != (inquiry.question or letter.in_reply_to):
+            return self._is_late(letter)
         if letter.sender != inquiry.to:
             self.counts["from a stranger"] += 1
             return True
         interim = inquiry.awaits_result and letter.performative is Performative.AGREE
         if not interim and not inquiry.answer.done():
             inquiry.answer.set_result(letter)
+        return True
+
+    def _is_late(self, letter: Letter) -> bool:
+        """Drop what answers a question of ours that nobody waits for any more; a late bidder is told so."""
+        if not letter.conversation.startswith(f"{self._run_id}/{self._address}?"):
+            return False
+        self.counts["late"] += 1
+        if letter.performative is Performative.PROPOSE:
+            self.reply(letter, Refusal(reason="too late"), Performative.REJECT_PROPOSAL)
         return True
 
     def _give_up(self, conversation: str, why: str) -> None:

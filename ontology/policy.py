@@ -126,7 +126,7 @@ TABLE: tuple[Row, ...] = (
         EVERYONE,
         EVERYONE,
     ),
-    Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM), EVERYONE, EVERYONE),
+    Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM, Act.FAILURE), EVERYONE, EVERYONE),
     Row((FailureReport,), (Act.FAILURE,), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
     # -- the directory ---------------------------------------------------------------------------
@@ -345,7 +345,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row((FlexProduct,), (Act.CFP, Act.CANCEL), COALITION, COALITION, readers=(Role.UI,)),
     Row((CoalitionBid,), (Act.PROPOSE,), COALITION, COALITION),
-    Row((CoalitionInvitation,), (Act.ACCEPT_PROPOSAL,), COALITION, COALITION),
+    Row((CoalitionInvitation,), (Act.ACCEPT_PROPOSAL, Act.REQUEST), COALITION, COALITION),
     Row((SelectionUpdate, SelectionReport), (Act.INFORM,), COALITION, COALITION),
     Row((SelectionRun, SelectionTurn), (Act.INFORM,), COALITION, COALITION),
     Row((ScheduleCommitment, DeliveryReport), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),

@@ -82,7 +82,7 @@ def _tendered(*, again: bool) -> Table:
             (_P, Act.NOT_UNDERSTOOD): _END,
             **revised,
         },
-        "accepted": {**_ANSWERED, (_P, Act.NOT_UNDERSTOOD): _END, (_P, Act.REFUSE): _END},
+        "accepted": {**_ANSWERED, (_P, Act.NOT_UNDERSTOOD): _END},
         _CANCELLED: _CANCEL,
     }
 

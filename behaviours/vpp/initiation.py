@@ -10,6 +10,7 @@ Any agent that holds a product may do this; it solves nothing for the members.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -20,6 +21,7 @@ from behaviours.decisions.coalition.overlay import groups_of
 from behaviours.decisions.coalition.payoff import Delivery, payoffs, price_of
 from behaviours.decisions.coalition.recruitment import recruited
 from behaviours.information.directory import look_up
+from behaviours.protocols.contract_net import ContractNet
 from behaviours.vpp.portfolio import PlannedProduct, end_of, starts_of
 from ontology.base import INTERVAL_S
 from ontology.coalition import (
@@ -31,10 +33,8 @@ from ontology.coalition import (
     ScheduleCommitment,
     VppPayoff,
 )
-from ontology.discourse import Refusal
 from ontology.errors import ParityError, Refused, Unavailable
 from ontology.letter import Letter
-from ontology.performatives import Performative
 from ontology.roles import Role
 from ontology.vpp import Vpp, VppMember, VppMetric, VppState
 
@@ -82,6 +82,13 @@ class VppInitiation(Behaviour):
     def setup(self) -> None:
         """Hold the products of the settings; no plant exists."""
         self.plants: dict[str, VppRecord] = {}
+        self._nets: dict[str, ContractNet[CoalitionBid]] = {}
+
+    @when("stopping")
+    def call_off(self) -> None:
+        """Leave nobody waiting: call off what is still being negotiated."""
+        for net in self._nets.values():
+            net.cancel()
 
     @when("started")
     def plan(self) -> None:
@@ -99,6 +106,7 @@ class VppInitiation(Behaviour):
         """Recruit members, let them negotiate, and take their commitments."""
         record = VppRecord(f"vpp-{product.product_id}", product, announced_s=self.clock.now_s())
         self.plants[record.vpp_id] = record
+        self._nets[record.vpp_id] = ContractNet(self.agent, CoalitionBid)
         chosen = await self._recruit(record)
         if not chosen:
             self._enter(record, VppState.DISSOLVED)
@@ -112,18 +120,16 @@ class VppInitiation(Behaviour):
 
     async def _recruit(self, record: VppRecord) -> list[str]:
         """Call for proposals, again from who was silent, until the target and a reserve are covered."""
-        product = record.product
+        product, net = record.product, self._nets[record.vpp_id]
         silent = await self._candidates(product)
         recruitment = recruited({}, product)
         for number in range(1, ROUNDS + 1):
             call = msgspec.structs.replace(product, round=number)
-            answers = await asyncio.gather(*(self._bid_of(who, call) for who in silent))
-            record.bids |= {who: bid for who, bid in zip(silent, answers, strict=True) if bid}
+            record.bids |= await net.call(silent, call, within_s=BID_WITHIN_S)
             recruitment = recruited(record.bids, product)
-            silent = [who for who, bid in zip(silent, answers, strict=True) if bid is None]
+            silent = [who for who in silent if who not in record.bids and who not in record.lost]
             if recruitment.covered >= 1 or not silent:
                 break
-            silent = [who for who in silent if who not in record.lost]
         record.reserves = recruitment.reserves
         return recruitment.chosen
 
@@ -142,12 +148,6 @@ class VppInitiation(Behaviour):
             return []
         return [entry.agent for entry in found if entry.agent != self.agent.address]
 
-    async def _bid_of(self, who: str, product: FlexProduct) -> CoalitionBid | None:
-        try:
-            return await self.ask(who, product, CoalitionBid, within_s=BID_WITHIN_S, act=Performative.CFP)
-        except ParityError:
-            return None
-
     # -- negotiation ----------------------------------------------------------------------------
 
     async def _negotiate(self, record: VppRecord, chosen: list[str]) -> None:
@@ -165,7 +165,7 @@ class VppInitiation(Behaviour):
             members = [who for who in members if who not in silent] + replacements
             if not members:
                 break
-        self._reject(record)
+        self._nets[record.vpp_id].reject_rest("not needed")
 
     async def _settle(self, record: VppRecord, members: list[str]) -> tuple[list[str], list[str]]:
         """Invite members to negotiate; return who was silent, and who is still willing."""
@@ -203,24 +203,19 @@ class VppInitiation(Behaviour):
     async def _commitment_of(self, who: str, invitation: CoalitionInvitation) -> ScheduleCommitment | str:
         """Return a member's commitment, or how it answered without one."""
         within_s = invitation.settle_by_s - self.clock.now_s() + BID_WITHIN_S
-        for patience_s in (within_s, BID_WITHIN_S):  # asked again in case that the answer was lost
-            try:
-                return await self.ask(
-                    who, invitation, ScheduleCommitment, within_s=patience_s, act=Performative.ACCEPT_PROPOSAL
-                )
-            except Unavailable:
-                continue
-            except Refused:
-                return "refused"
-            except ParityError:
-                return "failed"
-        return "silent"
-
-    def _reject(self, record: VppRecord) -> None:
-        """Tell bidders that they are not needed."""
-        for who in record.bids:
-            if who not in record.commitments and who not in record.lost:
-                self.tell(who, Refusal(reason="not needed"), Performative.REJECT_PROPOSAL)
+        net = self._nets[invitation.vpp_id]
+        try:
+            if who in net.bidders:
+                with suppress(Unavailable):  # then asked again, in case that the answer was lost
+                    return await net.accept(who, invitation, ScheduleCommitment, within_s=within_s)
+                within_s = BID_WITHIN_S
+            return await self.ask(who, invitation, ScheduleCommitment, within_s=within_s)
+        except Unavailable:
+            return "silent"
+        except Refused:
+            return "refused"
+        except ParityError:
+            return "failed"
 
     # -- operation ------------------------------------------------------------------------------
 

@@ -86,6 +86,7 @@ class VppMembership(Behaviour):
         )
 
     @on(CoalitionInvitation, Performative.ACCEPT_PROPOSAL)
+    @on(CoalitionInvitation, Performative.REQUEST)
     async def join(self, invitation: CoalitionInvitation, letter: Letter) -> ScheduleCommitment:
         """Negotiate with the group and promise what was chosen for the site.
 

@@ -533,7 +533,7 @@ def test_an_error_is_never_answered_with_an_error(town, bess, gateway):
     assert town.notebook.noted == [("parity:Query", "refused"), ("parity:Refusal", "handled")]
 
 
-@pytest.mark.parametrize("act", ["refuse", "failure", "not-understood", "inform", "agree", "cancel"])
+@pytest.mark.parametrize("act", ["refuse", "failure", "not-understood", "inform", "agree"])
 def test_what_expects_no_answer_gets_none(town, bess, gateway, act):
     town.soon(bess.receive, asked(performative=act, body=b"{"))
     town.run(60)
