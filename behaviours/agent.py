@@ -300,7 +300,7 @@ class Agent:
         if letter.performative is Performative.CANCEL and self._cancel(letter):
             return
         if not methods:
-            self._run(_refuse_unhandled, (letter,), letter)
+            self._run(_decline_unhandled, (letter,), letter)
         for method in methods:
             self._run(method, (letter.content, letter), letter)
 
@@ -389,8 +389,10 @@ def next_turn_s(now_s: float, period_s: float, offset_s: float) -> float:
     return offset_s + ceil((now_s - offset_s) / period_s) * period_s
 
 
-def _refuse_unhandled(letter: Letter) -> Rejection | None:
+def _decline_unhandled(letter: Letter) -> Rejection | FailureReport | None:
     """Say that nobody here handles such a letter, to who expects an answer."""
+    if letter.performative is Performative.CANCEL and isinstance(letter.content, Acknowledgement):
+        return FailureReport(reason="nothing to call off")
     if letter.performative in ANSWERABLE:
         return Rejection(
             problems=[Problem("type", letter.message_type, "a message type that is handled here")]

@@ -63,6 +63,12 @@ ANSWERABLE = frozenset(
 )
 """Acts that expect an answer; nothing else is ever answered with an error, so errors cannot echo."""
 
+_ANSWERED_BY: dict[tuple[str, Performative], Performative] = {
+    (Performative.CFP, Performative.FAILURE): Performative.REFUSE,
+    (Performative.ACCEPT_PROPOSAL, Performative.REFUSE): Performative.FAILURE,
+}
+"""Who cannot bid refuses, whatever the reason, and who has bid cannot refuse any more (FIPA SC00029)."""
+
 _TEXT: dict[Performative, str] = {act: act.value for act in Performative}
 _REQUEST = Performative.REQUEST
 _INFORM = Performative.INFORM
@@ -250,8 +256,7 @@ class Post:
     def _answer(self, envelope: Envelope, content: Concept, act: Performative) -> None:
         """Answer; our numbers in a conversation that another holds would not outlive our restart."""
         inquiry = "" if ">" in envelope.conversation else envelope.conversation
-        if act is Performative.REFUSE and envelope.performative == Performative.ACCEPT_PROPOSAL:
-            act = Performative.FAILURE  # who has proposed cannot refuse any more (FIPA SC00029)
+        act = _ANSWERED_BY.get((envelope.performative, act), act)
         self.send(
             envelope.sender,
             content,

@@ -127,7 +127,7 @@ TABLE: tuple[Row, ...] = (
         EVERYONE,
     ),
     Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM, Act.FAILURE), EVERYONE, EVERYONE),
-    Row((FailureReport,), (Act.FAILURE,), EVERYONE, EVERYONE),
+    Row((FailureReport,), (Act.FAILURE, Act.REFUSE), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
     # -- the directory ---------------------------------------------------------------------------
     Row((DirectoryEntry,), (Act.REQUEST, Act.CANCEL), EVERYONE, (Role.MARKET_OPERATOR,), readers=EVERYONE),

@@ -101,10 +101,12 @@ class Town:
         mailbox.open()
         return mailbox
 
-    def agent(self, name: str, role: Role, *behaviours: type[Behaviour], settings: Any = None) -> Agent:
+    def agent(
+        self, name: str, role: Role, *behaviours: type[Behaviour], settings: Any = None, site: str = ""
+    ) -> Agent:
         """Let an agent with some behaviours live here; asked for again, it is the restarted one."""
         cls = type(name.title(), (Agent,), {"role": role, "behaviours": behaviours})
-        agent = cls(self.register(name, role), settings, self.surroundings())
+        agent = cls(self.register(name, role, site=site), settings, self.surroundings())
         self.soon(agent.start)
         return agent
 

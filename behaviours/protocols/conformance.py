@@ -7,9 +7,10 @@ fipa-contract-net         SC00029   cfp → refuse | propose → reject | accept
 fipa-iterated-contract-net SC00030  as above; instead of accept or reject another cfp
 fipa-propose              SC00036   propose → reject-proposal | accept-proposal
 fipa-subscribe            SC00035   subscribe → refuse | agree? → inform*, failure
+fipa-cancel               (in each) cancel → inform (done) | failure
 ```
-In all of them the other side may answer `not-understood`, and the initiator may `cancel` what has not
-ended; then `inform` (done) or `failure` ends it (cancel meta-protocol).
+In all of them the other side may answer `not-understood`. The cancel meta-protocol runs beside what it
+cancels, in the same conversation: its letters may cross those that it is about.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +19,16 @@ from typing import NamedTuple
 
 from ontology.performatives import Performative as Act
 
-__all__ = ["PROTOCOLS", "Conversation", "Side", "Violation", "protocol_of", "violations"]
+__all__ = [
+    "PROTOCOLS",
+    "Conversation",
+    "Said",
+    "Side",
+    "Violation",
+    "protocol_of",
+    "violations",
+    "violations_of",
+]
 
 
 class Side(StrEnum):
@@ -37,26 +47,28 @@ class Violation(NamedTuple):
     allowed: tuple[str, ...]
 
 
+class Said(NamedTuple):
+    """What is known of a letter when its conversation is checked."""
+
+    message_id: str
+    sender: str
+    act: Act
+    in_reply_to: str = ""
+
+
 Step = tuple[Side, Act]
 Table = Mapping[str, Mapping[Step, str]]
 
 _I, _P = Side.INITIATOR, Side.PARTICIPANT
-_BEGIN, _END, _CANCELLED = "begin", "end", "cancelled"
+_BEGIN, _END = "begin", "end"
 
 _ANSWERED: Mapping[Step, str] = {
     (_P, Act.INFORM): _END,
     (_P, Act.INFORM_REF): _END,
     (_P, Act.INFORM_IF): _END,
     (_P, Act.FAILURE): _END,
-    (_I, Act.CANCEL): _CANCELLED,
 }
 _DECLINED: Mapping[Step, str] = {(_P, Act.REFUSE): _END, (_P, Act.NOT_UNDERSTOOD): _END}
-_CANCEL: Mapping[Step, str] = {
-    (_P, Act.INFORM): _END,
-    (_P, Act.FAILURE): _END,
-    (_P, Act.NOT_UNDERSTOOD): _END,
-    (_P, Act.REFUSE): _END,
-}
 
 
 def _asked(*acts: Act) -> Table:
@@ -65,7 +77,6 @@ def _asked(*acts: Act) -> Table:
         _BEGIN: {(_I, act): "asked" for act in acts},
         "asked": {**_DECLINED, **_ANSWERED, (_P, Act.AGREE): "agreed"},
         "agreed": _ANSWERED,
-        _CANCELLED: _CANCEL,
     }
 
 
@@ -74,16 +85,14 @@ def _tendered(*, again: bool) -> Table:
     revised = {(_I, Act.CFP): "called"} if again else {}
     return {
         _BEGIN: {(_I, Act.CFP): "called"},
-        "called": {**_DECLINED, (_P, Act.PROPOSE): "proposed", (_I, Act.CANCEL): _CANCELLED, **revised},
+        "called": {**_DECLINED, (_P, Act.PROPOSE): "proposed", **revised},
         "proposed": {
             (_I, Act.ACCEPT_PROPOSAL): "accepted",
             (_I, Act.REJECT_PROPOSAL): _END,
-            (_I, Act.CANCEL): _CANCELLED,
             (_P, Act.NOT_UNDERSTOOD): _END,
             **revised,
         },
         "accepted": {**_ANSWERED, (_P, Act.NOT_UNDERSTOOD): _END},
-        _CANCELLED: _CANCEL,
     }
 
 
@@ -92,6 +101,10 @@ PROTOCOLS: Mapping[str, Table] = {
     "fipa-query": _asked(Act.QUERY_REF, Act.QUERY_IF),
     "fipa-contract-net": _tendered(again=False),
     "fipa-iterated-contract-net": _tendered(again=True),
+    "fipa-cancel": {
+        _BEGIN: {(_I, Act.CANCEL): "asked"},
+        "asked": {**_ANSWERED, (_P, Act.NOT_UNDERSTOOD): _END},
+    },
     "fipa-propose": {
         _BEGIN: {(_I, Act.PROPOSE): "proposed"},
         "proposed": {
@@ -99,9 +112,7 @@ PROTOCOLS: Mapping[str, Table] = {
             (_P, Act.ACCEPT_PROPOSAL): _END,
             (_P, Act.REJECT_PROPOSAL): _END,
             (_P, Act.FAILURE): _END,
-            (_I, Act.CANCEL): _CANCELLED,
         },
-        _CANCELLED: _CANCEL,
     },
     "fipa-subscribe": {
         _BEGIN: {(_I, Act.SUBSCRIBE): "asked"},
@@ -111,15 +122,12 @@ PROTOCOLS: Mapping[str, Table] = {
             (_P, Act.INFORM): "subscribed",
             (_P, Act.INFORM_REF): "subscribed",
             (_P, Act.FAILURE): _END,
-            (_I, Act.CANCEL): _CANCELLED,
         },
         "subscribed": {
             (_P, Act.INFORM): "subscribed",
             (_P, Act.INFORM_REF): "subscribed",
             (_P, Act.FAILURE): _END,
-            (_I, Act.CANCEL): _CANCELLED,
         },
-        _CANCELLED: {**_CANCEL, (_P, Act.AGREE): _END},
     },
 }
 """Each protocol: what may be said in which state, and to which state that leads."""
@@ -131,6 +139,7 @@ _BEGUN_BY: Mapping[Act, str] = {
     Act.CFP: "fipa-iterated-contract-net",
     Act.PROPOSE: "fipa-propose",
     Act.SUBSCRIBE: "fipa-subscribe",
+    Act.CANCEL: "fipa-cancel",
 }
 
 
@@ -180,3 +189,23 @@ def violations(protocol: str, acts: Iterable[Step]) -> list[Violation]:
     conversation = Conversation(protocol)
     found = (conversation.say(side, act) for side, act in acts)
     return [each for each in found if each is not None]
+
+
+def violations_of(conversation: Iterable[Said]) -> list[Violation]:
+    """Return what a conversation of letters violates: a contract net or whatever began it, and cancels.
+
+    What is said of a cancel is told by `in_reply_to`. An act that begins no protocol is no conversation.
+    """
+    main: list[Step] = []
+    cancels: dict[str, list[Step]] = {}
+    initiator = protocol = ""
+    for said in conversation:
+        if not protocol:
+            initiator, protocol = said.sender, protocol_of(said.act)
+        step = (_I if said.sender == initiator else _P, said.act)
+        if said.act is Act.CANCEL and protocol != "fipa-cancel":
+            cancels[said.message_id] = [step]
+        else:
+            cancels.get(said.in_reply_to, main).append(step)
+    found = violations(protocol, main) if protocol else []
+    return found + [each for steps in cancels.values() for each in violations("fipa-cancel", steps)]

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behaviours.protocols.conformance import PROTOCOLS, Conversation, Side, protocol_of, violations
+from behaviours.protocols.conformance import (
+    PROTOCOLS,
+    Conversation,
+    Said,
+    Side,
+    protocol_of,
+    violations,
+    violations_of,
+)
 from ontology.performatives import Performative as Act
 
 INI, PAR = Side.INITIATOR, Side.PARTICIPANT
@@ -17,7 +25,7 @@ INI, PAR = Side.INITIATOR, Side.PARTICIPANT
         ("fipa-request", [(INI, Act.REQUEST), (PAR, Act.INFORM)]),
         ("fipa-request", [(INI, Act.REQUEST), (PAR, Act.REFUSE)]),
         ("fipa-request", [(INI, Act.REQUEST), (PAR, Act.NOT_UNDERSTOOD)]),
-        ("fipa-request", [(INI, Act.REQUEST), (PAR, Act.AGREE), (INI, Act.CANCEL), (PAR, Act.INFORM)]),
+        ("fipa-cancel", [(INI, Act.CANCEL), (PAR, Act.INFORM)]),
         ("fipa-query", [(INI, Act.QUERY_REF), (PAR, Act.INFORM_REF)]),
         ("fipa-query", [(INI, Act.QUERY_IF), (PAR, Act.AGREE), (PAR, Act.FAILURE)]),
         ("fipa-contract-net", [(INI, Act.CFP), (PAR, Act.PROPOSE), (INI, Act.REJECT_PROPOSAL)]),
@@ -39,7 +47,7 @@ INI, PAR = Side.INITIATOR, Side.PARTICIPANT
         ("fipa-propose", [(INI, Act.PROPOSE), (PAR, Act.ACCEPT_PROPOSAL)]),
         (
             "fipa-subscribe",
-            [(INI, Act.SUBSCRIBE), (PAR, Act.AGREE), (PAR, Act.INFORM), (PAR, Act.INFORM), (INI, Act.CANCEL)],
+            [(INI, Act.SUBSCRIBE), (PAR, Act.AGREE), (PAR, Act.INFORM), (PAR, Act.FAILURE)],
         ),
     ],
 )
@@ -102,3 +110,19 @@ def test_an_act_tells_which_protocol_it_begins():
     assert protocol_of(Act.INFORM) == ""
     for act in (Act.REQUEST, Act.QUERY_IF, Act.CFP, Act.PROPOSE):
         assert Conversation(protocol_of(act)).say(INI, act) is None
+
+
+def test_a_cancel_runs_beside_what_it_cancels():
+    crossing = [
+        Said("q", "a", Act.REQUEST),
+        Said("c", "a", Act.CANCEL),
+        Said("r", "b", Act.INFORM, in_reply_to="q"),
+        Said("d", "b", Act.FAILURE, in_reply_to="c"),
+    ]
+    assert violations_of(crossing) == []
+    (violation,) = violations_of([*crossing, Said("e", "b", Act.INFORM, in_reply_to="c")])
+    assert violation.act is Act.INFORM
+
+
+def test_news_that_nobody_asked_for_are_no_conversation():
+    assert violations_of([Said("1", "a", Act.INFORM), Said("2", "a", Act.INFORM)]) == []
