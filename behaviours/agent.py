@@ -27,6 +27,7 @@ from behaviours.ports import (
     Clock,
     Device,
     Ledger,
+    Presence,
     Recorder,
     Repository,
     Transport,
@@ -82,6 +83,7 @@ class Surroundings:
     repository: Repository | None = None
     ledger: Ledger | None = None
     weather: WeatherService | None = None
+    presence: Presence | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "Device",
     "Ledger",
     "PhaseCompensator",
+    "Presence",
     "Recorder",
     "Repository",
     "SettlementReceipt",
@@ -81,6 +82,13 @@ class Transport(Protocol):
 
     def forget(self, address: str) -> None:
         """Deliver nothing to an address any more."""
+
+
+class Presence(Protocol):
+    """Hears of agents that come and go, where the server tells; nothing depends on its doing so."""
+
+    def watch(self, watcher: str, address: str, changed: Callable[[str, bool], None]) -> None:
+        """Tell from now on when an address comes (True) or is gone (False), to one that is connected here."""
 
 
 class Device(Protocol):

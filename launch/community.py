@@ -21,7 +21,7 @@ from agents.aggregator import Aggregator
 from behaviours.agent import Agent, Surroundings
 from behaviours.market.opening import TrafficLightObedience
 from behaviours.membership import Member
-from behaviours.ports import AgentStore, Barrier, Clock, Ledger, Recorder, Repository, Transport
+from behaviours.ports import AgentStore, Barrier, Clock, Ledger, Presence, Recorder, Repository, Transport
 from behaviours.signing import Signer
 from contracts.ledger import EvmLedger
 from environments.live.embedded_server import EmbeddedServer
@@ -78,6 +78,7 @@ class Ground:
     ledger: Ledger
     recorder: Recorder | None = None
     barrier: Barrier | None = None
+    presence: Presence | None = None
 
 
 class WorldWeather:
@@ -171,6 +172,7 @@ class Community:
             seed=self.scenario.seed,
             recorder=self.ground.recorder,
             barrier=self.ground.barrier,
+            presence=self.ground.presence,
             signer=self._signers[address],
             **self._ports(part),
         )
@@ -269,6 +271,7 @@ class LiveCommunity:
             ledger=open_ledger(self.scenario, cast),
             recorder=self._recorder,
             barrier=self.clock,
+            presence=self._presence,
         )
         self.community = Community(self.scenario, self.world, ground, cast)
         for address in self.passwords:
@@ -291,6 +294,13 @@ class LiveCommunity:
         transport = XmppTransport(self.server.endpoint(), seed=self.scenario.seed, now_s=self.clock.now_s)
         await transport.start_all(self.passwords)
         return transport
+
+    @property
+    def _presence(self) -> Presence | None:
+        """Who tells of lost connections: Prosody, where each agent has one of its own."""
+        if isinstance(self.transport, XmppTransport) and isinstance(self.server, ProsodyServer):
+            return self.transport
+        return None
 
     async def __aexit__(self, *_: object) -> None:
         """Stop agents, connections and server; leave nothing behind."""

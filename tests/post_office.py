@@ -64,6 +64,7 @@ class Town:
         self.members: dict[str, Member] = {}
         self.notebook = Notebook()
         self.seed = seed
+        self.presence: Any = None
 
     def __enter__(self) -> "Town":
         return self
@@ -119,6 +120,7 @@ class Town:
             store=self.store,
             run_id="run",
             seed=self.seed,
+            presence=self.presence,
             recorder=recorder or self.notebook,
         )
 

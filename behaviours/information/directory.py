@@ -2,6 +2,7 @@
 
 ```
 member       DirectoryEntry → facilitator     registers, and renews at half of its lease
+server       presence → facilitator           says earlier than the lease that a member is gone, where it can
 anybody      DirectorySearch → facilitator    looks up by role, segment and product
 facilitator  DirectoryNotice → subscribers    somebody came, left, or let its lease run out
 ```
@@ -9,6 +10,7 @@ facilitator  DirectoryNotice → subscribers    somebody came, left, or let its 
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 
@@ -31,6 +33,8 @@ __all__ = ["LEASE_S", "DirectoryFacilitator", "DirectoryMembership", "look_up"]
 
 LEASE_S = 3600
 LEASE_MIN_S, LEASE_MAX_S = 10, 86_400
+ABSENCE_S = 60.0
+"""How long a member may be away, its connection lost, before it counts as gone (SPEC 5.3 E)."""
 PAGE = 50
 """Entries in a listing: with their profiles they stay well under 48 kB."""
 
@@ -45,6 +49,7 @@ class DirectoryFacilitator(Behaviour):
         self._entries: dict[str, DirectoryEntry] = {}
         self._expires_s: dict[str, float] = {}
         self._timer: Cancellable | None = None
+        self._absent: dict[str, Cancellable] = {}
         for name in self.agent.kept_names("entry "):
             entry = self.kept(name, DirectoryEntry)
             if entry is not None:
@@ -53,8 +58,10 @@ class DirectoryFacilitator(Behaviour):
 
     @when("started")
     def watch(self) -> None:
-        """Wait for the first lease to run out."""
+        """Wait for the first lease to run out, and for what the server says of those that are known."""
         self._wind_up()
+        for agent in self._entries:
+            self._watch(agent)
 
     @on(DirectoryEntry)
     def register(self, entry: DirectoryEntry, letter: Letter) -> Acknowledgement:
@@ -87,6 +94,7 @@ class DirectoryFacilitator(Behaviour):
         if known is None or not is_alike(known, entry):
             self.keep(f"entry {entry.agent}", entry)
         if known is None:
+            self._watch(entry.agent)
             self._tell(entry, present=True)
         if self._timer is None:
             self._wind_up()
@@ -97,6 +105,28 @@ class DirectoryFacilitator(Behaviour):
         if entry is not None:
             self.keep(f"entry {agent}", None)
             self._tell(entry, present=False)
+
+    def _watch(self, agent: str) -> None:
+        """Hear of an agent's connection, where the server tells."""
+        presence = self.agent.surroundings.presence
+        if presence is not None:
+            presence.watch(self.agent.address, agent, self._note_presence)
+
+    def _note_presence(self, agent: str, present: bool) -> None:
+        """Give one whose connection is lost a while to come back."""
+        waiting = self._absent.pop(agent, None)
+        if waiting is not None:
+            waiting.cancel()
+        if not present and agent in self._entries:
+            due_s = self.clock.now_s() + ABSENCE_S
+            self._absent[agent] = self.clock.call_at(due_s, partial(self._give_up, agent))
+
+    def _give_up(self, agent: str) -> None:
+        """Let go of one whose connection did not come back."""
+        self._absent.pop(agent, None)
+        self.agent.counts["connections gone"] += 1
+        self._remove(agent)
+        self.agent.commit()
 
     def _tell(self, entry: DirectoryEntry, *, present: bool) -> None:
         notice = DirectoryNotice(

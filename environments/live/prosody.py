@@ -26,7 +26,7 @@ data_path = "{folder}/data"
 default_storage = "memory"
 storage = {{ accounts = "internal" }}
 
-modules_enabled = {{ "disco", "saslauth", "tls", "ping", "offline", "limits", "smacks" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "offline", "limits", "smacks" }}
 modules_disabled = {{ "s2s" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}

@@ -40,6 +40,7 @@ ATTEMPT_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0
 _PROBE = "parity-probe-"
 _MESSAGE = "{jabber:client}message"
+_PRESENCE = "{jabber:client}presence"
 
 
 class _Rejected(Unavailable):
@@ -56,6 +57,7 @@ class SpadeHost(Agent):  # type: ignore[misc]
         server: Endpoint,
         *,
         receive: Callable[[Element], None],
+        noticed: Callable[[Element], None],
         changed: Callable[[], None],
         rng: np.random.Generator,
         start_timeout_s: float,
@@ -67,6 +69,7 @@ class SpadeHost(Agent):  # type: ignore[misc]
             password: of its account, which exists.
             server: where to connect.
             receive: takes each message stanza.
+            noticed: takes each presence stanza.
             changed: called whenever the connection comes or goes.
             rng: draws the jitter of reconnection.
             start_timeout_s: real seconds within which the first connection must stand.
@@ -78,6 +81,7 @@ class SpadeHost(Agent):  # type: ignore[misc]
         self.connected = False
         self._server = server
         self._receive = receive
+        self._noticed = noticed
         self._changed = changed
         self._rng = rng
         self._start_timeout_s = start_timeout_s
@@ -150,7 +154,7 @@ class SpadeHost(Agent):  # type: ignore[misc]
 
         Raises: Unavailable with the cause, or _Rejected when it will be the same next time.
         """
-        client = _Client(self.address, self.password, self._server, self._take)
+        client = _Client(self.address, self.password, self._server, self._take, self._noticed)
         attempt = _Attempt(client)
         try:
             async with asyncio.timeout(ATTEMPT_S):
@@ -259,11 +263,16 @@ class _Client(XMPPClient):  # type: ignore[misc]
     """SPADE's client with the shared TLS context, and messages taken before slixmpp wraps them."""
 
     def __init__(
-        self, address: str, password: str, server: Endpoint, take: Callable[[Element], None]
+        self,
+        address: str,
+        password: str,
+        server: Endpoint,
+        take: Callable[[Element], None],
+        notice: Callable[[Element], None],
     ) -> None:
         # Not SPADE's constructor: it makes a TLS context a client and switches its checks off.
         ClientXMPP.__init__(self, address, password, ssl_context=server.ssl_context)
-        self._take = take
+        self._takers = {_MESSAGE: take, _PRESENCE: notice}
         self.enable_direct_tls = False
         self.register_plugin("xep_0199")
         self.add_event_handler("session_start", self.session_start)
@@ -273,14 +282,15 @@ class _Client(XMPPClient):  # type: ignore[misc]
         self.send_raw("<presence/>")
 
     def _spawn_event(self, xml: Element) -> None:
-        """Take a message as it is (five times faster); slixmpp handles everything else."""
-        if xml.tag != _MESSAGE:
+        """Take messages and presence as they are (five times faster); slixmpp handles everything else."""
+        take = self._takers.get(xml.tag)
+        if take is None:
             super()._spawn_event(xml)
             return
         try:
-            self._take(xml)
+            take(xml)
         except Exception:
-            log.exception("message dropped", address=str(self.boundjid.bare))
+            log.exception("stanza dropped", address=str(self.boundjid.bare), tag=xml.tag)
 
 
 class _Attempt:

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import structlog
@@ -80,6 +81,7 @@ class XmppTransport:
         self._start_timeout_s = start_timeout_s
         self._accounts: dict[str, _Account] = {}
         self._receivers: dict[str, Callable[[Envelope], None]] = {}
+        self._watched: dict[tuple[str, str], Callable[[str, bool], None]] = {}
 
     # -------------------------------------------------------------------------------------- the port
 
@@ -122,6 +124,7 @@ class XmppTransport:
             password,
             self._server,
             receive=lambda message: self._arrive(address, message),
+            noticed=lambda presence: self._notice(address, presence),
             changed=self._release_all,
             rng=np.random.default_rng([self._seed, zlib.crc32(address.encode())]),
             start_timeout_s=self._start_timeout_s,
@@ -185,6 +188,23 @@ class XmppTransport:
         """Whether an address is connected from here at this moment."""
         account = self._accounts.get(address)
         return account is not None and account.host.connected
+
+    # ----------------------------------------------------------------------------------------- presence
+
+    def watch(self, watcher: str, address: str, changed: Callable[[str, bool], None]) -> None:
+        """Ask the server to tell a watcher that is connected here when an address comes or is gone."""
+        account = self._accounts.get(watcher)
+        if account is not None and account.host.connected and self._inside(address):
+            self._watched[watcher, address] = changed
+            account.host.write(f'<presence type="subscribe" to={quoteattr(address)}/>')
+
+    def _notice(self, address: str, presence: Element) -> None:
+        """Let members of the domain see that we are here, and pass on what one hears of them."""
+        kind, sender = presence.get("type", ""), presence.get("from", "").partition("/")[0]
+        if kind == "subscribe" and self._inside(sender):
+            self._accounts[address].host.write(f'<presence type="subscribed" to={quoteattr(sender)}/>')
+        elif kind in ("", "unavailable") and (changed := self._watched.get((address, sender))):
+            changed(sender, kind == "")
 
     # ---------------------------------------------------------------------------------------- going out
 

@@ -136,3 +136,29 @@ def test_nobody_registers_another_or_for_ever(town, facilitator, wrong):
     impostor = msgspec.structs.replace(entry, **wrong)
     with pytest.raises(Refused):
         town.outcome(ann.ask(DIRECTORY, impostor, Acknowledgement, act=Performative.REQUEST))
+
+
+class Porter:
+    """Stands for a server that tells of connections, to who watches."""
+
+    def __init__(self):
+        self.watched = {}
+
+    def watch(self, watcher, address, changed):
+        self.watched[address] = changed
+
+
+def test_where_the_server_tells_of_lost_connections_they_are_missed_after_a_minute(town):
+    town.presence = porter = Porter()
+    facilitator = town.agent("market", Role.MARKET_OPERATOR, DirectoryFacilitator)
+    asker = member(town, "zoe", Role.DSO)
+    member(town, "ann"), member(town, "bob")
+    town.run(1)
+    for name in ("ann", "bob"):
+        town.soon(porter.watched[f"{name}@town"], f"{name}@town", False)
+    town.run(30)
+    town.soon(porter.watched["bob@town"], "bob@town", True)
+    assert found(town, asker, role=Role.PROSUMER) == ["ann", "bob"]
+    town.run(31)
+    assert found(town, asker, role=Role.PROSUMER) == ["bob"]
+    assert facilitator.counts["connections gone"] == 1

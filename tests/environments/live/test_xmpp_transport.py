@@ -396,3 +396,19 @@ def test_a_form_that_is_not_of_spade_is_no_metadata():
     form = '<x xmlns="jabber:x:data" type="form"><title>other</title></x>'
     message = ET.fromstring(f'<message xmlns="jabber:client"><body>x</body>{form}</message>')
     assert read_stanza(message).metadata is None
+
+
+@pytest.mark.server
+def test_prosody_tells_when_a_connection_is_gone_and_when_it_is_back(prosody):
+    async def scenario():
+        async with connected(prosody, "facilitator", "member") as (transport, (facilitator, member)):
+            news = []
+            transport.watch(facilitator, member, lambda *what: news.append(what))
+            await until(lambda: news[-1:] == [(member, True)])
+            password = transport._accounts[member].host.password
+            transport.kill(member)
+            await until(lambda: news[-1:] == [(member, False)])
+            await transport.start(member, password)
+            await until(lambda: news[-1:] == [(member, True)])
+
+    run(scenario())
