@@ -7,6 +7,7 @@ from behaviours.market.external_bidding import ExternalBidding
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
 from behaviours.market.portfolio import PortfolioKeeping
 from behaviours.vpp.initiation import VppInitiation
+from behaviours.vpp.reporting import VppReporting
 from ontology.roles import Role
 
 __all__ = ["Aggregator"]
@@ -24,5 +25,6 @@ class Aggregator(Agent):
         DemandResponse,  # the DSO's emergency signals
         DirectoryMembership,  # to be found by others
         VppInitiation,  # virtual power plants, for who wants flexibility
+        VppReporting,  # clusters' properties and prosumers' metrics
         ExternalBidding,  # wholesale, green only
     )

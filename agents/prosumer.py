@@ -5,6 +5,7 @@ from behaviours.information.directory import DirectoryMembership
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.membership import VppMembership
+from behaviours.vpp.reporting import SiteReporting
 from behaviours.vpp.selection import ScheduleNegotiation
 from ontology.roles import Role
 
@@ -23,4 +24,5 @@ class Prosumer(Agent):
         VppMembership,  # its part in virtual power plants
         ScheduleNegotiation,  # choosing schedules with the others
         VppInitiation,  # plants of its own
+        SiteReporting,  # its metrics, for the aggregator
     )

@@ -32,6 +32,16 @@ __all__ = [
 
 FEW_SITES = 12
 PLAIN_WIDTH = 110
+PLANT_COLUMNS = (
+    "plant",
+    "delivery",
+    "members",
+    "lost",
+    "wanted, kWh",
+    "promised, kWh",
+    "delivered, kWh",
+    "paid, EUR",
+)
 
 
 def console(stderr: bool = False) -> Console:
@@ -93,7 +103,7 @@ def run_progress(scenario: Scenario, mode: str) -> Iterator[Callable[[RunProgres
 
 def print_result(result: RunResult) -> None:
     """Print what happened in a run and where its folder is."""
-    from launch.report import headlines
+    from launch.report import headlines, plant_rows
     from launch.summary import site_rows, summarise
 
     shown = console()
@@ -109,6 +119,8 @@ def print_result(result: RunResult) -> None:
     shown.print(table)
     if summary.sites <= FEW_SITES:
         shown.print(_site_table(site_rows(result)))
+    if plants := plant_rows(result):
+        shown.print(_plant_table(plants))
     for note in result.notes:
         shown.print(f"note: {note}", markup=False)
     if result.deadlines_missed:
@@ -124,6 +136,16 @@ def print_result(result: RunResult) -> None:
             markup=False,
             soft_wrap=True,
         )
+
+
+def _plant_table(plants: Sequence[dict[str, str]]) -> Table:
+    table = Table(title="Virtual power plants", title_justify="left")
+    for column in PLANT_COLUMNS:
+        left = column == "plant"
+        table.add_column(column, justify="left" if left else "right", no_wrap=column in ("plant", "delivery"))
+    for row in plants:
+        table.add_row(*(row[column] for column in PLANT_COLUMNS))
+    return table
 
 
 def print_scenario(path: Path, scenario: Scenario) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 from launch.run_folder import RunResult
 from launch.scenario import intervals_of, scenario_hash, span_s
 from launch.summary import Spread, Summary, site_rows, summarise
+from ontology.base import TICKS_PER_CURRENCY
 
-__all__ = ["headlines", "render_report", "site_cells"]
+__all__ = ["headlines", "plant_rows", "render_report", "site_cells"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 MANY = 60
@@ -54,6 +55,7 @@ def render_report(result: RunResult) -> str:
         figures=draw_all(result),
         columns=[title for _, title, _ in SITE_COLUMNS],
         rows=_site_table(result),
+        plants=plant_rows(result),
         many=summary.sites > MANY,
     )
 
@@ -63,6 +65,27 @@ def site_cells(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[tuple[st
     titles = [title for _, title, _ in SITE_COLUMNS]
     cells = [(row["site"], [_cell(key, row[key], digits) for key, _, digits in SITE_COLUMNS]) for row in rows]
     return titles, cells
+
+
+def plant_rows(result: RunResult) -> list[dict[str, str]]:
+    """Return a row of text for each virtual power plant, in order of delivery."""
+    plants = result.tables.checked().plants
+    zone = ZoneInfo(result.scenario.zone)
+    return [
+        {
+            "plant": str(plants["plant"][i]),
+            "delivery": f"{datetime.fromtimestamp(int(plants['start_s'][i]), zone):%a %H:%M}–"
+            f"{datetime.fromtimestamp(int(plants['end_s'][i]), zone):%H:%M}",
+            "members": str(plants["members"][i]),
+            "lost": str(plants["lost"][i]),
+            "wanted, kWh": f"{plants['target_wh'][i] / 1000:.2f}",
+            "promised, kWh": f"{plants['committed_wh'][i] / 1000:.2f}",
+            "delivered, kWh": f"{plants['delivered_wh'][i] / 1000:.2f}",
+            "paid, EUR": f"{plants['paid_ticks'][i] / TICKS_PER_CURRENCY:.2f}",
+            "state": str(plants["state"][i]).lower(),
+        }
+        for i in range(len(plants["plant"]))
+    ]
 
 
 def headlines(summary: Summary) -> list[tuple[str, str, str]]:

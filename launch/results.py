@@ -14,6 +14,7 @@ from launch.tables import RunTables
 from ontology.base import INTERVAL_S
 from ontology.grid import GridState
 from ontology.market import LemResult
+from ontology.vpp import Vpp
 
 if TYPE_CHECKING:
     from launch.community import Community
@@ -57,6 +58,7 @@ async def run_tables(community: "Community") -> RunTables:
         market=_market(results),
         grid=_grid(community.world, events),
         settlement=await _settlement(community),
+        plants=_plants(await _facts(community, "parity:Vpp")),
     )
 
 
@@ -150,6 +152,26 @@ def _grid(world: World, events: Iterable[Any]) -> dict[str, Any]:
 
 def _weather(world: World, quantity: str, start_s: int) -> float:
     return float(world.weather.sky(start_s).mean(quantity, start_s, 900, 1)[0])
+
+
+def _plants(plants: Iterable[Vpp]) -> dict[str, Any]:
+    """Return what virtual power plants were formed, what they promised and what they delivered."""
+    rows = [(plant, {metric.name: metric.value for metric in plant.metrics}) for plant in plants]
+    return {
+        "start_s": [plant.valid_from_s for plant, _ in rows],
+        "end_s": [plant.valid_to_s for plant, _ in rows],
+        "plant": [plant.vpp_id for plant, _ in rows],
+        "product": [plant.product for plant, _ in rows],
+        "state": [plant.state.value for plant, _ in rows],
+        "members": [len(plant.members) for plant, _ in rows],
+        "lost": [int(figures["members_lost"]) for _, figures in rows],
+        "negotiations": [int(figures["negotiations"]) for _, figures in rows],
+        "target_wh": [sum(plant.target_w) * plant.step_s // 3600 for plant, _ in rows],
+        "committed_wh": [figures["committed"] for _, figures in rows],
+        "delivered_wh": [figures["delivered"] for _, figures in rows],
+        "residual": [figures["residual"] for _, figures in rows],
+        "paid_ticks": [int(figures["paid"]) for _, figures in rows],
+    }
 
 
 async def _settlement(community: "Community") -> dict[str, Any]:

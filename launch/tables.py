@@ -91,6 +91,24 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("tokens", "int64", "tokens", "change of the balance; an interval's changes sum to zero"),
         ),
     ),
+    "plants": (
+        ("start_s", "plant"),
+        (
+            Column("start_s", "int64", "s", "start of the delivery, epoch seconds UTC"),
+            Column("end_s", "int64", "s", "end of the delivery"),
+            Column("plant", "string", "", "id of the virtual power plant"),
+            Column("product", "string", "", "the flexibility product that it delivered"),
+            Column("state", "string", "", "FORMING, ACTIVE, SETTLING or DISSOLVED, at the end of the run"),
+            Column("members", "int64", "", "prosumers that committed themselves"),
+            Column("lost", "int64", "", "members that failed and were replaced or missed"),
+            Column("negotiations", "int64", "", "how often its members negotiated"),
+            Column("target_wh", "int64", "Wh", "deviation wanted; up-regulation negative"),
+            Column("committed_wh", "float64", "Wh", "deviation promised"),
+            Column("delivered_wh", "float64", "Wh", "deviation metered"),
+            Column("residual", "float64", "0..1", "what the promises missed, as a share of the target"),
+            Column("paid_ticks", "int64", "10⁻⁴ EUR", "paid by the buyer, shared among the members"),
+        ),
+    ),
 }
 """Each table's sort keys and columns."""
 
@@ -103,6 +121,7 @@ class RunTables:
     market: Columns = field(default_factory=dict)
     grid: Columns = field(default_factory=dict)
     settlement: Columns = field(default_factory=dict)
+    plants: Columns = field(default_factory=dict)
 
     def checked(self) -> "RunTables":
         """Return the same tables as sorted numpy columns, every column present, absent floats as NaN.

@@ -3,6 +3,7 @@
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.ports import Repository, WeatherService
 from ontology.base import Concept
+from ontology.coalition import VppPayoff
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.forecasts import Forecast
@@ -11,6 +12,7 @@ from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.measurements import IntervalReading
 from ontology.policy import may_read
+from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
 
 __all__ = ["Answering", "FactKeeping", "WeatherPublishing"]
@@ -43,6 +45,16 @@ class FactKeeping(Behaviour):
     async def keep_segment(self, segment: GridSegment, letter: Letter) -> None:
         """Store a segment of the network."""
         await self.repository.store([segment])
+
+    @on(Vpp)
+    async def keep_plant(self, plant: Vpp, letter: Letter) -> None:
+        """Store how a virtual power plant stands."""
+        await self.repository.store([plant])
+
+    @on(VppPayoff)
+    async def keep_payoff(self, payoff: VppPayoff, letter: Letter) -> None:
+        """Store how the price of a product was shared."""
+        await self.repository.store([payoff])
 
     @on(LemResult)
     async def keep_result(self, result: LemResult, letter: Letter) -> Acknowledgement:

@@ -1,5 +1,6 @@
 """Reading a site's devices: the information layer's way up, from the gateway to who needs it (D8.1 3.1)."""
 
+from array import array
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +10,7 @@ import structlog
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.ports import Device
 from behaviours.site.contacts import SiteContacts
-from ontology.base import INTERVAL_S, Concept
+from ontology.base import INTERVAL_S, INTERVALS_A_DAY, Concept
 from ontology.charging import EvSocUpdate
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
@@ -25,7 +26,7 @@ log = structlog.get_logger()
 
 _UNSTORED = "reading "
 _MEASUREMENT = message_type_of(Measurement)
-INTERVALS_KEPT = 4
+INTERVALS_KEPT = INTERVALS_A_DAY
 """For how many intervals a gateway can say what each device drew."""
 
 
@@ -63,7 +64,9 @@ class DeviceReading(Behaviour):
     async def read(self) -> None:
         """Report the interval that has just ended."""
         for reading in await self._sample():
-            self._report_meter(plausible(reading, self.settings))
+            checked = plausible(reading, self.settings)
+            self._sampled_devices_w["meter"] = [round(checked.consumed_w - checked.produced_w)]
+            self._report_meter(checked)
         self.sibling(DeviceMetering).note(self.now_s() // INTERVAL_S * INTERVAL_S, self._sampled_devices_w)
         self._sampled_w.clear()
         self._sampled_devices_w.clear()
@@ -88,7 +91,8 @@ class DeviceReading(Behaviour):
                 elif receiver:
                     self.tell(receiver, report)
             explained_w += device_w
-            self._sampled_devices_w.setdefault(device.name, []).append(device_w)
+            if device.name != "meter":
+                self._sampled_devices_w.setdefault(device.name, []).append(device_w)
         self._sampled_w.append(explained_w)
         return readings
 
@@ -126,26 +130,31 @@ class DeviceMetering(Behaviour):
 
     def setup(self) -> None:
         """Nothing has been metered yet."""
-        self._power_w: deque[tuple[int, dict[str, float]]] = deque(maxlen=INTERVALS_KEPT)
+        self._names: tuple[str, ...] = ()
+        self._power_w: deque[tuple[int, tuple[str, ...], array[float]]] = deque(maxlen=INTERVALS_KEPT)
 
     def note(self, end_s: int, samples_w: Mapping[str, Sequence[int]]) -> None:
-        """Keep the mean power of each device over the interval that ended."""
-        means_w = {name: sum(values) / len(values) for name, values in samples_w.items()}
-        self._power_w.append((end_s - INTERVAL_S, means_w))
+        """Keep the mean power of each device, and at the meter, over the interval that ended."""
+        if tuple(samples_w) != self._names:
+            self._names = tuple(samples_w)
+        means_w = array("f", [sum(values) / len(values) for values in samples_w.values()])
+        self._power_w.append((end_s - INTERVAL_S, self._names, means_w))
 
     @on(Query)
     def answer(self, query: Query, letter: Letter) -> QueryResult:
-        """Return the mean powers of the site's devices in an interval.
+        """Return the mean powers of the site's devices, or of some, interval by interval.
 
         Raises: Refused for anyone but the site's prosumer, or about anything else.
         """
         if letter.sender != self.settings.contacts.prosumer or query.entity != _MEASUREMENT:
             raise Refused("a gateway tells the powers of devices, and only to its site's prosumer")
+        wanted = {subject.removeprefix(f"{self.settings.site}-") for subject in query.subjects}
         items = [
             self._measurement(name, start_s, power_w)
-            for start_s, means_w in self._power_w
+            for start_s, names, means_w in self._power_w
             if query.start_s <= start_s < query.end_s
-            for name, power_w in means_w.items()
+            for name, power_w in zip(names, means_w, strict=True)
+            if not wanted or name in wanted
         ]
         return QueryResult(entity=_MEASUREMENT, items=list(items))
 

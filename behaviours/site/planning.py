@@ -130,6 +130,10 @@ class SitePlanning(Behaviour):
         self._limit_until_s = 0
         self._plans_made = 0
         self._pins: dict[str, dict[int, int]] = {}
+        self.foreseen_w: dict[int, int] = {}
+        """What the plans of the last day meant at the meter, in W by start of interval."""
+        self.flexibility_w: tuple[list[int], list[int]] = ([], [])
+        """By how many W the site could consume less and more, in the next two hours."""
 
     @on(FlexEnvelope)
     def note_envelope(self, envelope: FlexEnvelope, letter: Letter) -> None:
@@ -242,6 +246,9 @@ class SitePlanning(Behaviour):
     def _steer(self, start_s: int) -> None:
         """Instruct each device for the interval, through the gateway."""
         step = (start_s - self._plan_start_s) // INTERVAL_S
+        if step < len(self._plan.net_w):
+            self.foreseen_w[start_s] = self._plan.net_w[step]
+            self.foreseen_w.pop(start_s - INTERVALS_A_DAY * INTERVAL_S, None)
         priority = Priority.DSO_RED if self._is_limited() else Priority.MARKET
         instructions = [
             Instruction(
@@ -270,6 +277,7 @@ class SitePlanning(Behaviour):
             FLEXIBILITY_TICKS_PER_KWH,
         )
         if flexibility is not None:
+            self.flexibility_w = flexibility.up_w, flexibility.down_w
             self.tell(self.settings.contacts.aggregator, flexibility)
 
     def _runs_free(self, asset_id: str, start_s: int, power_w: int) -> bool:

@@ -62,6 +62,8 @@ class VppMembership(Behaviour):
         self._plan_start_s = 0
         self.reliability = 1.0
         self.earned_ticks = 0
+        self.response_time_s = 0.0
+        """From the last invitation to the commitment that answered it."""
 
     # -- recruitment ----------------------------------------------------------------------------
 
@@ -93,7 +95,7 @@ class VppMembership(Behaviour):
         Raises: Refused when the site is no member of the group or cannot do anything, Failed when the
         group does not agree in time.
         """
-        product = invitation.product
+        product, invited_s = invitation.product, self.clock.now_s()
         known = self._promises.get(invitation.vpp_id)
         if known is not None and known.round == invitation.round:
             return self._commitment(invitation.vpp_id, known)
@@ -108,6 +110,7 @@ class VppMembership(Behaviour):
         schedule = self._schedule(invitation, able, row, first_s)
         pins = self._pins(invitation.product, able, row, first_s)
         cost = int(able.cost_ticks[row]) + self._spent(invitation.vpp_id)
+        self.response_time_s = self.clock.now_s() - invited_s
         return self._promise(invitation, letter.sender, baseline, schedule, pins, cost)
 
     def _schedule(

@@ -25,7 +25,7 @@ def digests(folder):
 
 
 def shuffled(columns):
-    order = np.random.default_rng(1).permutation(len(columns["start_s"]))
+    order = np.random.default_rng(1).permutation(len(columns.get("start_s", ())))
     return {name: np.asarray(values)[order] for name, values in columns.items()}
 
 

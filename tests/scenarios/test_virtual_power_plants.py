@@ -10,7 +10,11 @@ from behaviours.decisions.coalition.packing import Update, unpack, unpacked_row
 from behaviours.vpp.initiation import VppInitiation, metrics_of
 from behaviours.vpp.membership import VppMembership
 from launch.community import OfflineCommunity, run_offline
+from launch.results import completed, run_tables
 from launch.scenario import scenario_of
+from ontology.discourse import Query, QueryResult
+from ontology.errors import Refused
+from ontology.performatives import Performative
 from ontology.vpp import VppState
 
 NIGHT = "2024-02-13"
@@ -215,3 +219,53 @@ def test_no_letter_of_a_negotiation_holds_a_meter_series_or_a_name(letters):
         assert "setpoint" not in body
         if kind != "parity:DirectoryEntry":
             assert "net_w" not in body
+
+
+def asked(run, entity, asker="aggregator", **about):
+    """Let somebody, as a rule the aggregator's own screen, ask the VPP manager."""
+    asker = run.community.agents[f"{asker}@localhost"]
+    query = Query(entity=entity, **about)
+    work = asker.ask("aggregator@localhost", query, QueryResult, act=Performative.QUERY_REF)
+    tasks = []
+    run.loop.call_soon(lambda: tasks.append(run.loop.create_task(work)))
+    run.clock.advance_to(run.clock.now_s() + 10)
+    return tasks[0].result().items
+
+
+def test_the_vpp_manager_tells_of_its_clusters(night):
+    first, second = asked(night, "parity:Vpp")
+    assert (first.vpp_id, first.state) == ("vpp-p0-5-20240213", VppState.DISSOLVED)
+    assert {metric.name: metric.value for metric in first.metrics}["delivered_share"] > 0.9
+    assert sum(member.share for member in first.members) == pytest.approx(1)
+    assert asked(night, "parity:Vpp", subject=second.vpp_id) == [second]
+    assert asked(night, "parity:Vpp", start_s=second.valid_from_s, end_s=second.valid_to_s) == [second]
+
+
+def test_the_vpp_manager_tells_how_each_prosumer_behaved(night):
+    everybody = asked(night, "parity:ProsumerMetrics")
+    assert [each.player for each in everybody] == [
+        f"p{i:03d}-prosumer@localhost" for i in range(1, SITES + 1)
+    ]
+    table = night.world.site_table()
+    for each in everybody:
+        own = table["site"] == each.player.split("-")[0]
+        net_w = 4 * (table["consumed_wh"][own] - table["produced_wh"][own])
+        assert each.peak_w == pytest.approx(max(net_w), abs=4)
+        assert each.load_factor == pytest.approx(net_w.clip(min=0).mean() / max(net_w), abs=0.01)
+        assert each.end_s - each.start_s == 8 * 900
+    assert asked(night, "parity:ProsumerMetrics", subject="p003") == [everybody[2]]
+
+
+@pytest.mark.parametrize(("asker", "about"), [("market", {}), ("p001-prosumer", {"subject": "p002"})])
+def test_of_a_prosumer_only_its_aggregator_and_itself_are_told(night, asker, about):
+    with pytest.raises(Refused, match="may not read"):
+        asked(night, "parity:ProsumerMetrics", asker, **about)
+    (own,) = asked(night, "parity:ProsumerMetrics", "p001-prosumer")
+    assert own.player == "p001-prosumer@localhost"
+
+
+def test_the_plants_of_a_run_stand_in_its_tables(night):
+    tables = completed(run_tables(night.community)).checked()
+    assert tables.plants["plant"].tolist() == ["vpp-p0-5-20240213", "vpp-p1-5-20240213"]
+    assert tables.plants["target_wh"].tolist() == [4500, -1000]
+    assert tables.plants["delivered_wh"] == pytest.approx(tables.plants["committed_wh"], rel=0.05)
