@@ -84,21 +84,29 @@ class Cast:
 
 
 class _Directory:
-    """Addresses by name in a domain."""
+    """Addresses by name: in one domain, or in that of the shard that has the site."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self._domain = scenario.server.domain
+    def __init__(self, scenario: Scenario, domains: Mapping[str, str]) -> None:
+        self._domain = domains.get("", scenario.server.domain)
+        self._domain_of = domains
         self._given = {site.id: site.address for site in scenario.sites if site.address}
 
     def __getitem__(self, name: str) -> str:
         site = name.removesuffix("-prosumer")
         given = self._given.get(site) if site != name else None
-        return given or f"{name}@{self._domain}"
+        return given or f"{name}@{self._domain_of.get(name.rpartition('-')[0], self._domain)}"
 
 
-def cast_community(scenario: Scenario, world: World) -> Cast:
-    """Cast every agent that a scenario calls for around a world."""
-    at = _Directory(scenario)
+def cast_community(scenario: Scenario, world: World, domains: Mapping[str, str] | None = None) -> Cast:
+    """Cast every agent that a scenario calls for around a world.
+
+    Args:
+        scenario: says who takes part.
+        world: has their devices.
+        domains: the domain of each site's agents where they are not all in one, and under `""` that of
+            the community's own agents.
+    """
+    at = _Directory(scenario, domains or {})
     key = scope_key(
         scenario.seed.to_bytes(8, "big") * 4, PseudonymScope.LEM, epoch_of(world.settings.start_s)
     )

@@ -1,4 +1,4 @@
-"""The command `parity-mas`: run, validate, init, agents, schema and sweep.
+"""The command `parity-mas`: run, server, validate, init, agents, schema and sweep.
 
 Heavy imports are inside the commands, so that `--help` answers at once.
 """
@@ -17,6 +17,9 @@ from launch.packages import foreign_packages
 if TYPE_CHECKING:
     from launch.run_folder import RunResult
     from launch.scenario import Scenario
+    from launch.sharding import MeetingPlace, Shard
+
+    Meeting = tuple[Shard, MeetingPlace]
 
 __all__ = ["app", "main"]
 
@@ -74,6 +77,14 @@ def run(
     intervals: Annotated[
         int | None, typer.Option(help="So many intervals instead of the scenario's days.")
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Live: only the agents of this shard; others run the rest.", metavar="I/N"),
+    ] = None,
+    server_file: Annotated[
+        Path | None,
+        typer.Option(help="Live: where shards meet, as `parity-mas server` wrote it.", metavar="FILE"),
+    ] = None,
     settings: Settings = None,
     verbose: Verbose = False,
 ) -> None:
@@ -81,14 +92,38 @@ def run(
     flags = {"seed": seed, "server": server, "pace_s": pace, "intervals": intervals}
     with _errors():
         loaded = _load(scenario, {k: v for k, v in flags.items() if v is not None}, settings)
+        meeting = _meeting(loaded, offline, shard, server_file)
         folder = out or _next_folder(loaded)
         _log(verbose)
-        result = _run(loaded, folder, offline)
+        result = _run(loaded, folder, offline, meeting)
     from launch.console import print_result
 
     print_result(result)
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def server(
+    file: Annotated[Path, typer.Argument(help="Written for the shards: address and secrets.")],
+    shards: Annotated[int, typer.Option(help="How many shards meet here.", min=1, max=64)] = 2,
+    host: Annotated[str, typer.Option(help="The address that shards can reach.")] = "127.0.0.1",
+    domain: Annotated[str, typer.Option(help="The domain of the scenario's server.")] = "localhost",
+    verbose: Verbose = False,
+) -> None:
+    """Run the XMPP server (Prosody) at which the shards of a community meet, until interrupted."""
+    import asyncio
+
+    from launch import sharding
+
+    def ready(place: "sharding.MeetingPlace") -> None:
+        print(
+            f"{place.host}:{place.port} takes {', '.join(place.secrets)}; {file} tells the shards", flush=True
+        )
+
+    _log(verbose)
+    with _errors():
+        asyncio.run(sharding.serve(domain, shards, host, file, ready))
 
 
 @app.command()
@@ -207,6 +242,24 @@ def _load(path: Path, flags: dict[str, Any], settings: list[str] | None) -> "Sce
     return load_scenario(path, {**{key: values[0] for key, values in given.items()}, **flags})
 
 
+def _meeting(
+    scenario: "Scenario", offline: bool, shard: str | None, server_file: Path | None
+) -> "Meeting | None":
+    """Return which part of a community to run and where its parts meet, if that was asked for."""
+    from ontology.errors import InvalidInput, problem
+
+    if shard is None and server_file is None:
+        return None
+    if offline:
+        raise InvalidInput(problem("--offline", "given", "left out: shards are for live runs"))
+    if server_file is None:
+        raise InvalidInput(problem("--server-file", "missing", "the file that `parity-mas server` wrote"))
+    from launch.sharding import parse_shard, read_meeting_place
+
+    domain = scenario.server.domain
+    return parse_shard(shard or "1/1", domain), read_meeting_place(server_file)
+
+
 def _log(verbose: bool) -> None:
     from launch.logs import configure_logs
 
@@ -219,12 +272,13 @@ def _next_folder(scenario: "Scenario") -> Path:
     return next_folder(Path("runs"), scenario.name)
 
 
-def _run(scenario: "Scenario", folder: Path, offline: bool) -> "RunResult":
+def _run(scenario: "Scenario", folder: Path, offline: bool, meeting: "Meeting | None" = None) -> "RunResult":
     import asyncio
 
     from launch import community
     from launch.console import run_progress
     from launch.run_folder import Interrupted, RunResult
+    from launch.sharding import WHOLE
     from launch.stopping import stop_between_intervals, stop_the_loop
 
     with run_progress(scenario, "offline" if offline else scenario.server.kind) as progress:
@@ -233,8 +287,11 @@ def _run(scenario: "Scenario", folder: Path, offline: bool) -> "RunResult":
                 with stop_between_intervals(progress) as stoppable:
                     result: RunResult = community.run_offline(scenario, folder, stoppable)
             else:
+                shard, place = meeting or (WHOLE, None)
                 with stop_the_loop():
-                    result = asyncio.run(community.run_live(scenario, folder, progress))
+                    result = asyncio.run(
+                        community.run_live(scenario, folder, progress, shard=shard, meeting_place=place)
+                    )
         except Interrupted as interruption:
             result = interruption.result
     return replace(result, folder=folder)

@@ -24,17 +24,19 @@ from behaviours.membership import Member
 from behaviours.ports import AgentStore, Barrier, Clock, Ledger, Presence, Recorder, Repository, Transport
 from behaviours.signing import Signer
 from contracts.ledger import EvmLedger
+from contracts.memory import MemoryLedger
 from environments.live.embedded_server import EmbeddedServer
 from environments.live.population import PopulationTransport
 from environments.live.prosody import ProsodyServer
 from environments.live.prosody import available as prosody_available
 from environments.live.server import LocalServer, new_accounts
+from environments.live.shards import ShardClock, ShardTransport
 from environments.live.xmpp import XmppTransport
 from environments.repository.agent_store import MemoryAgentStore, SqliteAgentStore
 from environments.repository.memory import MemoryRepository
 from environments.repository.recorder import SqliteRecorder
 from environments.repository.store import SqlRepository
-from environments.simulation.clock import ScaledClock, VirtualClock
+from environments.simulation.clock import VirtualClock
 from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
@@ -42,6 +44,7 @@ from launch.cast import Cast, Part, cast_community
 from launch.results import completed, run_tables
 from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
 from launch.scenario import Scenario, intervals_of, scenario_hash
+from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
 from launch.tables import RunTables
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
@@ -56,9 +59,6 @@ RETENTION_S = {"parity:Forecast": 3_600, "parity:IntervalReading": 2 * 86_400}
 """What an offline run forgets: nobody asks for older forecasts and readings."""
 
 Report = Callable[[Progress], None]
-
-PATIENCE_S = 20.0
-"""Real seconds that a live run waits for a letter before it gives it up."""
 
 MANY_AGENTS = 500
 """From here on it pays to look through all memory for what an earlier run left."""
@@ -96,9 +96,12 @@ class WorldWeather:
 class Community:
     """The agents of a scenario on some ground, startable one by one."""
 
-    def __init__(self, scenario: Scenario, world: World, ground: Ground, cast: Cast) -> None:
-        """Bring all agents into being; none runs yet."""
+    def __init__(
+        self, scenario: Scenario, world: World, ground: Ground, cast: Cast, shard: Shard = WHOLE
+    ) -> None:
+        """Bring all agents into being, or those of a shard; none runs yet."""
         self.scenario = scenario
+        self.shard = shard
         self.world = world
         self.ground = ground
         self.cast = cast
@@ -113,9 +116,14 @@ class Community:
         self.agents: dict[str, Agent] = {}
         self._counts_of_the_dead: Counter[str] = Counter()
 
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of the agents that live here."""
+        return [address for address in self._parts if self.shard.has(address)]
+
     def start(self) -> None:
         """Start every agent: first all listen, then all speak."""
-        for address in self._parts:
+        for address in self.addresses:
             self.agents[address] = self._create(address)
         for agent in self.agents.values():
             agent.post.open()
@@ -241,14 +249,31 @@ class LiveCommunity:
     ```
     """
 
-    def __init__(self, scenario: Scenario, *, recorder: Recorder | None = None) -> None:
-        """Prepare a run; the server starts on entering."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        recorder: Recorder | None = None,
+        shard: Shard = WHOLE,
+        meeting_place: MeetingPlace | None = None,
+    ) -> None:
+        """Prepare a run; the server starts on entering.
+
+        Args:
+            scenario: what to run.
+            recorder: takes the letters.
+            shard: which part of the agents lives here.
+            meeting_place: the server at which shards meet; where there is one, none is started.
+
+        Raises: InvalidInput when there are more shards than feeders.
+        """
         self.scenario = scenario
         self.world = World(world_settings(scenario))
-        self.clock = ScaledClock(
-            self.world.settings.start_s, real_seconds_an_interval=scenario.pace_s, patience_s=PATIENCE_S
-        )
-        self.server = server_of(scenario)
+        self.shard = shard
+        self.domains = domains_of(scenario, self.world, shard)
+        self.clock = clock_of(scenario, self.world, shard)
+        self.meeting_place = meeting_place
+        self.server = None if meeting_place else server_of(scenario)
         self._recorder = recorder
         self._state = TemporaryDirectory(prefix="parity-state-")
 
@@ -257,8 +282,8 @@ class LiveCommunity:
 
         Raises: Unavailable when the server does not come up or refuses an agent.
         """
-        cast = cast_community(self.scenario, self.world)
-        self.passwords = new_accounts(part.address for part in cast.parts)
+        cast = cast_community(self.scenario, self.world, self.domains)
+        self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
         self.transport = await self._connected()
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
@@ -268,19 +293,24 @@ class LiveCommunity:
             transport=self.transport,
             store=self._store,
             repository=self._repository,
-            ledger=open_ledger(self.scenario, cast),
+            ledger=open_ledger(self.scenario, cast) if self.shard.is_first else MemoryLedger(),
             recorder=self._recorder,
             barrier=self.clock,
             presence=self._presence,
         )
-        self.community = Community(self.scenario, self.world, ground, cast)
+        self.community = Community(self.scenario, self.world, ground, cast, self.shard)
         for address in self.passwords:
             self.clock.expect(address)
+        if isinstance(self.clock, ShardClock):
+            await self.clock.meet()
         self.community.start()
         return self
 
-    async def _connected(self) -> XmppTransport | PopulationTransport:
+    async def _connected(self) -> XmppTransport | PopulationTransport | ShardTransport:
         """Start the server and connect all agents, each by its account or all by one component."""
+        if self.meeting_place is not None:
+            return await self._at_the_meeting_place(self.meeting_place)
+        assert self.server is not None
         if isinstance(self.server, ProsodyServer) and self.scenario.server.connection == "component":
             domain = self.scenario.server.domain
             self.server.admit(domain)
@@ -295,6 +325,19 @@ class LiveCommunity:
         await transport.start_all(self.passwords)
         return transport
 
+    async def _at_the_meeting_place(self, place: MeetingPlace) -> PopulationTransport | ShardTransport:
+        """Connect the shard's component to a server that is there already."""
+        own = self.shard.domain or self.scenario.server.domain
+        population = PopulationTransport(
+            place.component(own), reachable=self.shard.others, seed=self.scenario.seed
+        )
+        await population.connect()
+        if not isinstance(self.clock, ShardClock):
+            return population
+        transport = ShardTransport(population, own)
+        self.clock.attach(population, transport)
+        return transport
+
     @property
     def _presence(self) -> Presence | None:
         """Who tells of lost connections: Prosody, where each agent has one of its own."""
@@ -307,7 +350,8 @@ class LiveCommunity:
         for agent in self.community.agents.values():
             agent.kill()
         await self.transport.stop_all()
-        await self.server.stop()
+        if self.server is not None:
+            await self.server.stop()
         self._store.close()
         self._repository.close()
         self._state.cleanup()
@@ -358,15 +402,22 @@ def run_offline(scenario: Scenario, out: Path | None = None, progress: Report = 
 
 
 async def run_live(
-    scenario: Scenario, out: Path | None = None, progress: Report = lambda _: None
+    scenario: Scenario,
+    out: Path | None = None,
+    progress: Report = lambda _: None,
+    *,
+    shard: Shard = WHOLE,
+    meeting_place: MeetingPlace | None = None,
 ) -> RunResult:
-    """Run a scenario over XMPP with a scaled clock; write a run folder when told where.
+    """Run a scenario, or a shard of it, over XMPP with a scaled clock; write a run folder when told where.
 
     Raises: Unavailable when the server does not come up, InvalidInput when the scenario describes an
     impossible world, Interrupted (with what there is) when cancelled.
     """
     book = _Book(scenario, out, scenario.server.kind)
-    async with LiveCommunity(scenario, recorder=book.recorder) as run:
+    async with LiveCommunity(
+        scenario, recorder=book.recorder, shard=shard, meeting_place=meeting_place
+    ) as run:
         try:
             for done in range(1, book.intervals + 1):
                 await run.step()

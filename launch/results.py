@@ -53,13 +53,26 @@ async def run_tables(community: "Community") -> RunTables:
     """Return the tables of what has happened in a community so far."""
     results = await _facts(community, "parity:LemResult")
     events = await _facts(community, "parity:GridStatusEvent")
+    sites, feeders = own_places(community)
     return RunTables(
-        sites=_sites(community, results),
+        sites=_only(_sites(community, results), "site", sites),
         market=_market(results),
-        grid=_grid(community.world, events),
+        grid=_only(_grid(community.world, events), "segment", feeders),
         settlement=await _settlement(community),
         plants=_plants(await _facts(community, "parity:Vpp")),
     )
+
+
+def own_places(community: "Community") -> tuple[set[str], set[str]]:
+    """Return the sites and the segments that are simulated here: all, but where others run shards."""
+    sites = {part.site for part in community.cast.parts if part.site and community.shard.has(part.address)}
+    return sites, {community.world.feeder_of(site).segment_id for site in sites}
+
+
+def _only(columns: dict[str, Any], key: str, names: set[str]) -> dict[str, Any]:
+    """Return the rows of a table that are about some places."""
+    mine = np.array([name in names for name in columns[key]], dtype=bool)
+    return columns if mine.all() else {name: np.asarray(column)[mine] for name, column in columns.items()}
 
 
 async def _facts(community: "Community", entity: str) -> list[Any]:

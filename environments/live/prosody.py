@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from environments.live.population import Component
@@ -28,7 +29,7 @@ storage = {{ accounts = "internal" }}
 
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "offline", "limits", "smacks" }}
 modules_disabled = {{ "s2s" }}
-interfaces = {{ "127.0.0.1" }}
+interfaces = {{ "{host}" }}
 c2s_ports = {{ {port} }}
 c2s_direct_tls_ports = {{ }}
 s2s_ports = {{ }}
@@ -51,7 +52,7 @@ ssl = {{
 -- A client may send 10 kB a second by default, too little for an agent with forecasts to share.
 limits = {{ c2s = {{ rate = "100mb/s", burst = "2s" }} }}
 component_ports = {{ {component_port} }}
-component_interfaces = {{ "127.0.0.1" }}
+component_interfaces = {{ "{host}" }}
 component_stanza_size_limit = 1024 * 512
 c2s_stanza_size_limit = 1024 * 512
 
@@ -81,6 +82,11 @@ class ProsodyServer(LocalServer):
         """Let a component serve a domain, from the next start on; the secret is drawn here."""
         self._components[domain] = secrets.token_urlsafe(24)
 
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The secret of each component's domain."""
+        return dict(self._components)
+
     def component(self, domain: str) -> Component:
         """Return the way for the component of a domain to the started server.
 
@@ -104,18 +110,19 @@ class ProsodyServer(LocalServer):
         program = _program()
         if program is None:
             raise Unavailable("Prosody is not installed; scripts/install-servers installs it")
-        self.port = self.port or _free_port()
+        self.port = self.port or _free_port(self.host)
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         configuration = self.folder / "prosody.cfg.lua"
         root = "run_as_root = true\n" if os.geteuid() == 0 else ""
         if self._components and not self.component_port:
-            self.component_port = _free_port()
+            self.component_port = _free_port(self.host)
         components = [_COMPONENT.format(domain=d, secret=s) for d, s in self._components.items()]
         configuration.touch(mode=0o600)
         configuration.write_text(
             _CONFIGURATION.format(
                 root=root,
                 folder=self.folder,
+                host=self.host,
                 port=self.port,
                 component_port=self.component_port or "",
                 domain=self.domain,
@@ -147,10 +154,10 @@ def _program() -> str | None:
     return shutil.which("prosody", path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     """Ask the system for a port; Prosody takes it a moment later."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

@@ -47,24 +47,24 @@ def name_in(domain: str, address: str) -> str:
 
 
 class LocalServer(ABC):
-    """An XMPP server of ours on 127.0.0.1, in a process group of its own and a folder of its own.
+    """An XMPP server of ours, as a rule on 127.0.0.1, in a process group of its own and a folder of its own.
 
     It speaks only TLS, with a certificate by its own authority; it registers nobody by itself, and
     it ends when our process ends, however that happens. Usable from several event loops, one after
     the other: `async with` it, or call `start` and `stop`.
     """
 
-    host = "127.0.0.1"
-
     def __init__(
         self,
         accounts: Mapping[str, str] | None = None,
         *,
         domain: str = DOMAIN,
+        host: str = "127.0.0.1",
         start_timeout_s: float = 20.0,
     ) -> None:
         """Prepare a server for accounts (address to password), in real seconds for it to be ready."""
         self.domain = domain
+        self.host = host
         self.port = 0
         self.folder = Path(tempfile.mkdtemp(prefix="parity-xmpp-"))
         self.ca_file = issue_certificate(self.folder, domain)
@@ -138,6 +138,11 @@ class LocalServer(ABC):
         """Ask the server to end, make it end, and remove its folder."""
         await self._terminate()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def ended(self) -> None:
+        """Return when the server's process has ended by itself."""
+        while self.running:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(_STOP_S)  # noqa: TID251 - a real process ends in real time
 
     async def kill(self) -> None:
         """End the server at once, as a crash would; `start` brings it back with its accounts."""

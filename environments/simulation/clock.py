@@ -11,6 +11,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 
 import structlog
 
@@ -148,8 +149,7 @@ class ScaledClock:
     async def advance_to(self, when_s: float) -> None:
         """Let everything happen that is due before an epoch second, barrier by barrier."""
         await self.quiescence()
-        while self._timers and self._timers[0][0] < when_s:
-            due_s = max(self._timers[0][0], self._now_s)
+        while (due_s := await self.next_due(min(self._next_timer_s(), when_s))) < when_s:
             await self._pass(due_s)
             while self._timers and self._timers[0][0] <= due_s:
                 timer = heapq.heappop(self._timers)[2]
@@ -157,6 +157,14 @@ class ScaledClock:
                     timer.callback()
             await self.quiescence()
         await self._pass(when_s)
+
+    async def next_due(self, due_s: float) -> float:
+        """Return when the next thing happens, given when the next happens here."""
+        return due_s
+
+    def _next_timer_s(self) -> float:
+        """Return when the next timer is due; never, when there is none."""
+        return max(self._timers[0][0], self._now_s) if self._timers else inf
 
     async def quiescence(self) -> None:
         """Return when no letter is on its way and no task is ready."""
