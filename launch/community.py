@@ -329,7 +329,7 @@ class LiveCommunity:
         """Connect the shard's component to a server that is there already."""
         own = self.shard.domain or self.scenario.server.domain
         population = PopulationTransport(
-            place.component(own), reachable=self.shard.others, seed=self.scenario.seed
+            place.component(own), populations=self.shard.others, seed=self.scenario.seed
         )
         await population.connect()
         if not isinstance(self.clock, ShardClock):

@@ -144,7 +144,7 @@ def read_meeting_place(path: Path) -> MeetingPlace:
             problem("--server-file", str(path), f"a readable file ({error.strerror})")
         ) from error
     except msgspec.DecodeError as error:
-        expected = f"a file that `parity-mas server run` wrote ({error})"
+        expected = f"a file that `parity-mas server` wrote ({error})"
         raise InvalidInput(problem("--server-file", str(path), expected)) from error
 
 

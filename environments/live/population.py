@@ -13,7 +13,7 @@ import numpy as np
 import structlog
 from slixmpp.componentxmpp import ComponentXMPP
 
-from environments.live.stanzas import Stanza, read_stanza, write_stanza
+from environments.live.stanzas import Stanza, read_stanza, write_compact_stanza, write_stanza
 from ontology.codec import from_fipa, to_fipa
 from ontology.errors import NotUnderstood, Unavailable
 from ontology.letter import Envelope
@@ -56,6 +56,7 @@ class PopulationTransport:
         self,
         component: Component,
         *,
+        populations: tuple[str, ...] = (),
         reachable: tuple[str, ...] = (),
         seed: int = 0,
         outbox_max: int = 200_000,
@@ -65,14 +66,16 @@ class PopulationTransport:
 
         Args:
             component: server, domain and secret.
-            reachable: further domains that letters may go to, such as other shards' or the clients'.
+            populations: domains of other populations, such as other shards.
+            reachable: further domains that letters may go to, such as that of ordinary clients.
             seed: of the jitter with which a lost connection is tried again.
             outbox_max: letters that wait for the connection.
             start_timeout_s: real seconds within which the server must take the component.
         """
         self.counts: Counter[str] = Counter()
         self._component = component
-        self._domains = frozenset({component.domain, *reachable})
+        self._populations = frozenset({component.domain, *populations})
+        self._domains = self._populations | frozenset(reachable)
         self._rng = np.random.default_rng([seed, 114])
         self._outbox_max = outbox_max
         self._start_timeout_s = start_timeout_s
@@ -93,10 +96,14 @@ class PopulationTransport:
         """
         if domain_of(envelope.sender) != self._component.domain:
             raise Unavailable(f"{envelope.sender} is not connected here")
-        if domain_of(envelope.to) not in self._domains:
+        domain = domain_of(envelope.to)
+        if domain not in self._domains:
             raise Unavailable(f"{envelope.to} is outside {sorted(self._domains)}: the letter stays here")
         metadata, body = to_fipa(envelope)
-        stanza = write_stanza(envelope.to, envelope.message_id, envelope.conversation, metadata, body)
+        if domain in self._populations:
+            stanza = write_compact_stanza(envelope.to, envelope.message_id, metadata, body)
+        else:
+            stanza = write_stanza(envelope.to, envelope.message_id, envelope.conversation, metadata, body)
         if len(self._outbox) >= self._outbox_max:
             self._outbox.popleft()
             self.counts["dropped"] += 1

@@ -2,18 +2,23 @@
 
 The form's fields are the metadata; SPADE keeps the thread in a field `_thread_node` of it. We also write
 the thread where XMPP has it, for other clients, and read it from either place.
+
+Between populations the same metadata goes as JSON in one element, `<fipa xmlns="urn:parity:fipa:1">`: a
+server that parses five elements a letter instead of thirty carries two to three times as many.
 """
 
+import json
 from collections.abc import Mapping
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-__all__ = ["Stanza", "read_stanza", "write_probe", "write_stanza"]
+__all__ = ["Stanza", "read_stanza", "write_compact_stanza", "write_probe", "write_stanza"]
 
 _TITLE = "spade:x:metadata"
 _THREAD = "_thread_node"
 _CLIENT = "jabber:client"
 _FORM, _FORM_TITLE = "{jabber:x:data}x", "{jabber:x:data}title"
+_COMPACT = "{urn:parity:fipa:1}fipa"
 _FIELD, _VALUE = "{jabber:x:data}field", "{jabber:x:data}value"
 
 
@@ -40,6 +45,14 @@ def write_stanza(to: str, stanza_id: str, thread: str, metadata: Mapping[str, st
     )
 
 
+def write_compact_stanza(to: str, stanza_id: str, metadata: Mapping[str, str], body: str) -> str:
+    """Write a message to a bare address of a population; its thread is the metadata's conversation."""
+    return (
+        f'<message to="{_attribute(to)}" id="{_attribute(stanza_id)}" type="chat"><body>{_text(body)}</body>'
+        f'<fipa xmlns="urn:parity:fipa:1">{_text(json.dumps(metadata))}</fipa></message>'
+    )
+
+
 def write_probe(to: str, stanza_id: str) -> str:
     """Write a message without content, which no server keeps for later."""
     return f'<message to="{_attribute(to)}" id="{_attribute(stanza_id)}" type="headline"/>'
@@ -54,6 +67,8 @@ def read_stanza(message: Element, namespace: str = _CLIENT) -> Stanza:
             body = body or child.text or ""
         elif child.tag == thread_tag:
             thread = thread or child.text or ""
+        elif child.tag == _COMPACT and metadata is None:
+            metadata = _compact_metadata(child.text or "")
         elif child.tag == _FORM and metadata is None and child.findtext(_FORM_TITLE) == _TITLE:
             metadata = {
                 field.get("var", ""): field.findtext(_VALUE) or "" for field in child.iterfind(_FIELD)
@@ -62,6 +77,17 @@ def read_stanza(message: Element, namespace: str = _CLIENT) -> Stanza:
     attributes = message.attrib
     sender = attributes.get("from", "").partition("/")[0]
     return Stanza(attributes.get("id", ""), attributes.get("type", "normal"), sender, thread, metadata, body)
+
+
+def _compact_metadata(text: str) -> dict[str, str] | None:
+    """Return the metadata of a compact stanza; None when it is none, as of a message that is no letter."""
+    try:
+        metadata = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        return None
+    return metadata
 
 
 def _field(name: str, value: str) -> str:

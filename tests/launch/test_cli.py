@@ -172,3 +172,23 @@ def test_help_answers_without_loading_the_scientific_libraries():
     code = f"import sys; import launch.cli; print(sorted({heavy} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (
+            ("--shard", "3/2", "--server-file", "place.json"),
+            "--shard  3/2  i/n with 1 ≤ i ≤ n ≤ 64",
+        ),
+        (("--shard", "1/2"), "--server-file  missing  the file that `parity-mas server` wrote"),
+        (("--shard", "1/2", "--offline"), "--offline  given  left out: shards are for live runs"),
+        (("--server-file", "nowhere.json"), "--server-file  nowhere.json  a readable file"),
+        (("--server-file", "small.yaml"), "--server-file  small.yaml  a file that `parity-mas server` wrote"),
+    ],
+)
+def test_a_shard_needs_a_place_to_meet_and_a_number(cli, tmp_path, flags, complaint):
+    (tmp_path / "place.json").write_text('{"host": "10.0.0.1", "port": 5275, "secrets": {}}')
+    outcome = cli("run", "small.yaml", *flags)
+    assert outcome.exit_code == 2
+    assert complaint in outcome.stderr

@@ -27,7 +27,7 @@ class Half:
 
     def __init__(self, server, me, other):
         self.clock = ShardClock(0.0, me=me, others=(other,))
-        self.population = PopulationTransport(server.component(me), reachable=(other,))
+        self.population = PopulationTransport(server.component(me), populations=(other,))
         self.transport = ShardTransport(self.population, me)
         self.address = f"agent@{me}"
         self.read = []
