@@ -234,6 +234,10 @@ class Agent:
         assert isinstance(content, concept)
         return content
 
+    def kept_bytes(self, name: str) -> bytes | None:
+        """Recall what was kept as bytes under a name."""
+        return self._kept.get(name)
+
     def kept_names(self, prefix: str) -> list[str]:
         """Return the names that begin with a prefix, sorted."""
         return sorted(name for name in self._kept if name.startswith(prefix))

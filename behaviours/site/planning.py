@@ -27,6 +27,7 @@ from ontology.performatives import Performative
 
 __all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanning"]
 
+_ENVELOPE = "envelope "
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
 FLEXIBILITY_TICKS_PER_KWH = 300
@@ -122,8 +123,12 @@ class SitePlanning(Behaviour):
     settings: ProsumerSettings
 
     def setup(self) -> None:
-        """No device has offered anything, nobody limits the site."""
+        """Recall what devices could do before a restart; nobody limits the site."""
         self._envelopes: dict[str, FlexEnvelope] = {}
+        for name in self.agent.kept_names(_ENVELOPE):
+            envelope = self.kept(name, FlexEnvelope)
+            if envelope is not None and self._interval_s() < end_of_envelope(envelope):
+                self._envelopes[envelope.subject] = envelope
         self._plan = SitePlan({}, [])
         self._plan_start_s = 0
         self._limit_w: int | None = None
@@ -137,8 +142,9 @@ class SitePlanning(Behaviour):
 
     @on(FlexEnvelope)
     def note_envelope(self, envelope: FlexEnvelope, letter: Letter) -> None:
-        """Note what a device could do."""
+        """Note what a device could do; it tells so only at its turns, so that is kept over a restart."""
         self._envelopes[envelope.subject] = envelope
+        self.keep(_ENVELOPE + envelope.subject, envelope)
 
     @on(InstructionBatchStatus)
     def note_statuses(self, batch: InstructionBatchStatus, letter: Letter) -> None:
@@ -212,11 +218,12 @@ class SitePlanning(Behaviour):
     def pin(self, pins: Mapping[str, Mapping[int, int]]) -> None:
         """Hold devices (by asset, by start of interval) to powers in W that the site has promised.
 
-        What was promised of an interval before is replaced; the past is forgotten.
+        What was promised of an interval before is replaced; what is a day old is forgotten.
         """
         start_s = self._interval_s()
         for asset_id, powers_w in pins.items():
-            held = {s: w for s, w in self._pins.get(asset_id, {}).items() if s >= start_s}
+            day_ago_s = start_s - INTERVALS_A_DAY * INTERVAL_S
+            held = {s: w for s, w in self._pins.get(asset_id, {}).items() if s >= day_ago_s}
             self._pins[asset_id] = held | dict(powers_w)
         if self._plan.net_w:
             self._make_plan(start_s)
@@ -226,7 +233,11 @@ class SitePlanning(Behaviour):
         steps = (start_s - envelope.start_s) // INTERVAL_S
         if steps <= 0:
             return envelope
-        planned_w = self._plan.setpoints.get(envelope.subject, [])
+        planned_w = self._plan.setpoints.get(envelope.subject)
+        if planned_w is None:  # after a restart only what was promised is known
+            held_w = self._pins.get(envelope.subject, {})
+            starts = range(envelope.start_s, start_s, INTERVAL_S)
+            return advanced(envelope, [held_w.get(begun_s, 0) for begun_s in starts])
         first = (envelope.start_s - self._plan_start_s) // INTERVAL_S
         executed_w = planned_w[max(0, first) : max(0, first) + steps]
         return advanced(envelope, executed_w + [0] * (steps - len(executed_w)))
@@ -294,6 +305,11 @@ def net_forecast(site: str, start_s: int, plan: SitePlan) -> Forecast:
     return Forecast(
         subject=site, kind=ForecastKind.NET, issued_at_s=start_s, start_s=start_s, power_w=plan.net_w
     )
+
+
+def end_of_envelope(envelope: FlexEnvelope) -> int:
+    """Return until when an envelope says something, in epoch seconds."""
+    return envelope.start_s + len(envelope.power_min_w) * envelope.step_s
 
 
 def opening(envelope: FlexEnvelope) -> FlexEnvelope:

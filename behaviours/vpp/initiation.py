@@ -53,6 +53,7 @@ NEGOTIATIONS = 4
 """How often a plant's members negotiate before delivery at most."""
 STRAY = 0.05
 """Deviation of the sum from the target, as a share of it, at which the members negotiate again."""
+_PLANT, _DELIVERY = "plant ", "delivery "
 SCHEDULES_TOLD = 3000
 """Values of schedules that fit into the description of a plant."""
 
@@ -80,8 +81,16 @@ class VppInitiation(Behaviour):
     publishes = (Vpp,)
 
     def setup(self) -> None:
-        """Hold the products of the settings; no plant exists."""
+        """Recall the plants from before a restart, and what had been delivered."""
         self.plants: dict[str, VppRecord] = {}
+        for name in self.agent.kept_names(_PLANT):
+            record = msgspec.json.decode(self.agent.kept_bytes(name) or b"", type=VppRecord)
+            self.plants[record.vpp_id] = record
+        for name in self.agent.kept_names(_DELIVERY):
+            _, vpp_id, member, start_s = name.split(" ")
+            if vpp_id in self.plants:
+                own = self.plants[vpp_id].delivered.setdefault(member, {})
+                own[int(start_s)] = int(self.agent.kept_bytes(name) or b"0")
         self._nets: dict[str, ContractNet[CoalitionBid]] = {}
 
     @when("stopping")
@@ -92,10 +101,10 @@ class VppInitiation(Behaviour):
 
     @when("started")
     def plan(self) -> None:
-        """Wait for the time to announce each product."""
+        """Wait for the time to announce each product for which there is no plant yet."""
         planned: Iterable[PlannedProduct] = getattr(self.settings, "products", ())
         for each in planned:
-            if end_of(each.product) > self.now_s():
+            if each.product.deadline_s > self.now_s() and plant_of(each.product) not in self.plants:
                 self.clock.call_at(each.announce_s + ANNOUNCE_OFFSET_S, partial(self.offer, each.product))
 
     def offer(self, product: FlexProduct) -> None:
@@ -104,9 +113,8 @@ class VppInitiation(Behaviour):
 
     async def form(self, product: FlexProduct) -> None:
         """Recruit members, let them negotiate, and take their commitments."""
-        record = VppRecord(f"vpp-{product.product_id}", product, announced_s=self.clock.now_s())
+        record = VppRecord(plant_of(product), product, announced_s=self.clock.now_s())
         self.plants[record.vpp_id] = record
-        self._nets[record.vpp_id] = ContractNet(self.agent, CoalitionBid)
         chosen = await self._recruit(record)
         if not chosen:
             self._enter(record, VppState.DISSOLVED)
@@ -120,7 +128,7 @@ class VppInitiation(Behaviour):
 
     async def _recruit(self, record: VppRecord) -> list[str]:
         """Call for proposals, again from who was silent, until the target and a reserve are covered."""
-        product, net = record.product, self._nets[record.vpp_id]
+        product, net = record.product, self._net_of(record.vpp_id)
         silent = await self._candidates(product)
         recruitment = recruited({}, product)
         for number in range(1, ROUNDS + 1):
@@ -165,7 +173,7 @@ class VppInitiation(Behaviour):
             members = [who for who in members if who not in silent] + replacements
             if not members:
                 break
-        self._nets[record.vpp_id].reject_rest("not needed")
+        self._net_of(record.vpp_id).reject_rest("not needed")
 
     async def _settle(self, record: VppRecord, members: list[str]) -> tuple[list[str], list[str]]:
         """Invite members to negotiate; return who was silent, and who is still willing."""
@@ -203,7 +211,7 @@ class VppInitiation(Behaviour):
     async def _commitment_of(self, who: str, invitation: CoalitionInvitation) -> ScheduleCommitment | str:
         """Return a member's commitment, or how it answered without one."""
         within_s = invitation.settle_by_s - self.clock.now_s() + BID_WITHIN_S
-        net = self._nets[invitation.vpp_id]
+        net = self._net_of(invitation.vpp_id)
         try:
             if who in net.bidders:
                 with suppress(Unavailable):  # then asked again, in case that the answer was lost
@@ -225,6 +233,8 @@ class VppInitiation(Behaviour):
         record = self.plants.get(report.vpp_id)
         if record is not None and letter.sender == report.member and report.member in record.commitments:
             record.delivered.setdefault(report.member, {})[report.start_s] = report.delivered_wh
+            name = f"{_DELIVERY}{report.vpp_id} {report.member} {report.start_s}"
+            self.keep(name, str(report.delivered_wh).encode())
 
     @every(minutes=15, offset_s=60)
     async def operate(self) -> None:
@@ -237,6 +247,9 @@ class VppInitiation(Behaviour):
                 await self._dissolve(record)
             elif start_s + 3 * INTERVAL_S <= end_of(record.product) and self._has_strayed(record, start_s):
                 await self._renegotiate(record, start_s)
+
+    def _net_of(self, vpp_id: str) -> ContractNet[CoalitionBid]:
+        return self._nets.setdefault(vpp_id, ContractNet(self.agent, CoalitionBid))
 
     def _has_strayed(self, record: VppRecord, start_s: int) -> bool:
         """Tell whether members, those that are lost included, delivered another sum than they promised."""
@@ -304,9 +317,19 @@ class VppInitiation(Behaviour):
 
     def _enter(self, record: VppRecord, state: VppState) -> None:
         record.state = state
+        self._remember(record)
         described = self.describe(record)
         self.tell(self._repository, described)
         self.publish(described)
+
+    def _remember(self, record: VppRecord) -> None:
+        """Keep a plant over a restart for as long as it is to deliver and to be paid."""
+        if record.state is not VppState.DISSOLVED:
+            self.keep(_PLANT + record.vpp_id, msgspec.json.encode(record))
+            return
+        self.keep(_PLANT + record.vpp_id, None)
+        for name in self.agent.kept_names(f"{_DELIVERY}{record.vpp_id} "):
+            self.keep(name, None)
 
     def describe(self, record: VppRecord) -> Vpp:
         """Return the plant as others may know it: members, schedules where they fit, and metrics."""
@@ -332,6 +355,11 @@ class VppInitiation(Behaviour):
             state=record.state,
             metrics=metrics_of(record),
         )
+
+
+def plant_of(product: FlexProduct) -> str:
+    """Return the name of the plant that delivers a product."""
+    return f"vpp-{product.product_id}"
 
 
 ANNOUNCE_OFFSET_S = 100.0

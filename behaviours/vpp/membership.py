@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from behaviours.behaviour import Behaviour, every, on
+from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.coalition.payoff import Delivery, reliability_after
 from behaviours.decisions.coalition.profiles import bid_capacity, coarse_profile
 from behaviours.decisions.coalition.schedules import Deviations, feasible_deviations
@@ -37,6 +37,7 @@ WEAR_TICKS_PER_KWH = 300
 LAST_STEP = 90
 """How far into the plan a product may reach: what is made up for afterwards must still fit."""
 _MEASUREMENT = message_type_of(Measurement)
+_PROMISE = "promise "
 
 
 class Promise(msgspec.Struct):
@@ -48,6 +49,7 @@ class Promise(msgspec.Struct):
     baseline_w: dict[str, dict[int, int]]
     schedule_w: dict[int, int]
     assets: list[str]
+    pins: dict[str, dict[int, int]]
     cost_ticks: int = 0
 
 
@@ -57,13 +59,23 @@ class VppMembership(Behaviour):
     settings: ProsumerSettings
 
     def setup(self) -> None:
-        """Nothing has been promised."""
+        """Recall what was promised before a restart."""
         self._promises: dict[str, Promise] = {}
+        for name in self.agent.kept_names(_PROMISE):
+            kept = self.agent.kept_bytes(name)
+            if kept is not None:
+                self._promises[name.removeprefix(_PROMISE)] = msgspec.json.decode(kept, type=Promise)
         self._plan_start_s = 0
         self.reliability = 1.0
         self.earned_ticks = 0
         self.response_time_s = 0.0
         """From the last invitation to the commitment that answered it."""
+
+    @when("started")
+    def hold(self) -> None:
+        """Hold the devices to what was promised before a restart."""
+        for promise in self._promises.values():
+            self.sibling(SitePlanning).pin(promise.pins)
 
     # -- recruitment ----------------------------------------------------------------------------
 
@@ -156,9 +168,13 @@ class VppMembership(Behaviour):
         moved = {asset for asset, own in pins.items() if any(own[s] != baseline[asset].get(s) for s in own)}
         assets = sorted(moved | set(before.assets if before else ()))
         product = invitation.product
-        promise = Promise(initiator, product, invitation.round, baseline, schedule_w, assets, cost_ticks)
+        held = {asset: pins[asset] for asset in assets if asset in pins}
+        promise = Promise(
+            initiator, product, invitation.round, baseline, schedule_w, assets, held, cost_ticks
+        )
         self._promises[invitation.vpp_id] = promise
-        self.sibling(SitePlanning).pin({asset: pins[asset] for asset in assets if asset in pins})
+        self.keep(_PROMISE + invitation.vpp_id, msgspec.json.encode(promise))
+        self.sibling(SitePlanning).pin(held)
         return self._commitment(invitation.vpp_id, promise)
 
     def _commitment(self, vpp_id: str, promise: Promise) -> ScheduleCommitment:
@@ -184,6 +200,7 @@ class VppMembership(Behaviour):
                 await self._report(vpp_id, promise, start_s)
             if start_s >= end_of(promise.product):
                 del self._promises[vpp_id]
+                self.keep(_PROMISE + vpp_id, None)
 
     @on(VppPayoff)
     def take_payoff(self, payoff: VppPayoff, letter: Letter) -> None:

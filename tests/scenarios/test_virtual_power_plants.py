@@ -269,3 +269,18 @@ def test_the_plants_of_a_run_stand_in_its_tables(night):
     assert tables.plants["plant"].tolist() == ["vpp-p0-5-20240213", "vpp-p1-5-20240213"]
     assert tables.plants["target_wh"].tolist() == [4500, -1000]
     assert tables.plants["delivered_wh"] == pytest.approx(tables.plants["committed_wh"], rel=0.05)
+
+
+@pytest.mark.parametrize("when", [3, 4])
+def test_promises_and_plants_outlive_a_restart_of_either_side(when):
+    def power_cut(run):
+        members = list(plants(run)[0].commitments)
+        for address in ("aggregator@localhost", *members[:4]):
+            run.community.kill(address)
+            run.loop.call_soon(run.community.restart, address)
+
+    (plant,) = plants(ran(community(product(6)), at={when: power_cut}))
+    assert plant.state is VppState.DISSOLVED
+    assert not plant.lost
+    assert figures(plant)["delivered_share"] == pytest.approx(1, abs=0.05)
+    assert plant.paid_ticks > 0
