@@ -179,6 +179,7 @@ def _aggregator_node(
             portfolio=portfolio,
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
+            plants_for=scenario.plants_for,
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])

@@ -311,6 +311,10 @@ class Scenario(Section, frozen=True, kw_only=True):
     products: Annotated[
         tuple[Product, ...], Meta(description="flexibility wanted each day, for virtual power plants")
     ] = ()
+    plants_for: Annotated[
+        tuple[Literal["external", "demand-response"], ...],
+        Meta(description="more demand for which plants are formed: intraday sales, the DSO's DR signals"),
+    ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()
     faults: Annotated[Faults, Meta(description="of an offline run's post")] = Faults()

@@ -3,10 +3,12 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, on
+from behaviours.decisions.coalition.products import product_of_signal
 from behaviours.decisions.dispatch import MemberRange, limits_of_members
 from behaviours.information.delivery import grouped
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
 from behaviours.market.portfolio import PortfolioKeeping
+from behaviours.vpp.initiation import VppInitiation
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError, Refused
@@ -17,6 +19,8 @@ from ontology.performatives import Performative
 
 __all__ = ["DemandResponse"]
 
+SIGNAL_TICKS_PER_KWH = 5000
+"""What the DSO pays at most for a kWh that it calls for in an emergency: 0.50 EUR."""
 _FORECAST = message_type_of(Forecast)
 
 
@@ -27,18 +31,29 @@ class DemandResponse(Behaviour):
 
     @on(DRSignal)
     async def serve(self, signal: DRSignal, letter: Letter) -> Acknowledgement:
-        """Share the limit out and signal every member of the segment.
+        """Share a limit out and signal every member of the segment; for a change of power form a plant.
 
-        Raises: Refused when the signal is not the DSO's or limits nothing.
+        Raises: Refused when the signal is not the DSO's, or calls for what is not served here.
         """
-        if letter.sender != self.settings.dso or signal.limit_w is None:
-            raise Refused("only the DSO's limits of power are served")
+        if letter.sender != self.settings.dso:
+            raise Refused("only the DSO's signals are served")
+        if signal.limit_w is None:
+            return self._form_plant(signal, letter)
         members = [m for m in self.settings.portfolio if m.segment_id == signal.segment_id]
         expected_w = await self._expected_w(members, signal.start_s)
         limits_w = limits_of_members(signal.limit_w, expected_w, self._ranges(members, signal.start_s))
         for member in members:
             limit = msgspec.structs.replace(signal, limit_w=limits_w[member.site])
             self.tell(member.prosumer, limit, Performative.REQUEST)
+        self.agent.counts["signals served"] += 1
+        return Acknowledgement(of=letter.message_id)
+
+    def _form_plant(self, signal: DRSignal, letter: Letter) -> Acknowledgement:
+        """Let those who can do so most cheaply change their power together."""
+        product = product_of_signal(signal, SIGNAL_TICKS_PER_KWH)
+        if product is None or "demand-response" not in self.settings.plants_for:
+            raise Refused("only limits of power are served")
+        self.sibling(VppInitiation).offer(product)
         self.agent.counts["signals served"] += 1
         return Acknowledgement(of=letter.message_id)
 

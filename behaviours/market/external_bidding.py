@@ -4,10 +4,12 @@ import msgspec
 import numpy as np
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.coalition.products import product_of_sale
 from behaviours.decisions.external_bids import MEAN_TICKS_PER_KWH, clearing_prices, intraday_bid, judged
 from behaviours.decisions.flexibility import flexibility_of_portfolio
 from behaviours.market.opening import AggregatorSettings, TrafficLightObedience
 from behaviours.market.portfolio import PortfolioKeeping
+from behaviours.vpp.initiation import VppInitiation
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.errors import ParityError
 from ontology.grid import GridState, GridStatusEvent
@@ -66,6 +68,8 @@ class ExternalBidding(Behaviour):
             self._open[bid.bid_id] = bid
             self.sold_wh -= bid.energy_wh
             self.earned_ticks -= bid.energy_wh * result.price_ticks_per_kwh // 1000
+            if "external" in self.settings.plants_for:
+                self.sibling(VppInitiation).offer(product_of_sale(bid, result))
         self.agent.counts["bids accepted" if result.accepted else "bids declined"] += 1
 
     def _withdraw_all(self) -> None:

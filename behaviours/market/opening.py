@@ -38,6 +38,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     portfolio: tuple[PortfolioMember, ...]
     directory: str = ""
     products: tuple[PlannedProduct, ...] = ()
+    plants_for: tuple[str, ...] = ()
+    """Demand for which plants are formed: `external` sales, `demand-response` signals."""
 
 
 class TrafficLightObedience(Behaviour):

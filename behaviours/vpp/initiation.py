@@ -12,11 +12,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
+from typing import TypeGuard
 
 import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.coalition.neighbourhood import neighbourhood_of
 from behaviours.decisions.coalition.overlay import groups_of
 from behaviours.decisions.coalition.payoff import Delivery, payoffs, price_of
 from behaviours.decisions.coalition.recruitment import recruited
@@ -33,6 +35,7 @@ from ontology.coalition import (
     ScheduleCommitment,
     VppPayoff,
 )
+from ontology.directory import PROFILE_BLOCKS, CoarseProfile
 from ontology.errors import ParityError, Refused, Unavailable
 from ontology.letter import Letter
 from ontology.roles import Role
@@ -129,20 +132,23 @@ class VppInitiation(Behaviour):
     async def _recruit(self, record: VppRecord) -> list[str]:
         """Call for proposals, again from who was silent, until the target and a reserve are covered."""
         product, net = record.product, self._net_of(record.vpp_id)
-        silent = await self._candidates(product)
+        near, far = await self._candidates(product)
+        silent: list[str] = []
         recruitment = recruited({}, product)
         for number in range(1, ROUNDS + 1):
+            called = [*silent, *(near if number == 1 else far)]
             call = msgspec.structs.replace(product, round=number)
-            record.bids |= await net.call(silent, call, within_s=BID_WITHIN_S)
+            record.bids |= await net.call(called, call, within_s=BID_WITHIN_S)
             recruitment = recruited(record.bids, product)
-            silent = [who for who in silent if who not in record.bids and who not in record.lost]
-            if recruitment.covered >= 1 or not silent:
+            silent = [who for who in called if who not in record.bids]
+            far = far if number == 1 else []
+            if recruitment.covered >= 1 or not (silent or far):
                 break
         record.reserves = recruitment.reserves
         return recruitment.chosen
 
-    async def _candidates(self, product: FlexProduct) -> list[str]:
-        """Return who offers flexibility, by the directory."""
+    async def _candidates(self, product: FlexProduct) -> tuple[list[str], list[str]]:
+        """Return who offers flexibility, by the directory: the own neighbourhood, and the others."""
         try:
             found = await look_up(
                 self,
@@ -153,8 +159,12 @@ class VppInitiation(Behaviour):
             )
         except ParityError:
             self.agent.counts["directory unavailable"] += 1
-            return []
-        return [entry.agent for entry in found if entry.agent != self.agent.address]
+            return [], []
+        me = self.agent.address
+        profiles = {entry.agent: profile for entry in found if is_whole(profile := entry.profile)}
+        near = set(neighbourhood_of(me, profiles)) if me in profiles else {entry.agent for entry in found}
+        others = [entry.agent for entry in found if entry.agent != me]
+        return [who for who in others if who in near], [who for who in others if who not in near]
 
     # -- negotiation ----------------------------------------------------------------------------
 
@@ -355,6 +365,11 @@ class VppInitiation(Behaviour):
             state=record.state,
             metrics=metrics_of(record),
         )
+
+
+def is_whole(profile: CoarseProfile | None) -> TypeGuard[CoarseProfile]:
+    """Tell whether a profile covers the day, so that it can be compared with others."""
+    return profile is not None and len(profile.net_w) == PROFILE_BLOCKS
 
 
 def plant_of(product: FlexProduct) -> str:

@@ -12,8 +12,10 @@ from behaviours.vpp.membership import VppMembership
 from launch.community import OfflineCommunity, run_offline
 from launch.results import completed, run_tables
 from launch.scenario import scenario_of
+from ontology.coalition import ProductKind
 from ontology.discourse import Query, QueryResult
 from ontology.errors import Refused
+from ontology.flexibility_trading import DRSignal
 from ontology.performatives import Performative
 from ontology.vpp import VppState
 
@@ -284,3 +286,33 @@ def test_promises_and_plants_outlive_a_restart_of_either_side(when):
     assert not plant.lost
     assert figures(plant)["delivered_share"] == pytest.approx(1, abs=0.05)
     assert plant.paid_ticks > 0
+
+
+def test_what_is_sold_outside_is_delivered_by_plants():
+    run = ran(community(intervals=12, plants_for=["external"]))
+    formed = [plant for plant in plants(run) if plant.state is VppState.DISSOLVED and plant.commitments]
+    assert len(formed) >= 3
+    assert {plant.product.kind for plant in formed} == {ProductKind.EXTERNAL}
+    assert [figures(plant)["delivered_share"] for plant in formed] == pytest.approx(
+        [1] * len(formed), abs=0.1
+    )
+
+
+def test_a_change_of_power_that_the_dso_calls_for_is_delivered_by_a_plant():
+    def call(run):
+        dso = run.community.agents["dso@localhost"]
+        start_s = run.world.now_s + 1800
+        signal = DRSignal(
+            signal_id="emergency",
+            segment_id=run.world.feeders[0].segment_id,
+            start_s=start_s,
+            duration_s=1800,
+            delta_w=-3000,
+            contract_id="reserve",
+            deadline_s=start_s,
+        )
+        run.loop.call_soon(dso.tell, "aggregator@localhost", signal, Performative.REQUEST)
+
+    (plant,) = plants(ran(community(plants_for=["demand-response"]), at={2: call}))
+    assert plant.product.kind is ProductKind.DEMAND_RESPONSE
+    assert figures(plant)["delivered_share"] == pytest.approx(1, abs=0.1)
