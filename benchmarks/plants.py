@@ -1,4 +1,4 @@
-"""A virtual power plant of about 100 device models: formed offline, and live through Prosody, and with deaths."""
+"""A virtual power plant of about 100 device models: formed offline, through Prosody, and with deaths."""
 
 import asyncio
 import time

@@ -38,6 +38,8 @@ https_ports = {{ }}
 
 -- Letters make much short-lived garbage: half as many again a second (Lua 5.4).
 gc = {{ mode = "generational" }}
+-- Nagle's algorithm and delayed acknowledgements would hold each answer up for 40 ms.
+network_settings = {{ nagle = false, opportunistic_writes = true, read_size = 65536 }}
 
 authentication = "internal_hashed"
 password_hash = "SHA-256"

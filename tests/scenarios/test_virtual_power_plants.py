@@ -316,3 +316,40 @@ def test_a_change_of_power_that_the_dso_calls_for_is_delivered_by_a_plant():
     (plant,) = plants(ran(community(plants_for=["demand-response"]), at={2: call}))
     assert plant.product.kind is ProductKind.DEMAND_RESPONSE
     assert figures(plant)["delivered_share"] == pytest.approx(1, abs=0.1)
+
+
+# -- at full size (SPEC 5.5) -------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [(1, 100.3), (3, 300.0)], ids=["negotiating", "delivering"])
+def test_ten_of_a_hundred_members_may_die(when):
+    interval, at_s = when
+    run = ran(community(product(150, hours=1), sites=240), at={interval: dying(10, at_s)})
+    (plant,) = plants(run)
+    assert len(plant.commitments) >= 90
+    assert len(plant.lost) >= 8
+    last_s = plant.product.start_s + 3 * 900
+    delivered_wh = sum(own.get(last_s, 0) for own in plant.delivered.values())
+    assert delivered_wh == pytest.approx(150_000 / 4, rel=0.05)
+
+
+@pytest.mark.slow
+def test_over_a_day_what_is_promised_is_delivered_and_nobody_loses():
+    wanted = [
+        product(power, hour=hour, hours=1) for hour, power in zip(range(1, 22, 3), [8, -6] * 4, strict=False)
+    ]
+    run = ran(community(*wanted, sites=60, intervals=96))
+    formed = [plant for plant in plants(run) if plant.commitments]
+    assert len(formed) == len(wanted)
+    assert all(plant.state is VppState.DISSOLVED for plant in formed)
+    shares = [figures(plant)["delivered_share"] for plant in formed]
+    assert np.mean(shares) >= 0.95, shares
+    members = {who for plant in formed for who in plant.commitments}
+    for who in members:
+        earned = run.community.agents[who].behaviour(VppMembership).earned_ticks
+        cost = sum(plant.commitments[who].cost_ticks for plant in formed if who in plant.commitments)
+        assert earned >= 0.95 * cost
+    world = run.world.site_table()
+    assert np.nanmin(world["state_of_charge"].astype(float)) >= 0
+    assert run.community.counts().get("instructions refused", 0) == 0
