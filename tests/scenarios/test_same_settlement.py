@@ -10,7 +10,7 @@ from scenario_helpers import LABORATORY, assert_same_tables, laboratory
 from environments.live.prosody import available as prosody_available
 from launch.community import run_live, run_offline
 from launch.run_folder import write_table
-from launch.scenario import load_scenario
+from launch.scenario import load_scenario, scenario_of
 from launch.tables import TABLES, RunTables
 
 
@@ -54,3 +54,26 @@ def test_another_seed_gives_another_day(run):
     other = run_offline(laboratory(intervals=4, seed=2))
     assert run.tables.sites["base_w"].tolist() != other.tables.sites["base_w"].tolist()
     assert run.tables.settlement["tokens"].tolist() != other.tables.settlement["tokens"].tolist()
+
+
+@pytest.mark.server
+def test_a_plant_on_one_component_is_the_same_live_and_offline(tmp_path):
+    if not prosody_available():
+        missing = pytest.fail if os.environ.get("PARITY_REQUIRE_SERVERS") == "1" else pytest.skip
+        missing("Prosody is not installed: scripts/install-servers installs it")
+    product = {"id": "night", "hour": 0.5, "hours": 0.5, "power_kw": 5, "price": 0.3, "lead_hours": 0.25}
+    scenario = scenario_of(
+        {
+            "seed": 5,
+            "start": "2024-02-13",
+            "zone": "Europe/Berlin",
+            "intervals": 5,
+            "population": {"sites": 12},
+            "server": {"kind": "prosody", "connection": "component"},
+            "record": False,
+            "products": [product],
+        }
+    )
+    live, offline = asyncio.run(run_live(scenario)), run_offline(scenario)
+    assert offline.tables.plants["members"][0] >= 3
+    assert parquet(tmp_path / "live", live.tables) == parquet(tmp_path / "offline", offline.tables)
