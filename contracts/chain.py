@@ -166,6 +166,15 @@ class Chain:
         with self._reached():
             return bytes(self._web3.eth.get_transaction(transaction)["input"])
 
+    @property
+    def state_root(self) -> str:
+        """The root hash (hexadecimal) of the state after the last block."""
+        with self._reached():
+            return bytes(self._web3.eth.get_block("latest")["stateRoot"]).hex()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
     def _count(self, address: str) -> int:
         return int(self._web3.eth.get_transaction_count(address, "pending"))
 

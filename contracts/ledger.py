@@ -77,12 +77,18 @@ class EvmLedger:
         self.contract = contract or self._deploy()
 
     @classmethod
-    def embedded(cls, aggregator: str = "aggregator") -> "EvmLedger":
-        """Return a ledger on a new chain in this process."""
+    def embedded(cls, aggregator: str = "aggregator", path: Path | None = None) -> "EvmLedger":
+        """Return a ledger on a chain in this process: a new one, or with a path the one in that file.
+
+        Raises: Unavailable when the file cannot be opened or another process holds it.
+        """
         from contracts.embedded import embedded_chain, embedded_signers
 
         owner, operator = embedded_signers()
-        return cls(embedded_chain(), operator=operator, owner=owner, aggregator=aggregator)
+        chain = embedded_chain(path)
+        ledger = cls(chain, operator=operator, owner=owner, contract=chain.contract, aggregator=aggregator)
+        chain.contract = ledger.contract
+        return ledger
 
     @classmethod
     def on_node(
@@ -103,6 +109,15 @@ class EvmLedger:
         if owner and owner.address == operator.address:
             owner = operator  # one key, one sequence of nonces
         return cls(node_chain(url), operator=operator, owner=owner, contract=contract, aggregator=aggregator)
+
+    @property
+    def state_root(self) -> str:
+        """The root hash (hexadecimal) of the chain's state after its last block."""
+        return self._chain.state_root
+
+    def close(self) -> None:
+        """Let go of the chain; what it holds stays."""
+        self._chain.close()
 
     async def open_accounts(self, accounts: Mapping[str, int]) -> None:
         """Open accounts (pseudonym to initial tokens) that do not exist yet.
