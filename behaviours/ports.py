@@ -18,11 +18,13 @@ from typing import Protocol
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
 from ontology.grid import DstatcomCommand
+from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
 from ontology.weather import WeatherForecast
 
 __all__ = [
     "AgentStore",
+    "Attestor",
     "Barrier",
     "Cancellable",
     "Clock",
@@ -36,6 +38,9 @@ __all__ = [
     "Transport",
     "WeatherService",
 ]
+
+
+NO_ATTESTATIONS: Mapping[str, str] = {}
 
 
 class Cancellable(Protocol):
@@ -157,20 +162,51 @@ class SettlementReceipt(Protocol):
     fresh: bool
 
 
+class Attestor(Protocol):
+    """Vouches for settlements with one key of the ledger's configured set."""
+
+    address: str
+
+    async def attest(self, key: str, entries: Mapping[str, int], kind: SettlementKind, result: str) -> str:
+        """Return a signature of a batch: its key, its changes, what it is for and its result's hash."""
+
+    async def object(self, key: str, result: str) -> None:
+        """Say in public that the result under a key should be another one.
+
+        Raises: Unavailable when the chain cannot be reached.
+        """
+
+
 class Ledger(Protocol):
-    """Moves tokens between accounts in zero-sum batches, each settled exactly once."""
+    """Moves tokens between accounts in zero-sum batches, each settled exactly once.
+
+    `attestors` are the addresses whose signatures it asks for; a `quorum` of them must agree to each batch.
+    """
+
+    attestors: Sequence[str]
+    quorum: int
 
     async def open_accounts(self, accounts: Mapping[str, int]) -> None:
         """Open accounts (pseudonym to initial tokens) that do not exist yet."""
 
-    async def settle(self, key: str, entries: Mapping[str, int], time_s: int) -> SettlementReceipt:
+    async def settle(
+        self,
+        key: str,
+        entries: Mapping[str, int],
+        time_s: int,
+        *,
+        kind: SettlementKind = SettlementKind.LEM,
+        result: str = "",
+        attestations: Mapping[str, str] = NO_ATTESTATIONS,
+    ) -> SettlementReceipt:
         """Settle a batch of signed token changes under a key; a known key changes nothing.
 
         A debit above the balance is capped and becomes a receivable, funded from the
-        aggregator's account in the same batch.
+        aggregator's account in the same batch. `result` is the hash of what the changes carry out,
+        `attestations` are signatures by attestor; one that the ledger holds itself need not be given.
 
-        Raises: InvalidInput when the entries do not sum to zero or name unknown accounts,
-        Unavailable when the chain cannot be reached.
+        Raises: InvalidInput when the entries do not sum to zero or name unknown accounts, Refused when the
+        attestations are no quorum, Unavailable when the chain cannot be reached.
         """
 
     async def settlement(self, key: str) -> SettlementReceipt | None:

@@ -12,14 +12,16 @@ from typing import Any
 
 import msgspec
 from eth_account import Account
+from eth_keys.exceptions import BadSignature
 from eth_utils import ValidationError
 from requests.exceptions import RequestException
 from web3 import Web3
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3RPCError
+from web3.middleware import ExtraDataToPOAMiddleware
 
-from ontology.errors import InvalidInput, ParityError, Unavailable, problem
+from ontology.errors import Conflict, InvalidInput, ParityError, Unavailable, problem
 
-__all__ = ["Chain", "Log", "Mined", "Reverted", "Signer", "node_chain"]
+__all__ = ["Chain", "Log", "Mined", "Reverted", "Signer", "node_chain", "signer_of"]
 
 REVERTED = "execution reverted"
 GAS_MARGIN = 1.2
@@ -75,6 +77,11 @@ class Signer:
             self._nonce = None
             yield nonce
             self._nonce = nonce + 1
+
+    def sign_hash(self, message: bytes) -> tuple[int, int, int]:
+        """Return v, r and s of a signature over a hash."""
+        signed = self._account.unsafe_sign_hash(message)
+        return signed.v, signed.r, signed.s
 
     def sign(self, transaction: dict[str, Any]) -> bytes:
         """Return the signed transaction as bytes."""
@@ -167,6 +174,18 @@ class Chain:
             return bytes(self._web3.eth.get_transaction(transaction)["input"])
 
     @property
+    def id(self) -> int:
+        """The chain's number, which transactions and attestations are signed for."""
+        if self._chain_id is None:
+            self.check()
+        return self._chain_id or 0
+
+    def code_at(self, address: str) -> bytes:
+        """Return the code that an address runs, nothing when it runs none."""
+        with self._reached():
+            return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+
+    @property
     def state_root(self) -> str:
         """The root hash (hexadecimal) of the state after the last block."""
         with self._reached():
@@ -197,14 +216,33 @@ class Chain:
             raise Unavailable(f"chain: {error}") from error
 
 
-def node_chain(url: str, wait_s: float = 60.0) -> Chain:
+def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0) -> Chain:
     """Return the chain behind a JSON-RPC address (http or https).
 
-    Raises: Unavailable when nobody answers there.
+    Headers with more than 32 bytes of extra data, as proof-of-authority chains (Clique, QBFT) have, are read, too.
+
+    Args:
+        url: of the node.
+        chain_id: which chain it should be of; 0 is any.
+        wait_s: how long a transaction may take.
+
+    Raises: Unavailable when nobody answers there, Conflict when it is another chain.
     """
-    chain = Chain(Web3(Web3.HTTPProvider(url)), wait_s=wait_s)
+    web3 = Web3(Web3.HTTPProvider(url))
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+    chain = Chain(web3, wait_s=wait_s)
+    if chain_id and chain.id != chain_id:
+        raise Conflict(f"chain: {url} is of chain {chain.id}, not of {chain_id}")
     chain.check()
     return chain
+
+
+def signer_of(message: bytes, v: int, r: int, s: int) -> str:
+    """Return the address that signed a hash, empty when it is no signature at all."""
+    try:
+        return str(Account._recover_hash(message, vrs=(v, r, s)))
+    except (ValueError, ValidationError, BadSignature):
+        return ""
 
 
 def _log(log: Any) -> Log:

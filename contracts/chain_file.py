@@ -1,8 +1,8 @@
 """The embedded chain's memory: a dictionary, or an SQLite file that holds every finished block.
 
 What a block writes (state, headers, transactions, receipts) reaches the file in one transaction with
-`synchronous=FULL`, so a file never holds half a block, whatever is killed when. Nothing is replayed when a file
-is opened: the state is there, under the root that the last header names.
+`synchronous=FULL`, so a file never holds half a block, whatever is killed when. Nothing is replayed when a
+file is opened: the state is there, under the root that the last header names.
 """
 
 import sqlite3

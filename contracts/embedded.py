@@ -1,17 +1,19 @@
 """The embedded chain: py-evm in this process, with the community's time and nothing left to chance.
 
-Two runs with the same calls give the same transactions, blocks and state. With a file it outlives the process.
+Two runs with the same calls give the same transactions, blocks and state. In a file it outlives all.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from eth.db.atomic import AtomicDB
 from eth_tester import EthereumTester, PyEVMBackend
-from eth_tester.backends.pyevm.main import setup_tester_chain
+from eth_tester.backends.pyevm.main import get_default_account_state, setup_tester_chain
 from eth_tester.backends.pyevm.serializers import serialize_transaction, serialize_transaction_receipt
 from eth_tester.exceptions import TransactionFailed, TransactionNotFound
+from eth_utils import to_canonical_address
 from web3 import EthereumTesterProvider, Web3
 
 from contracts.chain import Chain, Signer
@@ -29,11 +31,12 @@ FIRST_SECOND = 1
 class _Backend(PyEVMBackend):  # type: ignore[misc]
     """py-evm on our store, without the wall clock and the random numbers that eth-tester puts into blocks."""
 
-    def __init__(self, store: ChainMemory | ChainFile) -> None:
+    def __init__(self, store: ChainMemory | ChainFile, funded: Sequence[str]) -> None:
         self._store = store
+        rich = get_default_account_state()
         super().__init__(
             self.generate_genesis_params({"gas_limit": BLOCK_GAS, "timestamp": FIRST_SECOND}),
-            self.generate_genesis_state(num_accounts=2),
+            {to_canonical_address(address): rich for address in funded},
         )
 
     def reset_to_genesis(self, genesis_params: Any = None, genesis_state: Any = None, *others: Any) -> None:
@@ -86,9 +89,9 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]
 class EmbeddedChain(Chain):
     """A chain of our own; see `embedded_chain`."""
 
-    def __init__(self, store: ChainMemory | ChainFile) -> None:
+    def __init__(self, store: ChainMemory | ChainFile, funded: Sequence[str]) -> None:
         self._store = store
-        self._backend: Any = _Backend(store)
+        self._backend: Any = _Backend(store, funded)
         super().__init__(
             Web3(EthereumTesterProvider(EthereumTester(self._backend))),
             gas=TRANSACTION_GAS,
@@ -116,12 +119,14 @@ class EmbeddedChain(Chain):
         self._store.close()
 
 
-def embedded_chain(path: Path | None = None) -> EmbeddedChain:
+def embedded_chain(path: Path | None = None, funded: Sequence[str] = ()) -> EmbeddedChain:
     """Return a chain of our own: in a file, which is made or taken up again, or as long as the object lives.
 
+    Args: funded: addresses that can pay for gas from the beginning, beside those of `embedded_signers`.
     Raises: Unavailable when the file cannot be opened or another process holds it.
     """
-    return EmbeddedChain(ChainMemory() if path is None else ChainFile(path))
+    addresses = [*(signer.address for signer in embedded_signers()), *funded]
+    return EmbeddedChain(ChainMemory() if path is None else ChainFile(path), addresses)
 
 
 def embedded_signers() -> tuple[Signer, Signer]:

@@ -1,14 +1,18 @@
 """The ledger without a chain: the same rules in a dictionary, for tests of agents and for quick studies."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
 
 from contracts.batch import BALANCE_LIMIT, Batch, Settlement, checked_openings
-from ontology.errors import InvalidInput, Refused, problem
+from ontology.errors import Conflict, InvalidInput, Refused, problem
+from ontology.ledger import SettlementKind
 
 __all__ = ["MemoryLedger"]
+
+
+NO_NAMES: Mapping[str, str] = {}
 
 
 class MemoryLedger:
@@ -17,11 +21,15 @@ class MemoryLedger:
     Args: aggregator: the account that funds what members cannot pay; the first one ever opened.
     """
 
+    attestors: Sequence[str] = ()
+    quorum = 0
+
     def __init__(self, aggregator: str = "aggregator") -> None:
         self._aggregator = aggregator
         self._balances: dict[str, int] = {}
         self._receivables: dict[str, int] = {}
         self._settlements: dict[str, Settlement] = {}
+        self._receipts: set[str] = set()
 
     async def open_accounts(self, accounts: Mapping[str, int]) -> None:
         """Open accounts (pseudonym to initial tokens) that do not exist yet.
@@ -33,8 +41,17 @@ class MemoryLedger:
             raise InvalidInput(problem("accounts", self._aggregator, "opened first: it funds the others"))
         self._balances = {**accounts, **self._balances}
 
-    async def settle(self, key: str, entries: Mapping[str, int], time_s: int) -> Settlement:
-        """Settle a batch of signed token changes under a key; a known key changes nothing.
+    async def settle(
+        self,
+        key: str,
+        entries: Mapping[str, int],
+        time_s: int,
+        *,
+        kind: SettlementKind = SettlementKind.LEM,
+        result: str = "",
+        attestations: Mapping[str, str] = NO_NAMES,
+    ) -> Settlement:
+        """Settle a batch of signed token changes under a key; a known key changes nothing. Nobody attests.
 
         Raises: InvalidInput when the entries do not sum to zero or name unknown accounts, Conflict when
         another batch has this key, Refused when the aggregator cannot fund what others lack.
@@ -99,13 +116,18 @@ class MemoryLedger:
             self._balances[self._aggregator] += paid
             self._receivables[name] = owed - paid
 
-    async def top_up(self, account: str, tokens: int) -> None:
-        """Mint tokens into an account.
+    async def top_up(self, account: str, tokens: int, receipt: str = "") -> None:
+        """Mint tokens into an account; a receipt, where one is given, counts once.
 
-        Raises: InvalidInput when the account is unknown or the amount out of range.
+        Raises: InvalidInput when the account is unknown or the amount out of range, Conflict when the receipt
+        was used already.
         """
+        if receipt in self._receipts:
+            raise Conflict("ledger: receipt used already")
         tokens = checked_openings({account: tokens})[account]
         self._balances[account] = self._allowed((await self.balances((account,)))[account] + tokens)
+        if receipt:
+            self._receipts.add(receipt)
 
     async def supply(self) -> int:
         """Return all tokens there are."""
