@@ -38,6 +38,7 @@ class Log(msgspec.Struct, frozen=True):
     topics: Sequence[bytes]
     data: bytes
     transaction: str
+    block: int
 
 
 class Mined(msgspec.Struct, frozen=True):
@@ -59,15 +60,21 @@ class Signer:
         self.address: str = self._account.address
 
     @classmethod
-    def from_file(cls, path: Path) -> "Signer":
-        """Read a hexadecimal private key.
+    def from_file(cls, path: Path, password_file: Path | None = None) -> "Signer":
+        """Read a private key: 64 hexadecimal digits, or an encrypted keystore (Web3 Secret Storage, JSON).
 
-        Raises: InvalidInput when there is none in the file; the message never shows its content.
+        Raises: InvalidInput when there is none in the file or the password does not open it; the message
+        never shows the content of either.
         """
         try:
-            return cls(bytes.fromhex(path.read_text(encoding="ascii").strip().removeprefix("0x")))
-        except (OSError, ValueError):
-            raise InvalidInput(problem(str(path), "", "a file with 64 hexadecimal digits")) from None
+            text = path.read_text(encoding="ascii").strip()
+            if not text.startswith("{"):
+                return cls(bytes.fromhex(text.removeprefix("0x")))
+            password = password_file.read_text(encoding="utf-8").rstrip("\r\n") if password_file else ""
+            return cls(bytes(Account.decrypt(text, password)))
+        except (OSError, ValueError, KeyError, TypeError, ValidationError):
+            expected = "a file with 64 hexadecimal digits, or a keystore and its password"
+            raise InvalidInput(problem(str(path), "", expected)) from None
 
     @contextmanager
     def turn(self, count: Callable[[str], int]) -> Iterator[int]:
@@ -180,6 +187,11 @@ class Chain:
             self.check()
         return self._chain_id or 0
 
+    def last_block(self) -> int:
+        """Return the number of the newest block."""
+        with self._reached():
+            return int(self._web3.eth.block_number)
+
     def code_at(self, address: str) -> bytes:
         """Return the code that an address runs, nothing when it runs none."""
         with self._reached():
@@ -219,7 +231,7 @@ class Chain:
 def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0) -> Chain:
     """Return the chain behind a JSON-RPC address (http or https).
 
-    Headers with more than 32 bytes of extra data, as proof-of-authority chains (Clique, QBFT) have, are read, too.
+    Headers with more than 32 bytes of extra data are read, too: proof-of-authority chains have them.
 
     Args:
         url: of the node.
@@ -247,4 +259,4 @@ def signer_of(message: bytes, v: int, r: int, s: int) -> str:
 
 def _log(log: Any) -> Log:
     topics = [bytes(topic) for topic in log["topics"]]
-    return Log(topics, bytes(log["data"]), Web3.to_hex(log["transactionHash"]))
+    return Log(topics, bytes(log["data"]), Web3.to_hex(log["transactionHash"]), int(log["blockNumber"]))

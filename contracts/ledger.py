@@ -37,6 +37,7 @@ from contracts.calldata import (
     words_in,
 )
 from contracts.chain import Chain, Log, Mined, Reverted, Signer, node_chain, signer_of
+from contracts.events import ContractEvent, decode_event
 from ontology.errors import Conflict, Failed, InvalidInput, ParityError, Refused, problem
 from ontology.ledger import SettlementKind
 
@@ -49,7 +50,6 @@ ASKED_AT_ONCE = 1024
 OPENED_AT_ONCE = 256
 AGGREGATOR = 0
 SETTLED = event_topic("Settled(bytes32,uint256,bytes32,bytes32,uint256,uint256,bytes32,uint256)")
-OBJECTED = event_topic("Objected(bytes32,address,bytes32)")
 RECEIVABLE = event_topic("Receivable(bytes32,uint256,uint256)")
 KNOWN_KEY = ("settled already", "part out of turn")
 REVERT_ERRORS: Mapping[str, type[ParityError]] = {
@@ -69,7 +69,7 @@ SIGNATURE = re.compile("[0-9a-f]{130}")
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A batch as it is brought to the contract: in parts, with the digest of each and of those that follow."""
+    """A batch as it is brought to the contract: in parts, with the digests of what is left from each on."""
 
     batch: Batch
     kind: int
@@ -163,6 +163,7 @@ class EvmLedger:
         *,
         operator_key: Path,
         owner_key: Path | None = None,
+        password_file: Path | None = None,
         contract: str = "",
         aggregator: str = "aggregator",
         attestors: Sequence[str] = (),
@@ -174,11 +175,11 @@ class EvmLedger:
 
         Attestors are those beside the operator, which is the first. A chain number of 0 is any.
 
-        Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key, Conflict when
-        the node is of another chain.
+        Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key, Conflict
+        when the node is of another chain.
         """
-        operator = Signer.from_file(operator_key)
-        owner = Signer.from_file(owner_key) if owner_key else None
+        operator = Signer.from_file(operator_key, password_file)
+        owner = Signer.from_file(owner_key, password_file) if owner_key else None
         if owner and owner.address == operator.address:
             owner = operator  # one key, one sequence of nonces
         return cls(
@@ -226,12 +227,12 @@ class EvmLedger:
     ) -> Settlement:
         """Settle a batch of signed token changes under a key; a known key changes nothing.
 
-        Attestations are the attestors' signatures of the batch by their addresses; the operator, where it is an
-        attestor, gives its own. The result is a hash of 64 hexadecimal digits, or empty.
+        Attestations are the attestors' signatures of the batch by their addresses; the operator, where it
+        is an attestor, gives its own. The result is a hash of 64 hexadecimal digits, or empty.
 
         Raises: InvalidInput when the entries do not sum to zero or name unknown accounts, Conflict when
         another batch has this key, Refused when the aggregator cannot fund what others lack or the attestors
-        are no quorum, Unavailable when the chain cannot be reached (then settle again: nothing is paid twice).
+        are no quorum, Unavailable when the chain cannot be reached (settle again: nothing is paid twice).
         """
         batch = Batch.of(key, entries)
         if key in self._settlements:
@@ -263,17 +264,18 @@ class EvmLedger:
         asked = self._asked(Batch.of(key, entries), kind, result)
         return message_of(self._chain.id, self.contract, asked.statement)
 
-    async def objections(self, first_block: int = 0) -> list[tuple[str, str, str]]:
-        """Return what attestors objected to: the key's hash, attestor, and the result that it came to."""
-        logs = self._chain.logs(self.contract, [OBJECTED], first_block, None)
-        return [
-            (
-                log.topics[1].hex(),
-                to_checksum_address(log.topics[2][-20:]),
-                log.data.hex(),
-            )
-            for log in logs
-        ]
+    async def events(self, first_block: int = 0) -> tuple[list[ContractEvent], int]:
+        """Return what the contract has told since a block, and the block to go on from next time.
+
+        Whoever follows keeps that number; what happened while the follower or the node was away comes then.
+
+        Raises: Unavailable when the chain cannot be reached.
+        """
+        last_block = self._chain.last_block()
+        if last_block < first_block:
+            return [], first_block
+        logs = self._chain.logs(self.contract, [], first_block, last_block)
+        return [decode_event("settlement", log) for log in logs], last_block + 1
 
     def attestor(self, signer: Signer) -> "EvmAttestor":
         """Return one of the attestors of this ledger, by its key."""

@@ -143,7 +143,10 @@ def test_signatures_that_do_not_fit_are_left_out_and_the_rest_is_no_quorum(ledge
 
 def test_an_attestor_objects_with_its_own_key_and_a_stranger_cannot(ledger):
     inline(ledger.attestor(OTHERS[0]).object("00:15", RESULT))
-    assert inline(ledger.objections()) == [(key_hash("00:15").hex(), OTHERS[0].address, RESULT)]
+    objection = inline(ledger.events())[0][-1]
+    assert (objection.name, objection.values["attestor"]) == ("Objected", OTHERS[0].address.lower())
+    assert objection.values["key"] == key_hash("00:15").hex()
+    assert objection.values["result"] == RESULT
     with pytest.raises(Refused, match="only an attestor"):
         inline(ledger.attestor(ledger._owner).object("00:15", RESULT))
 

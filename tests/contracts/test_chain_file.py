@@ -1,13 +1,13 @@
 """The embedded chain in a file: what was settled stays settled, whoever dies when."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ledger_helpers import ACCOUNTS, inline, opened
 
@@ -93,7 +93,7 @@ def test_half_a_block_never_reaches_the_file(tmp_path):
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_at_random_points_it_settles_everything_once(tmp_path, seed):
     """What the killed process had reported is there, and its successor finishes without paying twice."""
-    generator, path, deaths = random.Random(seed), tmp_path / "chain.sqlite", 0
+    generator, path, deaths = np.random.default_rng(seed), tmp_path / "chain.sqlite", 0
     for _ in range(2 if seed == 1 else 15):
         told, alive = settled_until_killed(path, generator.uniform(0.05, 0.5))
         deaths += not alive
