@@ -11,7 +11,7 @@ from contracts.artefact import load_artefact
 from contracts.calldata import event_topic
 from contracts.chain import Log
 
-__all__ = ["ContractEvent", "decode_event"]
+__all__ = ["ContractEvent", "abi_type", "decode_event"]
 
 
 class ContractEvent(msgspec.Struct, frozen=True):
@@ -32,10 +32,10 @@ def decode_event(contract: str, log: Log) -> ContractEvent:
     indexed = [each for each in inputs if each["indexed"]]
     plain = [each for each in inputs if not each["indexed"]]
     values = {
-        each["name"]: decode((_type(each),), topic)[0]
+        each["name"]: decode((abi_type(each),), topic)[0]
         for each, topic in zip(indexed, log.topics[1:], strict=True)
     }
-    decoded = decode([_type(each) for each in plain], log.data)
+    decoded = decode([abi_type(each) for each in plain], log.data)
     values |= dict(zip((each["name"] for each in plain), decoded, strict=True))
     readable = {each["name"]: _readable(values[each["name"]]) for each in inputs}
     return ContractEvent(interface["name"], readable, log.transaction, log.block)
@@ -44,14 +44,17 @@ def decode_event(contract: str, log: Log) -> ContractEvent:
 @cache
 def _interfaces(contract: str) -> dict[bytes, Mapping[str, Any]]:
     events = (each for each in load_artefact(contract).abi if each["type"] == "event")
-    return {event_topic(f"{each['name']}({','.join(map(_type, each['inputs']))})"): each for each in events}
+    return {
+        event_topic(f"{each['name']}({','.join(map(abi_type, each['inputs']))})"): each for each in events
+    }
 
 
-def _type(item: Mapping[str, Any]) -> str:
+def abi_type(item: Mapping[str, Any]) -> str:
+    """Return the type of an input or output as signatures write it, structs in parentheses."""
     kind: str = item["type"]
     if not kind.startswith("tuple"):
         return kind
-    return f"({','.join(map(_type, item['components']))}){kind.removeprefix('tuple')}"
+    return f"({','.join(map(abi_type, item['components']))}){kind.removeprefix('tuple')}"
 
 
 def _readable(value: Any) -> Any:

@@ -3,7 +3,6 @@
 Calls complete inline. What the chain holds is the truth; receipts are kept here so that it is asked rarely.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,14 @@ from eth_abi import decode, encode
 from eth_utils import to_checksum_address
 
 from contracts.artefact import load_artefact
+from contracts.attestation import (
+    KINDS,
+    EvmAttestor,
+    result_bytes,
+    signature_text,
+    signatures_in_order,
+    usual_quorum,
+)
 from contracts.batch import Batch, Settlement, checked_openings
 from contracts.calldata import (
     END,
@@ -36,14 +43,13 @@ from contracts.calldata import (
     statement_of,
     words_in,
 )
-from contracts.chain import Chain, Log, Mined, Reverted, Signer, node_chain, signer_of
+from contracts.chain import Chain, Log, Mined, Reverted, Signer, node_chain
 from contracts.events import ContractEvent, decode_event
 from ontology.errors import Conflict, Failed, InvalidInput, ParityError, Refused, problem
 from ontology.ledger import SettlementKind
 
-__all__ = ["EvmAttestor", "EvmLedger", "usual_quorum"]
+__all__ = ["EvmLedger"]
 
-KINDS = tuple(SettlementKind)
 DEPLOYMENT = "deploy(address,address[],uint256,uint256)"
 
 ASKED_AT_ONCE = 1024
@@ -64,8 +70,6 @@ REVERT_ERRORS: Mapping[str, type[ParityError]] = {
     "receipt used already": Conflict,
 }
 NO_NAMES: Mapping[str, str] = {}
-HASH = re.compile("[0-9a-f]{64}")
-SIGNATURE = re.compile("[0-9a-f]{130}")
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -378,7 +382,7 @@ class EvmLedger:
         moves = {numbers[name]: change for name, change in batch.entries.items() if change}
         moves.pop(AGGREGATOR, None)
         parts = parts_of(changes_of(moves))
-        return Asked(batch, KINDS.index(kind), _result_bytes(result), parts, digests_of(parts))
+        return Asked(batch, KINDS.index(kind), result_bytes(result), parts, digests_of(parts))
 
     def _signatures(self, asked: Asked, attestations: Mapping[str, str]) -> list[Signature]:
         """Return the attestors' signatures in their order, those left out that are none."""
@@ -386,12 +390,7 @@ class EvmLedger:
         given = dict(attestations)
         if self._operator.address in self.attestors:
             given[self._operator.address] = signature_text(self._operator.sign_hash(message))
-        signatures = []
-        for number, attestor in enumerate(self.attestors):
-            parts = signature_parts(given.get(attestor, ""))
-            if parts and signer_of(message, *parts) == attestor:
-                signatures.append(Signature(number, *parts))
-        return signatures
+        return signatures_in_order(self.attestors, message, given)
 
     def _send(self, asked: Asked, first: int, signatures: Sequence[Signature], time_s: int) -> list[Mined]:
         """Bring the parts of a batch to the chain, from one of them on; the first carries the signatures."""
@@ -505,71 +504,6 @@ class EvmLedger:
             for some in chunks(arguments, ASKED_AT_ONCE)
             for word in words_in(self._chain.call(self.contract, call_data(signature, some)))
         ]
-
-
-class EvmAttestor:
-    """The `Attestor` port on a Settlement contract: one key of the configured set.
-
-    Args:
-        ledger: a client of the contract, on whatever node the attestor trusts.
-        chain: where objections go.
-        signer: the attestor's key; it pays for its objections.
-    """
-
-    def __init__(self, ledger: EvmLedger, chain: Chain, signer: Signer) -> None:
-        self._ledger = ledger
-        self._chain = chain
-        self._signer = signer
-        self.address = signer.address
-
-    async def attest(self, key: str, entries: Mapping[str, int], kind: SettlementKind, result: str) -> str:
-        """Return this attestor's signature (hexadecimal) of a batch.
-
-        Raises: InvalidInput when the batch is none or names unknown accounts, Unavailable when the chain
-        cannot be reached.
-        """
-        return signature_text(self._signer.sign_hash(self._ledger.message(key, entries, kind, result)))
-
-    async def object(self, key: str, result: str) -> None:
-        """Write on the chain, for all to see, that the result under a key should be another one.
-
-        Raises: Refused when the key is no attestor's, Unavailable when the chain cannot be reached.
-        """
-        data = call_data("object(bytes32,bytes32)", key_hash(key), _result_bytes(result))
-        try:
-            self._chain.transact(self._signer, data, to=self._ledger.contract)
-        except Reverted as error:
-            raise _named(error) from error
-
-
-def usual_quorum(attestors: int) -> int:
-    """Return how many of some attestors must agree: all but a third of them, as in Byzantine agreement."""
-    return attestors - (attestors - 1) // 3
-
-
-def signature_text(parts: tuple[int, int, int]) -> str:
-    """Return a signature as 130 hexadecimal digits: r, s, v."""
-    v, r, s = parts
-    return f"{r:064x}{s:064x}{v:02x}"
-
-
-def signature_parts(text: str) -> tuple[int, int, int] | None:
-    """Return v, r and s of a signature, nothing when the text is none."""
-    if not SIGNATURE.fullmatch(text):
-        return None
-    return int(text[128:], 16), int(text[:64], 16), int(text[64:128], 16)
-
-
-def _result_bytes(result: str) -> bytes:
-    """Return a result's hash as bytes; no result is zero.
-
-    Raises: InvalidInput when it is no hash of 64 hexadecimal digits.
-    """
-    if not result:
-        return END
-    if not HASH.fullmatch(result):
-        raise InvalidInput(problem("result", result, "a hash of 64 hexadecimal digits"))
-    return bytes.fromhex(result)
 
 
 def _again(held: Settlement) -> Settlement:

@@ -9,7 +9,7 @@ from contracts.batch import BALANCE_LIMIT, Batch, Settlement, checked_openings
 from ontology.errors import Conflict, InvalidInput, Refused, problem
 from ontology.ledger import SettlementKind
 
-__all__ = ["MemoryLedger"]
+__all__ = ["MemoryLedger", "allowed", "outcome"]
 
 
 NO_NAMES: Mapping[str, str] = {}
@@ -60,18 +60,9 @@ class MemoryLedger:
         if held := self._settlements.get(key):
             batch.require_same(held)
             return msgspec.structs.replace(held, fresh=False)
-        balances = await self.balances(entries)
-        unpaid = {
-            name: -change - balances[name]
-            for name, change in batch.entries.items()
-            if name != self._aggregator and balances[name] + change < 0
-        }
-        after = {
-            name: balances[name] + change + unpaid.get(name, 0) for name, change in batch.entries.items()
-        }
-        funds = after.get(self._aggregator, self._balances[self._aggregator]) - sum(unpaid.values())
-        after[self._aggregator] = self._allowed(funds)
-        self._balances |= {name: self._allowed(tokens) for name, tokens in after.items()}
+        await self.balances(entries)  # all of them are open
+        after, unpaid = outcome(batch, self._balances, self._aggregator)
+        self._balances |= after
         for name, tokens in unpaid.items():
             self._receivables[name] = self._receivables.get(name, 0) + tokens
         digest = sha256(key.encode() + batch.digest).hexdigest()
@@ -125,7 +116,7 @@ class MemoryLedger:
         if receipt in self._receipts:
             raise Conflict("ledger: receipt used already")
         tokens = checked_openings({account: tokens})[account]
-        self._balances[account] = self._allowed((await self.balances((account,)))[account] + tokens)
+        self._balances[account] = allowed((await self.balances((account,)))[account] + tokens)
         if receipt:
             self._receipts.add(receipt)
 
@@ -133,10 +124,31 @@ class MemoryLedger:
         """Return all tokens there are."""
         return sum(self._balances.values())
 
-    @staticmethod
-    def _allowed(tokens: int) -> int:
-        if tokens < 0:
-            raise Refused("ledger: the aggregator cannot fund it")
-        if tokens >= BALANCE_LIMIT:
-            raise Refused("ledger: balance too large")
-        return tokens
+
+def outcome(
+    batch: Batch, balances: Mapping[str, int], aggregator: str
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the balances that a batch changes as they are after it, and what of its debits nobody could pay.
+
+    Raises: Refused when the aggregator cannot fund that, or a balance would be too large.
+    """
+    unpaid = {
+        name: -change - balances[name]
+        for name, change in batch.entries.items()
+        if name != aggregator and balances[name] + change < 0
+    }
+    after = {name: balances[name] + change + unpaid.get(name, 0) for name, change in batch.entries.items()}
+    after[aggregator] = after.get(aggregator, balances[aggregator]) - sum(unpaid.values())
+    return {name: allowed(tokens) for name, tokens in after.items()}, unpaid
+
+
+def allowed(tokens: int) -> int:
+    """Return a balance that may be.
+
+    Raises: Refused when it is negative or too large.
+    """
+    if tokens < 0:
+        raise Refused("ledger: the aggregator cannot fund it")
+    if tokens >= BALANCE_LIMIT:
+        raise Refused("ledger: balance too large")
+    return tokens

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from ledger_helpers import ACCOUNTS, inline, opened
 
 from contracts import EvmLedger
+from contracts.attestation import usual_quorum
 from contracts.calldata import SettleCall, changes_of, digests_of, encode_settle, key_hash
 from contracts.chain import Chain, Reverted, Signer
 from contracts.embedded import embedded_chain
-from contracts.ledger import usual_quorum
 from ontology.errors import Conflict, InvalidInput, Refused
 from ontology.ledger import SettlementKind
 
