@@ -1,6 +1,7 @@
 """Blockchain agents: one a node; the aggregator's runs the market engine."""
 
 from behaviours.agent import Agent
+from behaviours.market.attestation import AttestationCollecting
 from behaviours.market.dataset_submission import (
     DatasetSubmission,
     GridStateKeeping,
@@ -32,6 +33,7 @@ class MarketEngine(Agent):
         PlayerRegistration,  # who takes part, with an account
         DatasetCollection,  # what each player brought
         LemSolving,  # market engine and payment engine
+        AttestationCollecting,  # nobody settles alone
         ResultAnnouncing,  # how each market was cleared
         PriceForecasting,  # prices ahead
         ReadingKeeping,  # the portfolio's sums

@@ -1,6 +1,7 @@
 """What must hold between a scenario's values: addresses, prices, times, files."""
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,6 +18,7 @@ Complaint = tuple[str, object, str]
 """Path, value, and what would be right."""
 
 DAY_S = 86_400
+ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 COMMUNITY_AGENTS = (
     "aggregator",
@@ -29,8 +31,9 @@ COMMUNITY_AGENTS = (
     "market",
     "repository",
     "external-markets",
+    "dso-attestor",
 )
-SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev", "p2h")
+SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev", "p2h", "attestor")
 
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
@@ -252,5 +255,16 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
     ledger = scenario.ledger
     if ledger.url != "embedded" and not ledger.url.startswith(("http://", "https://", "ws://", "wss://")):
         yield "ledger.url", ledger.url, "must be embedded, or start with http://, https://, ws:// or wss://"
-    if ledger.key_file is not None and not Path(ledger.key_file).is_file():
-        yield "ledger.key_file", ledger.key_file, "not found"
+    for name in ("key_file", "password_file"):
+        path = getattr(ledger, name)
+        if path is not None and not Path(path).is_file():
+            yield f"ledger.{name}", path, "not found"
+    if ledger.url != "embedded" and ledger.key_file is None:
+        yield "ledger.key_file", None, "must be given for a node"
+    if ledger.url != "embedded" and ledger.file is not None:
+        yield "ledger.file", ledger.file, "only the embedded chain has one"
+    if ledger.contract and not ADDRESS.fullmatch(ledger.contract):
+        yield "ledger.contract", ledger.contract, "must be 0x and 40 hexadecimal digits"
+    most = 2 + len(site_ids(scenario))
+    if ledger.attestors > most:
+        yield "ledger.attestors", ledger.attestors, f"aggregator, DSO and sites make {most} at most"

@@ -229,7 +229,18 @@ class Ledger(Section, frozen=True, kw_only=True):
     """Where tokens are settled. Short form: the URL."""
 
     url: Annotated[str, Meta(description="`embedded`, or the JSON-RPC address of an EVM node")] = "embedded"
-    key_file: Annotated[str | None, Meta(description="of the submitter, for a node")] = None
+    file: Annotated[
+        str | None, Meta(description="of the embedded chain, taken up again when it is there; none: memory")
+    ] = None
+    key_file: Annotated[
+        str | None, Meta(description="of the submitter, for a node: hexadecimal, or an encrypted keystore")
+    ] = None
+    password_file: Annotated[str | None, Meta(description="of the keystore")] = None
+    chain_id: Annotated[int, Meta(ge=0, le=2**53 - 1, description="that a node must be of; 0 = any")] = 0
+    contract: Annotated[str, Meta(description="address of a settlement contract; empty: a new one")] = ""
+    attestors: Annotated[
+        int, Meta(ge=1, le=16, description="who vouch for each settlement: aggregator, DSO, then sites")
+    ] = 1
 
 
 class Product(Section, frozen=True, kw_only=True):
