@@ -31,6 +31,7 @@ from behaviours.ports import (
     Presence,
     Recorder,
     Repository,
+    ServiceLevels,
     Transport,
     WeatherService,
 )
@@ -84,6 +85,7 @@ class Surroundings:
     repository: Repository | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
+    service_levels: ServiceLevels | None = None
     weather: WeatherService | None = None
     presence: Presence | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from ontology.control import Instruction, InstructionStatus
 from ontology.grid import DstatcomCommand
 from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
+from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
 from ontology.weather import WeatherForecast
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Presence",
     "Recorder",
     "Repository",
+    "ServiceLevels",
     "SettlementReceipt",
     "Transport",
     "WeatherService",
@@ -214,6 +216,25 @@ class Ledger(Protocol):
 
     async def balances(self, accounts: Iterable[str]) -> Mapping[str, int]:
         """Return the tokens of each account."""
+
+
+class ServiceLevels(Protocol):
+    """Agreements, their indicators and verdicts on a ledger that all parties read."""
+
+    async def write_agreement(self, sla: Sla) -> None:
+        """Write an agreement down; one that is there stays."""
+
+    async def write_indicator(self, feature: KpiFeature) -> None:
+        """Write an indicator of an agreement down; one that is there stays."""
+
+    async def judge(self, measure: KpiMeasure) -> int:
+        """Have a measure judged, once, and return the penalty in tokens.
+
+        Raises: Refused when the measure does not belong to an agreement that holds.
+        """
+
+    async def state_of(self, kpi_id: str, player: str, time_s: int) -> tuple[SlaState | None, int]:
+        """Return the verdict on a measure, if there is one, and its penalty in tokens."""
 
 
 class AgentStore(Protocol):

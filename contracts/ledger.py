@@ -45,6 +45,7 @@ from contracts.calldata import (
 )
 from contracts.chain import Chain, Log, Mined, Reverted, Signer, node_chain
 from contracts.events import ContractEvent, decode_event
+from contracts.service_levels import EvmServiceLevels
 from ontology.errors import Conflict, Failed, InvalidInput, ParityError, Refused, problem
 from ontology.ledger import SettlementKind
 
@@ -280,6 +281,15 @@ class EvmLedger:
             return [], first_block
         logs = self._chain.logs(self.contract, [], first_block, last_block)
         return [decode_event("settlement", log) for log in logs], last_block + 1
+
+    def service_levels(self) -> EvmServiceLevels:
+        """Return agreements on the chain of this ledger, on new contracts; the operator writes there.
+
+        Raises: Refused without the owner's key, Unavailable when the chain cannot be reached.
+        """
+        return EvmServiceLevels(
+            self._chain, dso=self._owning(), writer=self._operator, settlement=self.contract
+        )
 
     def attestor(self, signer: Signer) -> "EvmAttestor":
         """Return one of the attestors of this ledger, by its key."""

@@ -44,6 +44,7 @@ from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
+from launch.agreements import agreements_of
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
 from launch.world_settings import thresholds
@@ -184,6 +185,7 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
+            agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])
@@ -210,7 +212,7 @@ def _aggregator_node(
             settlement_intervals=SETTLEMENT_INTERVALS[scenario.settlement],
             attestors=_attestor_addresses(scenario, at, sites),
         ),
-        ports={"ledger": ...},
+        ports={"ledger": ..., "service_levels": ...},
     )
 
 
@@ -241,7 +243,7 @@ def _attestors(
         ),
     )
     for address, site in zip(_attestor_addresses(scenario, at, sites), ("", *sites), strict=False):
-        yield Part(Attestor, address, settings, site, {"attestor": ...})
+        yield Part(Attestor, address, settings, site, {"attestor": ..., "service_levels": ...})
 
 
 def _dso_node(
@@ -318,7 +320,14 @@ def _site(
         ),
     )
     yield part(
-        ProsumerOracle, "oracle", OracleSettings(subject=site.id, contacts=contacts, pseudonym_key=key)
+        ProsumerOracle,
+        "oracle",
+        OracleSettings(
+            subject=site.id,
+            contacts=contacts,
+            pseudonym_key=key,
+            has_agreements=bool(scenario.agreements),
+        ),
     )
     yield part(
         ProsumerBlockchainAgent,

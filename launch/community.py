@@ -30,6 +30,7 @@ from behaviours.ports import (
     Presence,
     Recorder,
     Repository,
+    ServiceLevels,
     Transport,
 )
 from behaviours.signing import Signer
@@ -88,6 +89,7 @@ class Ground:
     repository: Repository
     ledger: Ledger
     attestors: Mapping[str, Attestor]
+    service_levels: ServiceLevels | None = None
     recorder: Recorder | None = None
     barrier: Barrier | None = None
     presence: Presence | None = None
@@ -204,6 +206,7 @@ class Community:
             "repository": self.ground.repository,
             "ledger": self.ground.ledger,
             "weather": WorldWeather(self.world),
+            "service_levels": self.ground.service_levels,
             "attestor": self.ground.attestors.get(part.address),
         }
         return {name: own[name] if port is ... else port for name, port in part.ports.items()}
@@ -228,6 +231,7 @@ class OfflineCommunity:
             repository=MemoryRepository(RETENTION_S),
             ledger=self.ledger,
             attestors=attestors_of(scenario, cast, self.ledger),
+            service_levels=self.ledger.service_levels() if scenario.agreements else None,
             recorder=recorder,
         )
         self.community = Community(scenario, self.world, ground, cast)
@@ -312,6 +316,7 @@ class LiveCommunity:
             repository=self._repository,
             ledger=self._ledger or MemoryLedger(),
             attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
+            service_levels=self._levels(),
             recorder=self._recorder,
             barrier=self.clock,
             presence=self._presence,
@@ -375,6 +380,10 @@ class LiveCommunity:
         if self._ledger is not None:
             self._ledger.close()
         self._state.cleanup()
+
+    def _levels(self) -> ServiceLevels | None:
+        """Return the agreements' contracts where the ledger is at hand and somebody has agreed on something."""
+        return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
 
     async def step(self) -> None:
         """Run one market interval: the agents up to its end, then the world, step by step."""

@@ -44,6 +44,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _thresholds(scenario.grid.thresholds)
     yield from _sites(scenario)
     yield from _products(scenario)
+    yield from _agreements(scenario)
     yield from _servers(scenario)
 
 
@@ -174,6 +175,27 @@ def _products(scenario: Scenario) -> Iterator[Complaint]:
                 yield f"{path}.{key}", getattr(product, key), "must be a multiple of a quarter of an hour"
         if not round(product.power_kw * 1000):
             yield f"{path}.power_kw", product.power_kw, "must not be zero"
+
+
+def _agreements(scenario: Scenario) -> Iterator[Complaint]:
+    """Each agreement and indicator has its own id, whole quarters of an hour, and sites that exist."""
+    sites, known = set(site_ids(scenario)), set[str]()
+    for number, agreement in enumerate(scenario.agreements):
+        path = f"agreements[{number}]"
+        for key in ("after_hours", "hours"):
+            if not float(getattr(agreement, key) * 4).is_integer():
+                yield f"{path}.{key}", getattr(agreement, key), "must be a multiple of a quarter of an hour"
+        for place, name in [
+            (f"{path}.id", agreement.id),
+            *((f"{path}.indicators[{i}].id", each.id) for i, each in enumerate(agreement.indicators)),
+        ]:
+            if name in known:
+                yield place, name, "must be unique among agreements and indicators"
+            known.add(name)
+        for i, indicator in enumerate(agreement.indicators):
+            for site in indicator.sites:
+                if site not in sites:
+                    yield f"{path}.indicators[{i}].sites", site, "must be the id of a site"
 
 
 def _devices(site: Site, path: str) -> Iterator[Complaint]:

@@ -4,12 +4,22 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ontology.base import MAX_MEMBERS, Concept, Energy, Identifier, IntervalStart, Label, Part
+from ontology.base import (
+    MAX_MEMBERS,
+    Concept,
+    Count,
+    Energy,
+    EpochSeconds,
+    Identifier,
+    IntervalStart,
+    Label,
+    Part,
+)
 from ontology.market import Lem
 
-__all__ = ["Attestation", "AttestationRequest", "EstimatedEnergy"]
+__all__ = ["Attestation", "AttestationRequest", "EstimatedEnergy", "Penalty"]
 
-Signature = Annotated[str, Meta(pattern="^([0-9a-f]{130})?$", description="r, s and v; empty: none")]
+Signature = Annotated[str, Meta(max_length=130, description="r, s, v in hexadecimal; empty: none")]
 
 
 class EstimatedEnergy(Part, frozen=True, kw_only=True):
@@ -21,14 +31,24 @@ class EstimatedEnergy(Part, frozen=True, kw_only=True):
     produced_wh: Energy
 
 
+class Penalty(Part, frozen=True, kw_only=True):
+    """What a violated indicator of an agreement costs its player (SPEC 2.9)."""
+
+    kpi_id: Identifier
+    player: Identifier
+    time_s: EpochSeconds
+    tokens: Count
+
+
 class AttestationRequest(Concept, frozen=True, kw_only=True, tag="parity:AttestationRequest"):
-    """Closed markets that are settled under one key, and the hash of the result to be vouched for (SPEC 4.3).
+    """Markets or penalties that are settled under one key, and the result to be vouched for (SPEC 4.3).
 
     The readings are not in it: attestors have them from the oracles.
     """
 
     settlement_key: Identifier
-    lems: Annotated[list[Lem], Meta(min_length=1, max_length=1000)]
+    lems: Annotated[list[Lem], Meta(max_length=1000)] = []
+    penalties: Annotated[list[Penalty], Meta(max_length=MAX_MEMBERS)] = []
     estimates: Annotated[list[EstimatedEnergy], Meta(max_length=MAX_MEMBERS)] = []
     result_hash: Label
 

@@ -47,6 +47,7 @@ class KpiFeature(Concept, frozen=True, kw_only=True, tag="parity:KpiFeature"):
 
     kpi_id: Identifier
     sla_id: Identifier
+    function: Identifier = "K_ENERGY"
     rule: KpiRule
     limit: Real
     unit: Label
@@ -65,3 +66,4 @@ class KpiMeasure(Concept, frozen=True, kw_only=True, tag="parity:KpiMeasure"):
     value: Real
     unit: Label
     completeness: Fraction = 1.0
+    source_hash: Label = ""

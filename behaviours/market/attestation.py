@@ -14,9 +14,10 @@ import structlog
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.settlement import MeteredEnergy, Settlement, estimated_energy, metered_energy
 from behaviours.market.clearing import ClearingTerms, batch_result, clear, summed
+from behaviours.market.penalties import penalties_hash, penalty_entries, penalty_of
 from behaviours.ports import Attestor as AttestorPort
 from behaviours.ports import Ledger
-from ontology.attestation import Attestation, AttestationRequest, EstimatedEnergy
+from ontology.attestation import Attestation, AttestationRequest, EstimatedEnergy, Penalty
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
 from ontology.grid import GridState
@@ -57,12 +58,24 @@ class AttestationCollecting(Behaviour):
         request = AttestationRequest(
             settlement_key=key, lems=list(lems), estimates=estimates_in(settlements), result_hash=result
         )
+        return await self._signatures(request)
+
+    async def vouched(
+        self, key: str, penalties: Sequence[Penalty], result: str, ledger: Ledger
+    ) -> dict[str, str]:
+        """Return the signatures of those who read the same penalties from the chain, by attestor."""
+        if ledger.quorum <= 1:
+            return {}
+        request = AttestationRequest(settlement_key=key, penalties=list(penalties), result_hash=result)
+        return await self._signatures(request)
+
+    async def _signatures(self, request: AttestationRequest) -> dict[str, str]:
         asked = (self._asked(attestor, request) for attestor in self.settings.attestors)
         answers = [each for each in await asyncio.gather(*asked) if each is not None]
         for each in answers:
-            if each.result_hash != result:
+            if each.result_hash != request.result_hash:
                 self.agent.counts["attestations disputed"] += 1
-                log.warning("attestor disagrees", key=key, attestor=each.attestor, result=each.result_hash)
+                log.warning("attestor disagrees", key=request.settlement_key, attestor=each.attestor)
         return {each.attestor: each.signature for each in answers if each.signature}
 
     async def _asked(self, attestor: str, request: AttestationRequest) -> Attestation | None:
@@ -180,8 +193,7 @@ class Attesting(Behaviour):
         """
         if letter.sender != self.settings.engine:
             raise Refused("only the market engine asks for attestations")
-        settlements = [clear(lem, self._metered(lem, request), self.settings.terms) for lem in request.lems]
-        result = batch_result(settlements)
+        kind, entries, result = await self._own(request)
         name = f"attested {request.settlement_key}"
         signed = self.kept(name, Attestation)
         if signed is not None and signed.result_hash != result:
@@ -196,10 +208,25 @@ class Attesting(Behaviour):
         self.keep(name, answer)
         for oldest in self.agent.kept_names("attested ")[:-REMEMBERED]:
             self.keep(oldest, None)
-        entries = summed(settlement.entries for settlement in settlements)
-        signature = await self.attestor.attest(request.settlement_key, entries, SettlementKind.LEM, result)
+        signature = await self.attestor.attest(request.settlement_key, entries, kind, result)
         self.agent.counts["results attested"] += 1
         return msgspec.structs.replace(answer, signature=signature)
+
+    async def _own(self, request: AttestationRequest) -> tuple[SettlementKind, Mapping[str, int], str]:
+        """Return what the settlement is for, its token changes and its result, as this attestor has them."""
+        if request.penalties:
+            penalties = [await self._penalty(each) for each in request.penalties]
+            entries = penalty_entries(penalties, self.settings.terms.grid_account)
+            return SettlementKind.SLA_PENALTY, entries, penalties_hash(penalties)
+        settlements = [clear(lem, self._metered(lem, request), self.settings.terms) for lem in request.lems]
+        entries = summed(settlement.entries for settlement in settlements)
+        return SettlementKind.LEM, entries, batch_result(settlements)
+
+    async def _penalty(self, claim: Penalty) -> Penalty:
+        levels = self.agent.surroundings.service_levels
+        if levels is None:
+            raise Refused("no agreements are kept on this ledger")
+        return await penalty_of(levels, claim.kpi_id, claim.player, claim.time_s)
 
     async def _object(self, key: str, result: str) -> None:
         self.agent.counts["results disputed"] += 1

@@ -7,15 +7,23 @@ import msgspec
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.site.contacts import SiteContacts
 from ontology.discourse import Acknowledgement
-from ontology.errors import ParityError
+from ontology.errors import ParityError, Refused
 from ontology.grid import GridStatusEvent
 from ontology.letter import Letter
 from ontology.market import LemDataset, LemResult
 from ontology.measurements import IntervalReading
 from ontology.roles import Role
+from ontology.service_level import KpiMeasure
 from ontology.users import Player
 
-__all__ = ["BlockchainSettings", "DatasetSubmission", "GridStateKeeping", "ReadingKeeping", "ResultKeeping"]
+__all__ = [
+    "BlockchainSettings",
+    "DatasetSubmission",
+    "GridStateKeeping",
+    "MeasureSubmission",
+    "ReadingKeeping",
+    "ResultKeeping",
+]
 
 _PENDING = "dataset "
 _EVIDENCE = "evidence "
@@ -105,6 +113,23 @@ class ResultKeeping(Behaviour):
     def take(self, result: LemResult, letter: Letter) -> None:
         """Pass the player's result on."""
         self.tell(self.settings.contacts.prosumer, result)
+
+
+class MeasureSubmission(Behaviour):
+    """Brings the oracle's measures to the SLA checker; the oracle hears whether they have arrived."""
+
+    settings: BlockchainSettings
+
+    @on(KpiMeasure)
+    async def pass_on(self, measure: KpiMeasure, letter: Letter) -> Acknowledgement:
+        """Bring a measure and return the checker's acknowledgement.
+
+        Raises: Refused when it is not the player's, or as the checker says.
+        """
+        if measure.player != self.settings.player or letter.sender != self.settings.contacts.oracle:
+            raise Refused(f"{letter.sender} does not measure {measure.player}")
+        await self.ask(self.settings.contacts.market_engine, measure, Acknowledgement, within_s=3.0)
+        return Acknowledgement(of=letter.message_id)
 
 
 class ReadingKeeping(Behaviour):
