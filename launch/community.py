@@ -382,7 +382,7 @@ class LiveCommunity:
         self._state.cleanup()
 
     def _levels(self) -> ServiceLevels | None:
-        """Return the agreements' contracts where the ledger is at hand and somebody has agreed on something."""
+        """Return the agreements' contracts, where the ledger is at hand and anything is agreed."""
         return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
 
     async def step(self) -> None:
