@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
+from behaviours.market.agreements import AgreementWriting
 from behaviours.market.demand_response import DemandResponse
 from behaviours.market.external_bidding import ExternalBidding
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
@@ -18,6 +19,7 @@ class Aggregator(Agent):
 
     role = Role.AGGREGATOR
     behaviours = (
+        AgreementWriting,  # agreements with the prosumers
         PortfolioKeeping,  # what each member could do
         TrafficLightObedience,  # what the grid's state allows
         LemOpening,  # a market for every interval

@@ -1,9 +1,12 @@
 """Blockchain agents: one a node; the aggregator's runs the market engine."""
 
 from behaviours.agent import Agent
+from behaviours.market.agreements import SlaChecking
+from behaviours.market.attestation import AttestationCollecting
 from behaviours.market.dataset_submission import (
     DatasetSubmission,
     GridStateKeeping,
+    MeasureSubmission,
     ReadingKeeping,
     ResultKeeping,
 )
@@ -21,6 +24,7 @@ class ProsumerBlockchainAgent(Agent):
     behaviours = (
         DatasetSubmission,  # until the engine has it
         ResultKeeping,  # what the market brought
+        MeasureSubmission,  # what the indicators came to
     )
 
 
@@ -32,6 +36,8 @@ class MarketEngine(Agent):
         PlayerRegistration,  # who takes part, with an account
         DatasetCollection,  # what each player brought
         LemSolving,  # market engine and payment engine
+        AttestationCollecting,  # nobody settles alone
+        SlaChecking,  # agreements, verdicts and penalties
         ResultAnnouncing,  # how each market was cleared
         PriceForecasting,  # prices ahead
         ReadingKeeping,  # the portfolio's sums

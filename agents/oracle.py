@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.information.delivery import AggregateDelivery, DatasetDelivery, GridStateDelivery
+from behaviours.information.service_levels import KpiDelivery, SlaConfiguration
 from ontology.roles import Role
 
 __all__ = ["AggregatorOracle", "DsoOracle", "ProsumerOracle"]
@@ -13,6 +14,8 @@ class ProsumerOracle(Agent):
     role = Role.ORACLE
     behaviours = (
         DatasetDelivery,  # reading and forecast of each interval
+        SlaConfiguration,  # what is agreed
+        KpiDelivery,  # what the indicators came to
     )
 
 

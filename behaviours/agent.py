@@ -22,6 +22,7 @@ from behaviours.behaviour import Behaviour, Occasion, Rhythm
 from behaviours.membership import Member, Membership
 from behaviours.ports import (
     AgentStore,
+    Attestor,
     Barrier,
     Cancellable,
     Clock,
@@ -30,6 +31,7 @@ from behaviours.ports import (
     Presence,
     Recorder,
     Repository,
+    ServiceLevels,
     Transport,
     WeatherService,
 )
@@ -82,6 +84,8 @@ class Surroundings:
     devices: Sequence[Device] = ()
     repository: Repository | None = None
     ledger: Ledger | None = None
+    attestor: Attestor | None = None
+    service_levels: ServiceLevels | None = None
     weather: WeatherService | None = None
     presence: Presence | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

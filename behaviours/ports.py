@@ -18,11 +18,14 @@ from typing import Protocol
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
 from ontology.grid import DstatcomCommand
+from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
+from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
 from ontology.weather import WeatherForecast
 
 __all__ = [
     "AgentStore",
+    "Attestor",
     "Barrier",
     "Cancellable",
     "Clock",
@@ -32,10 +35,14 @@ __all__ = [
     "Presence",
     "Recorder",
     "Repository",
+    "ServiceLevels",
     "SettlementReceipt",
     "Transport",
     "WeatherService",
 ]
+
+
+NO_ATTESTATIONS: Mapping[str, str] = {}
 
 
 class Cancellable(Protocol):
@@ -157,20 +164,51 @@ class SettlementReceipt(Protocol):
     fresh: bool
 
 
+class Attestor(Protocol):
+    """Vouches for settlements with one key of the ledger's configured set."""
+
+    address: str
+
+    async def attest(self, key: str, entries: Mapping[str, int], kind: SettlementKind, result: str) -> str:
+        """Return a signature of a batch: its key, its changes, what it is for and its result's hash."""
+
+    async def object(self, key: str, result: str) -> None:
+        """Say in public that the result under a key should be another one.
+
+        Raises: Unavailable when the chain cannot be reached.
+        """
+
+
 class Ledger(Protocol):
-    """Moves tokens between accounts in zero-sum batches, each settled exactly once."""
+    """Moves tokens between accounts in zero-sum batches, each settled exactly once.
+
+    `attestors` are the addresses whose signatures it asks for; a `quorum` of them must agree to each batch.
+    """
+
+    attestors: Sequence[str]
+    quorum: int
 
     async def open_accounts(self, accounts: Mapping[str, int]) -> None:
         """Open accounts (pseudonym to initial tokens) that do not exist yet."""
 
-    async def settle(self, key: str, entries: Mapping[str, int], time_s: int) -> SettlementReceipt:
+    async def settle(
+        self,
+        key: str,
+        entries: Mapping[str, int],
+        time_s: int,
+        *,
+        kind: SettlementKind = SettlementKind.LEM,
+        result: str = "",
+        attestations: Mapping[str, str] = NO_ATTESTATIONS,
+    ) -> SettlementReceipt:
         """Settle a batch of signed token changes under a key; a known key changes nothing.
 
         A debit above the balance is capped and becomes a receivable, funded from the
-        aggregator's account in the same batch.
+        aggregator's account in the same batch. `result` is the hash of what the changes carry out,
+        `attestations` are signatures by attestor; one that the ledger holds itself need not be given.
 
-        Raises: InvalidInput when the entries do not sum to zero or name unknown accounts,
-        Unavailable when the chain cannot be reached.
+        Raises: InvalidInput when the entries do not sum to zero or name unknown accounts, Refused when the
+        attestations are no quorum, Unavailable when the chain cannot be reached.
         """
 
     async def settlement(self, key: str) -> SettlementReceipt | None:
@@ -178,6 +216,25 @@ class Ledger(Protocol):
 
     async def balances(self, accounts: Iterable[str]) -> Mapping[str, int]:
         """Return the tokens of each account."""
+
+
+class ServiceLevels(Protocol):
+    """Agreements, their indicators and verdicts on a ledger that all parties read."""
+
+    async def write_agreement(self, sla: Sla) -> None:
+        """Write an agreement down; one that is there stays."""
+
+    async def write_indicator(self, feature: KpiFeature) -> None:
+        """Write an indicator of an agreement down; one that is there stays."""
+
+    async def judge(self, measure: KpiMeasure) -> int:
+        """Have a measure judged, once, and return the penalty in tokens.
+
+        Raises: Refused when the measure does not belong to an agreement that holds.
+        """
+
+    async def state_of(self, kpi_id: str, player: str, time_s: int) -> tuple[SlaState | None, int]:
+        """Return the verdict on a measure, if there is one, and its penalty in tokens."""
 
 
 class AgentStore(Protocol):

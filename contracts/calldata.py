@@ -9,36 +9,60 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from eth_abi import decode, encode
-from web3 import Web3
+from eth_utils.crypto import keccak as keccak_256
 
 __all__ = [
+    "END",
+    "MAX_ATTESTORS",
     "MAX_CHANGES",
     "QUAD",
     "Change",
+    "SettleCall",
+    "Signature",
+    "argument_types",
     "call_data",
     "changes_of",
     "chunks",
     "decode_settle",
+    "digests_of",
     "encode_settle",
     "event_topic",
     "key_hash",
     "lane_of",
+    "message_of",
     "parts_of",
+    "statement_of",
     "words_in",
 ]
 
 QUAD = 4
+MAX_ATTESTORS = 16
+"""The bound in attestation.vy."""
 LANE_BITS = 64
 LANE = (1 << LANE_BITS) - 1
 MAX_CHANGES = 1024
 """Quads in one part of a batch: 4,096 accounts, the bound in settlement.vy."""
 
-SETTLE = "settle(bytes32,bytes32,uint256,uint256,int256,(uint256,uint256,uint256)[])"
-SETTLE_TYPES = ("bytes32", "bytes32", "uint256", "uint256", "int256", "(uint256,uint256,uint256)[]")
-SETTLE_HEAD = ("bytes32", "bytes32", "uint256", "uint256", "int256", "uint256", "uint256")
-OFFSET_OF_CHANGES = 6 * 32
+SETTLE_TYPES = (
+    *("bytes32", "bytes32", "uint256", "bytes32", "bytes32", "uint256", "int256"),
+    *("(uint256,uint256,uint256)[]", "(uint256,uint256,uint256,uint256)[]"),
+)
+SETTLE = f"settle({','.join(SETTLE_TYPES)})"
+SETTLE_HEAD = (*SETTLE_TYPES[:7], "uint256", "uint256")
+WORD = 32
+END = bytes(WORD)
+"""The digest of no parts at all."""
 
 T = TypeVar("T")
+
+
+class Signature(NamedTuple):
+    """An attestor's signature, by its number in the set."""
+
+    attestor: int
+    v: int
+    r: int
+    s: int
 
 
 class Change(NamedTuple):
@@ -69,22 +93,60 @@ def parts_of(changes: Sequence[Change]) -> list[Sequence[Change]]:
     return list(chunks(paying + paid, MAX_CHANGES))
 
 
-def encode_settle(
-    key: bytes, digest: bytes, parts_left: int, time_s: int, changes: Sequence[Change]
-) -> bytes:
+def digests_of(parts: Sequence[Sequence[Change]]) -> list[bytes]:
+    """Return the digest of a batch from each part on, and at last that of nothing: a chain of hashes."""
+    digests = [END]
+    for part in reversed(parts):
+        digests.append(keccak(keccak(number(WORD) + listed(part)) + digests[-1]))
+    return digests[::-1]
+
+
+def statement_of(key: bytes, kind: int, result: bytes, digest: bytes) -> bytes:
+    """Return the hash of what attestors sign for a batch, before chain and contract are added to it."""
+    return keccak(key + number(kind) + result + digest)
+
+
+def message_of(chain_id: int, contract: str, statement: bytes) -> bytes:
+    """Return the hash that an attestor signs; it holds on one contract of one chain only."""
+    domain = keccak(b"parity-mas attestation")
+    address = bytes.fromhex(contract.removeprefix("0x")).rjust(WORD, b"\0")
+    return keccak(domain + number(chain_id) + address + statement)
+
+
+class SettleCall(NamedTuple):
+    """What is said of a part of a batch when it is settled; see settlement.vy."""
+
+    key: bytes
+    digest: bytes
+    kind: int = 0
+    result: bytes = END
+    rest: bytes = END
+    time_s: int = 0
+
+
+def encode_settle(call: SettleCall, changes: Sequence[Change], signatures: Sequence[Signature] = ()) -> bytes:
     """Return the call of `settle`; the aggregator's account gets what makes the part sum to zero."""
     aggregator_change = sum(lanes_total(change.debits) - lanes_total(change.credits) for change in changes)
-    head = encode(
-        SETTLE_HEAD,
-        (key, digest, parts_left, time_s, aggregator_change, OFFSET_OF_CHANGES, len(changes)),
-    )
-    words = b"".join(word.to_bytes(32, "big") for change in changes for word in change)
-    return selector(SETTLE) + bytes(head) + words
+    offset = len(SETTLE_HEAD) * WORD
+    offsets = (offset, offset + (1 + 3 * len(changes)) * WORD)
+    head = encode(SETTLE_HEAD, (*call, aggregator_change, *offsets))
+    return selector(SETTLE) + bytes(head) + listed(changes) + listed(signatures)
+
+
+def listed(items: Sequence[Sequence[int]]) -> bytes:
+    """Return a list of structs of numbers as it stands in call data."""
+    words = b"".join(word.to_bytes(WORD, "big") for item in items for word in item)
+    return number(len(items)) + words
+
+
+def number(value: int) -> bytes:
+    """Return a number as a word."""
+    return value.to_bytes(WORD, "big")
 
 
 def decode_settle(data: bytes) -> tuple[int, dict[int, int]]:
     """Return the aggregator's change and the other accounts' changes by number from a call of `settle`."""
-    *_, aggregator_change, changes = decode(SETTLE_TYPES, data[4:])
+    *_, aggregator_change, changes, _ = decode(SETTLE_TYPES, data[4:])
     entries = {}
     for quad, debits, credits_ in changes:
         for lane in range(QUAD):
@@ -103,10 +165,28 @@ def lanes_total(word: int) -> int:
     return sum(lane_of(word, lane) for lane in range(QUAD))
 
 
+def keccak(data: bytes) -> bytes:
+    """Return the hash that the chain uses."""
+    return bytes(keccak_256(data))
+
+
 def call_data(signature: str, *arguments: Any) -> bytes:
     """Return a call of a function by its signature, such as `mint(uint256,uint256)`."""
-    types = signature[signature.index("(") + 1 : -1].split(",")
-    return selector(signature) + bytes(encode(types if arguments else (), arguments))
+    types = argument_types(signature)
+    return selector(signature) + bytes(encode(types, arguments))
+
+
+@cache
+def argument_types(signature: str) -> tuple[str, ...]:
+    """Return the types in a signature, those of structs in parentheses."""
+    types, depth = [""], 0
+    for letter in signature[signature.index("(") + 1 : -1]:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and not depth:
+            types.append("")
+        else:
+            types[-1] += letter
+    return tuple(types) if types[0] else ()
 
 
 def words_in(answer: bytes) -> Sequence[int]:
@@ -117,18 +197,18 @@ def words_in(answer: bytes) -> Sequence[int]:
 @cache
 def selector(signature: str) -> bytes:
     """Return the four bytes that name a function."""
-    return bytes(Web3.keccak(text=signature)[:4])
+    return keccak(signature.encode())[:4]
 
 
 @cache
 def event_topic(signature: str) -> bytes:
     """Return the topic that names an event."""
-    return bytes(Web3.keccak(text=signature))
+    return keccak(signature.encode())
 
 
 def key_hash(name: str) -> bytes:
     """Return the hash by which the chain knows a pseudonym or a settlement key."""
-    return bytes(Web3.keccak(text=name))
+    return keccak(name.encode())
 
 
 def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

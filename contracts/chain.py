@@ -12,14 +12,16 @@ from typing import Any
 
 import msgspec
 from eth_account import Account
+from eth_keys.exceptions import BadSignature
 from eth_utils import ValidationError
 from requests.exceptions import RequestException
 from web3 import Web3
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3RPCError
+from web3.middleware import ExtraDataToPOAMiddleware
 
-from ontology.errors import InvalidInput, ParityError, Unavailable, problem
+from ontology.errors import Conflict, InvalidInput, ParityError, Unavailable, problem
 
-__all__ = ["Chain", "Log", "Mined", "Reverted", "Signer", "node_chain"]
+__all__ = ["Chain", "Log", "Mined", "Reverted", "Signer", "node_chain", "signer_of"]
 
 REVERTED = "execution reverted"
 GAS_MARGIN = 1.2
@@ -36,6 +38,7 @@ class Log(msgspec.Struct, frozen=True):
     topics: Sequence[bytes]
     data: bytes
     transaction: str
+    block: int
 
 
 class Mined(msgspec.Struct, frozen=True):
@@ -57,15 +60,21 @@ class Signer:
         self.address: str = self._account.address
 
     @classmethod
-    def from_file(cls, path: Path) -> "Signer":
-        """Read a hexadecimal private key.
+    def from_file(cls, path: Path, password_file: Path | None = None) -> "Signer":
+        """Read a private key: 64 hexadecimal digits, or an encrypted keystore (Web3 Secret Storage, JSON).
 
-        Raises: InvalidInput when there is none in the file; the message never shows its content.
+        Raises: InvalidInput when there is none in the file or the password does not open it; the message
+        never shows the content of either.
         """
         try:
-            return cls(bytes.fromhex(path.read_text(encoding="ascii").strip().removeprefix("0x")))
-        except (OSError, ValueError):
-            raise InvalidInput(problem(str(path), "", "a file with 64 hexadecimal digits")) from None
+            text = path.read_text(encoding="ascii").strip()
+            if not text.startswith("{"):
+                return cls(bytes.fromhex(text.removeprefix("0x")))
+            password = password_file.read_text(encoding="utf-8").rstrip("\r\n") if password_file else ""
+            return cls(bytes(Account.decrypt(text, password)))
+        except (OSError, ValueError, KeyError, TypeError, ValidationError):
+            expected = "a file with 64 hexadecimal digits, or a keystore and its password"
+            raise InvalidInput(problem(str(path), "", expected)) from None
 
     @contextmanager
     def turn(self, count: Callable[[str], int]) -> Iterator[int]:
@@ -75,6 +84,11 @@ class Signer:
             self._nonce = None
             yield nonce
             self._nonce = nonce + 1
+
+    def sign_hash(self, message: bytes) -> tuple[int, int, int]:
+        """Return v, r and s of a signature over a hash."""
+        signed = self._account.unsafe_sign_hash(message)
+        return signed.v, signed.r, signed.s
 
     def sign(self, transaction: dict[str, Any]) -> bytes:
         """Return the signed transaction as bytes."""
@@ -166,6 +180,32 @@ class Chain:
         with self._reached():
             return bytes(self._web3.eth.get_transaction(transaction)["input"])
 
+    @property
+    def id(self) -> int:
+        """The chain's number, which transactions and attestations are signed for."""
+        if self._chain_id is None:
+            self.check()
+        return self._chain_id or 0
+
+    def last_block(self) -> int:
+        """Return the number of the newest block."""
+        with self._reached():
+            return int(self._web3.eth.block_number)
+
+    def code_at(self, address: str) -> bytes:
+        """Return the code that an address runs, nothing when it runs none."""
+        with self._reached():
+            return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+
+    @property
+    def state_root(self) -> str:
+        """The root hash (hexadecimal) of the state after the last block."""
+        with self._reached():
+            return bytes(self._web3.eth.get_block("latest")["stateRoot"]).hex()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
     def _count(self, address: str) -> int:
         return int(self._web3.eth.get_transaction_count(address, "pending"))
 
@@ -188,16 +228,35 @@ class Chain:
             raise Unavailable(f"chain: {error}") from error
 
 
-def node_chain(url: str, wait_s: float = 60.0) -> Chain:
+def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0) -> Chain:
     """Return the chain behind a JSON-RPC address (http or https).
 
-    Raises: Unavailable when nobody answers there.
+    Headers with more than 32 bytes of extra data are read, too: proof-of-authority chains have them.
+
+    Args:
+        url: of the node.
+        chain_id: which chain it should be of; 0 is any.
+        wait_s: how long a transaction may take.
+
+    Raises: Unavailable when nobody answers there, Conflict when it is another chain.
     """
-    chain = Chain(Web3(Web3.HTTPProvider(url)), wait_s=wait_s)
+    web3 = Web3(Web3.HTTPProvider(url))
+    web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+    chain = Chain(web3, wait_s=wait_s)
+    if chain_id and chain.id != chain_id:
+        raise Conflict(f"chain: {url} is of chain {chain.id}, not of {chain_id}")
     chain.check()
     return chain
 
 
+def signer_of(message: bytes, v: int, r: int, s: int) -> str:
+    """Return the address that signed a hash, empty when it is no signature at all."""
+    try:
+        return str(Account._recover_hash(message, vrs=(v, r, s)))
+    except (ValueError, ValidationError, BadSignature):
+        return ""
+
+
 def _log(log: Any) -> Log:
     topics = [bytes(topic) for topic in log["topics"]]
-    return Log(topics, bytes(log["data"]), Web3.to_hex(log["transactionHash"]))
+    return Log(topics, bytes(log["data"]), Web3.to_hex(log["transactionHash"]), int(log["blockNumber"]))

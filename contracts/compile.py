@@ -14,21 +14,29 @@ from contracts.artefact import SOURCES, Artefact, path_of
 
 __all__ = ["compile_contract", "encode_artefact", "main"]
 
-CONTRACTS = ("settlement",)
+CONTRACTS = ("settlement", "registry", "service_levels", "balance_roots")
 
 
 def compile_contract(contract: str) -> Artefact:
     """Compile a contract of this folder with the installed Vyper."""
     import vyper
+    from vyper.compiler.input_bundle import FilesystemInputBundle
 
     source = (SOURCES / f"{contract}.vy").read_text(encoding="utf-8")
-    output = vyper.compile_code(source, output_formats=["abi", "bytecode"])
+    modules = [path for path in sorted(SOURCES.glob("*.vy")) if f"\nimport {path.stem}\n" in source]
+    output = vyper.compile_code(
+        source,
+        output_formats=["abi", "bytecode", "bytecode_runtime"],
+        input_bundle=FilesystemInputBundle([SOURCES]),
+    )
+    sources = "".join([source, *(path.read_text(encoding="utf-8") for path in modules)])
     return Artefact(
         contract=contract,
         compiler=f"vyper {vyper.__version__}",
-        source_sha256=sha256(source.encode()).hexdigest(),
+        source_sha256=sha256(sources.encode()).hexdigest(),
         abi=output["abi"],
         bytecode=output["bytecode"],
+        runtime=output["bytecode_runtime"],
     )
 
 

@@ -9,32 +9,54 @@ from pathlib import Path
 
 import msgspec
 from eth_abi import decode, encode
+from eth_utils import to_checksum_address
 
 from contracts.artefact import load_artefact
+from contracts.attestation import (
+    KINDS,
+    EvmAttestor,
+    result_bytes,
+    signature_text,
+    signatures_in_order,
+    usual_quorum,
+)
 from contracts.batch import Batch, Settlement, checked_openings
 from contracts.calldata import (
+    END,
+    MAX_ATTESTORS,
     QUAD,
     Change,
+    SettleCall,
+    Signature,
+    argument_types,
     call_data,
     changes_of,
     chunks,
     decode_settle,
+    digests_of,
     encode_settle,
     event_topic,
     key_hash,
     lane_of,
+    message_of,
     parts_of,
+    statement_of,
     words_in,
 )
 from contracts.chain import Chain, Log, Mined, Reverted, Signer, node_chain
+from contracts.events import ContractEvent, decode_event
+from contracts.service_levels import EvmServiceLevels
 from ontology.errors import Conflict, Failed, InvalidInput, ParityError, Refused, problem
+from ontology.ledger import SettlementKind
 
 __all__ = ["EvmLedger"]
+
+DEPLOYMENT = "deploy(address,address[],uint256,uint256)"
 
 ASKED_AT_ONCE = 1024
 OPENED_AT_ONCE = 256
 AGGREGATOR = 0
-SETTLED = event_topic("Settled(bytes32,bytes32,uint256,uint256,uint256,uint256)")
+SETTLED = event_topic("Settled(bytes32,uint256,bytes32,bytes32,uint256,uint256,bytes32,uint256)")
 RECEIVABLE = event_topic("Receivable(bytes32,uint256,uint256)")
 KNOWN_KEY = ("settled already", "part out of turn")
 REVERT_ERRORS: Mapping[str, type[ParityError]] = {
@@ -43,7 +65,27 @@ REVERT_ERRORS: Mapping[str, type[ParityError]] = {
     "balance too large": Refused,
     "only the owner": Refused,
     "only the operator": Refused,
+    "only an attestor": Refused,
+    "no quorum": Refused,
+    "not an attestor's signature": Refused,
+    "receipt used already": Conflict,
 }
+NO_NAMES: Mapping[str, str] = {}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A batch as it is brought to the contract: in parts, with the digests of what is left from each on."""
+
+    batch: Batch
+    kind: int
+    result: bytes
+    parts: Sequence[Sequence[Change]]
+    digests: Sequence[bytes]
+
+    @property
+    def statement(self) -> bytes:
+        """What attestors sign."""
+        return statement_of(key_hash(self.batch.key), self.kind, self.result, self.digests[0])
 
 
 class EvmLedger:
@@ -55,6 +97,10 @@ class EvmLedger:
         operator: settles and collects.
         owner: opens accounts and tops them up; None when somebody else does.
         aggregator: the account that funds what members cannot pay; the first one ever opened.
+        attestors: whom a new contract listens to, the operator by default; and how many of them it takes.
+        minimum: tokens of a new contract's accounts below which nobody takes part.
+
+    Raises: Conflict when the address runs other code than the contract shipped here.
     """
 
     def __init__(
@@ -65,6 +111,9 @@ class EvmLedger:
         owner: Signer | None = None,
         contract: str = "",
         aggregator: str = "aggregator",
+        attestors: Sequence[str] = (),
+        quorum: int = 0,
+        minimum: int = 0,
     ) -> None:
         self._chain = chain
         self._operator = operator
@@ -74,15 +123,43 @@ class EvmLedger:
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._settlements: dict[str, Settlement] = {}
-        self.contract = contract or self._deploy()
+        attestors = list(attestors) or [operator.address]
+        self.contract = contract or self._deploy(attestors, quorum or usual_quorum(len(attestors)), minimum)
+        if not load_artefact("settlement").is_deployed_as(chain.code_at(self.contract)):
+            raise Conflict(f"ledger: {self.contract} does not run this version's settlement contract")
+        self.attestors = self._attestors()
+        self.quorum = self._number_of("quorum()")
 
     @classmethod
-    def embedded(cls, aggregator: str = "aggregator") -> "EvmLedger":
-        """Return a ledger on a new chain in this process."""
+    def embedded(
+        cls,
+        aggregator: str = "aggregator",
+        path: Path | None = None,
+        *,
+        attestors: Sequence[str] = (),
+        minimum: int = 0,
+    ) -> "EvmLedger":
+        """Return a ledger on a chain in this process: a new one, or with a path the one in that file.
+
+        Attestors are those beside the operator, which is the first.
+
+        Raises: Unavailable when the file cannot be opened or another process holds it.
+        """
         from contracts.embedded import embedded_chain, embedded_signers
 
         owner, operator = embedded_signers()
-        return cls(embedded_chain(), operator=operator, owner=owner, aggregator=aggregator)
+        chain = embedded_chain(path, attestors)
+        ledger = cls(
+            chain,
+            operator=operator,
+            owner=owner,
+            contract=chain.contract,
+            aggregator=aggregator,
+            attestors=[operator.address, *attestors],
+            minimum=minimum,
+        )
+        chain.contract = ledger.contract
+        return ledger
 
     @classmethod
     def on_node(
@@ -91,18 +168,43 @@ class EvmLedger:
         *,
         operator_key: Path,
         owner_key: Path | None = None,
+        password_file: Path | None = None,
         contract: str = "",
         aggregator: str = "aggregator",
+        attestors: Sequence[str] = (),
+        minimum: int = 0,
+        chain_id: int = 0,
+        wait_s: float = 60.0,
     ) -> "EvmLedger":
         """Return a ledger on a node by its JSON-RPC address; private keys are read from files.
 
-        Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key.
+        Attestors are those beside the operator, which is the first. A chain number of 0 is any.
+
+        Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key, Conflict
+        when the node is of another chain.
         """
-        operator = Signer.from_file(operator_key)
-        owner = Signer.from_file(owner_key) if owner_key else None
+        operator = Signer.from_file(operator_key, password_file)
+        owner = Signer.from_file(owner_key, password_file) if owner_key else None
         if owner and owner.address == operator.address:
             owner = operator  # one key, one sequence of nonces
-        return cls(node_chain(url), operator=operator, owner=owner, contract=contract, aggregator=aggregator)
+        return cls(
+            node_chain(url, chain_id, wait_s),
+            operator=operator,
+            owner=owner,
+            contract=contract,
+            aggregator=aggregator,
+            attestors=[operator.address, *attestors],
+            minimum=minimum,
+        )
+
+    @property
+    def state_root(self) -> str:
+        """The root hash (hexadecimal) of the chain's state after its last block."""
+        return self._chain.state_root
+
+    def close(self) -> None:
+        """Let go of the chain; what it holds stays."""
+        self._chain.close()
 
     async def open_accounts(self, accounts: Mapping[str, int]) -> None:
         """Open accounts (pseudonym to initial tokens) that do not exist yet.
@@ -118,27 +220,37 @@ class EvmLedger:
         for names in chunks(missing, OPENED_AT_ONCE):
             self._open({key_hash(name): name for name in names}, [accounts[name] for name in names])
 
-    async def settle(self, key: str, entries: Mapping[str, int], time_s: int) -> Settlement:
+    async def settle(
+        self,
+        key: str,
+        entries: Mapping[str, int],
+        time_s: int,
+        *,
+        kind: SettlementKind = SettlementKind.LEM,
+        result: str = "",
+        attestations: Mapping[str, str] = NO_NAMES,
+    ) -> Settlement:
         """Settle a batch of signed token changes under a key; a known key changes nothing.
 
+        Attestations are the attestors' signatures of the batch by their addresses; the operator, where it
+        is an attestor, gives its own. The result is a hash of 64 hexadecimal digits, or empty.
+
         Raises: InvalidInput when the entries do not sum to zero or name unknown accounts, Conflict when
-        another batch has this key, Refused when the aggregator cannot fund what others lack, Unavailable
-        when the chain cannot be reached (then settle again: nothing is paid twice).
+        another batch has this key, Refused when the aggregator cannot fund what others lack or the attestors
+        are no quorum, Unavailable when the chain cannot be reached (settle again: nothing is paid twice).
         """
         batch = Batch.of(key, entries)
         if key in self._settlements:
             return self._known(batch)
-        numbers = self._known_numbers(entries)
-        moves = {numbers[name]: change for name, change in batch.entries.items() if change}
-        moves.pop(AGGREGATOR, None)
-        parts = parts_of(changes_of(moves))
+        asked = self._asked(batch, kind, result)
+        signatures = self._signatures(asked, attestations)
         self._time_s = time_s
         try:
-            mined = self._send(batch, parts, time_s)
+            mined = self._send(asked, 0, signatures, time_s)
         except Reverted as error:
             if str(error) not in KNOWN_KEY:
                 raise _named(error) from error
-            return self._resume(batch, parts, time_s)
+            return self._resume(asked, time_s)
         settlement = self._settlements[key] = Settlement(
             key=key,
             transaction=mined[-1].transaction,
@@ -147,6 +259,41 @@ class EvmLedger:
             fresh=True,
         )
         return settlement
+
+    def message(self, key: str, entries: Mapping[str, int], kind: SettlementKind, result: str) -> bytes:
+        """Return the hash that an attestor of this ledger signs for a batch.
+
+        Raises: InvalidInput when the batch is none or names unknown accounts, Unavailable when the chain
+        cannot be reached.
+        """
+        asked = self._asked(Batch.of(key, entries), kind, result)
+        return message_of(self._chain.id, self.contract, asked.statement)
+
+    async def events(self, first_block: int = 0) -> tuple[list[ContractEvent], int]:
+        """Return what the contract has told since a block, and the block to go on from next time.
+
+        Whoever follows keeps that number; what happened while the follower or the node was away comes then.
+
+        Raises: Unavailable when the chain cannot be reached.
+        """
+        last_block = self._chain.last_block()
+        if last_block < first_block:
+            return [], first_block
+        logs = self._chain.logs(self.contract, [], first_block, last_block)
+        return [decode_event("settlement", log) for log in logs], last_block + 1
+
+    def service_levels(self) -> EvmServiceLevels:
+        """Return agreements on the chain of this ledger, on new contracts; the operator writes there.
+
+        Raises: Refused without the owner's key, Unavailable when the chain cannot be reached.
+        """
+        return EvmServiceLevels(
+            self._chain, dso=self._owning(), writer=self._operator, settlement=self.contract
+        )
+
+    def attestor(self, signer: Signer) -> "EvmAttestor":
+        """Return one of the attestors of this ledger, by its key."""
+        return EvmAttestor(self, self._chain, signer)
 
     async def settlement(self, key: str) -> Settlement | None:
         """Return the settlement held under a key, if any.
@@ -184,15 +331,16 @@ class EvmLedger:
         for debtors in chunks(numbers, OPENED_AT_ONCE):
             self._transact(self._operator, call_data("collect(uint256[])", debtors))
 
-    async def top_up(self, account: str, tokens: int) -> None:
-        """Mint tokens into an account.
+    async def top_up(self, account: str, tokens: int, receipt: str = "") -> None:
+        """Mint tokens into an account; a receipt, where one is given, counts once.
 
-        Raises: InvalidInput when the account is unknown or the amount out of range, Refused without the
-        owner's key, Unavailable when the chain cannot be reached.
+        Raises: InvalidInput when the account is unknown or the amount out of range, Conflict when the receipt
+        was used already, Refused without the owner's key, Unavailable when the chain cannot be reached.
         """
         tokens = checked_openings({account: tokens})[account]
         number = self._known_numbers((account,))[account]
-        self._transact(self._owning(), call_data("mint(uint256,uint256)", number, tokens))
+        paid_by = key_hash(receipt) if receipt else END
+        self._transact(self._owning(), call_data("mint(uint256,uint256,bytes32)", number, tokens, paid_by))
 
     async def supply(self) -> int:
         """Return all tokens there are."""
@@ -239,29 +387,49 @@ class EvmLedger:
 
     # batches
 
-    def _send(self, batch: Batch, parts: Sequence[Sequence[Change]], time_s: int) -> list[Mined]:
-        key, digest = key_hash(batch.key), batch.digest
+    def _asked(self, batch: Batch, kind: SettlementKind, result: str) -> Asked:
+        numbers = self._known_numbers(batch.entries)
+        moves = {numbers[name]: change for name, change in batch.entries.items() if change}
+        moves.pop(AGGREGATOR, None)
+        parts = parts_of(changes_of(moves))
+        return Asked(batch, KINDS.index(kind), result_bytes(result), parts, digests_of(parts))
+
+    def _signatures(self, asked: Asked, attestations: Mapping[str, str]) -> list[Signature]:
+        """Return the attestors' signatures in their order, those left out that are none."""
+        message = message_of(self._chain.id, self.contract, asked.statement)
+        given = dict(attestations)
+        if self._operator.address in self.attestors:
+            given[self._operator.address] = signature_text(self._operator.sign_hash(message))
+        return signatures_in_order(self.attestors, message, given)
+
+    def _send(self, asked: Asked, first: int, signatures: Sequence[Signature], time_s: int) -> list[Mined]:
+        """Bring the parts of a batch to the chain, from one of them on; the first carries the signatures."""
+        key, digest = key_hash(asked.batch.key), asked.digests[0]
         return [
             self._chain.transact(
                 self._operator,
-                encode_settle(key, digest, len(parts) - number, time_s, part),
+                encode_settle(
+                    SettleCall(key, digest, asked.kind, asked.result, asked.digests[number + 1], time_s),
+                    asked.parts[number],
+                    () if number else signatures,
+                ),
                 to=self.contract,
                 time_s=time_s,
             )
-            for number, part in enumerate(parts, 1)
+            for number in range(first, len(asked.parts))
         ]
 
-    def _resume(self, batch: Batch, parts: Sequence[Sequence[Change]], time_s: int) -> Settlement:
+    def _resume(self, asked: Asked, time_s: int) -> Settlement:
         """Finish a batch that the chain knows, from the part where it stopped."""
-        _, _, parts_left = self._held(batch.key)
+        _, _, rest = self._held(asked.batch.key)
         try:
-            self._send(batch, parts[-parts_left:] if parts_left else (), time_s)
+            self._send(asked, asked.digests.index(rest), (), time_s)
         except Reverted as error:
             raise _named(error) from error
-        settlement = self._read(batch.key)
+        settlement = self._read(asked.batch.key)
         if settlement is None:
-            raise Failed(f"settlement {batch.key}: the chain lost it")
-        settlement.entries, settlement.fresh = batch.entries, parts_left > 0
+            raise Failed(f"settlement {asked.batch.key}: the chain lost it")
+        settlement.entries, settlement.fresh = asked.batch.entries, rest != END
         return settlement
 
     def _known(self, batch: Batch) -> Settlement:
@@ -269,15 +437,15 @@ class EvmLedger:
         batch.require_same(held)
         return _again(held)
 
-    def _held(self, key: str) -> tuple[bytes, int, int]:
+    def _held(self, key: str) -> tuple[bytes, int, bytes]:
         answer = self._chain.call(self.contract, call_data("batches(bytes32)", key_hash(key)))
-        digest, first_block, parts_left = decode(("bytes32", "uint256", "uint256"), answer)
-        return digest, first_block, parts_left
+        digest, first_block, rest = decode(("bytes32", "uint256", "bytes32"), answer)
+        return digest, first_block, rest
 
     def _read(self, key: str) -> Settlement | None:
         """Read a settlement back from the chain's events and transactions."""
-        _, first_block, parts_left = self._held(key)
-        if not first_block or parts_left:
+        _, first_block, rest = self._held(key)
+        if not first_block or rest != END:
             return None
         topics = [[SETTLED, RECEIVABLE], key_hash(key)]
         logs = self._chain.logs(self.contract, topics, first_block, first_block)
@@ -315,10 +483,16 @@ class EvmLedger:
 
     # the contract
 
-    def _deploy(self) -> str:
+    def _deploy(self, attestors: Sequence[str], quorum: int, minimum: int) -> str:
+        if len(set(attestors)) != len(attestors) or len(attestors) > MAX_ATTESTORS:
+            raise InvalidInput(problem("attestors", len(attestors), f"up to {MAX_ATTESTORS}, each once"))
         artefact = load_artefact("settlement")
-        arguments = encode(("address",), (self._operator.address,))
+        arguments = encode(argument_types(DEPLOYMENT), (self._operator.address, attestors, quorum, minimum))
         return self._chain.transact(self._owning(), artefact.deployment(arguments), to=None).contract
+
+    def _attestors(self) -> Sequence[str]:
+        answer = self._chain.call(self.contract, call_data("attestorsOf()"))
+        return [to_checksum_address(address) for address in decode(("address[]",), answer)[0]]
 
     def _owning(self) -> Signer:
         if self._owner is None:
@@ -347,8 +521,8 @@ def _again(held: Settlement) -> Settlement:
 
 
 def _is_complete(logs: Iterable[Log]) -> bool:
-    """Return whether the last part of a batch is among the logs (`parts_left` is the fourth word)."""
-    return any(log.topics[0] == SETTLED and not any(log.data[96:128]) for log in logs)
+    """Return whether the last part of a batch is among the logs (its `rest` is the fifth word)."""
+    return any(log.topics[0] == SETTLED and not any(log.data[128:160]) for log in logs)
 
 
 def _named(error: Reverted) -> ParityError:

@@ -6,10 +6,18 @@
 @license Apache-2.0
 @notice Moves tokens between accounts in zero-sum batches, each settled exactly once. No account is ever
         overdrawn: what a debit lacks becomes a receivable, and the aggregator's account pays it in.
+        A batch counts only with a quorum of the attestors, who sign its result and all of its changes.
 @dev    An account is a dense number; number 0 is the aggregator's. One storage word, a quad, holds the balances
         of four accounts in 64-bit lanes: account n is lane n % 4 of quad n // 4. Balances stay below 2**63,
         which leaves each lane a guard bit that shows a borrow or a carry, so four accounts move at once.
+        The digest of a batch is a chain of its parts: hash(hash(changes of a part), digest of the parts that
+        follow), which is zero after the last part. So one signature over the first digest binds every part.
 """
+
+import attestation
+
+initializes: attestation
+exports: (attestation.object, attestation.attestorsOf, attestation.quorum)
 
 struct Change:
     quad: uint256     # which four accounts
@@ -17,9 +25,9 @@ struct Change:
     credits: uint256  # what each of them gets, a lane each, below 2**52
 
 struct Batch:
-    digest: bytes32      # of all its entries, as the submitter computes it
+    digest: bytes32  # of all its parts
     first_block: uint256
-    parts_left: uint256  # settled when 0
+    rest: bytes32  # digest of the parts that have not come yet; settled when zero
 
 event Opened:
     key: indexed(bytes32)
@@ -29,13 +37,16 @@ event Opened:
 event Minted:
     account: indexed(uint256)
     tokens: uint256
+    receipt: bytes32
 
 event Settled:
     key: indexed(bytes32)
+    kind: indexed(uint256)
     digest: bytes32
+    result: bytes32
     moved: uint256
     unpaid: uint256
-    parts_left: uint256
+    rest: bytes32
     time_s: uint256
 
 event Receivable:
@@ -50,6 +61,9 @@ event Collected:
 event OperatorAppointed:
     operator: indexed(address)
 
+event MinimumSet:
+    tokens: uint256
+
 MAX_ACCOUNTS: constant(uint256) = 1024  # in one call
 MAX_CHANGES: constant(uint256) = 1024  # in one part of a batch: 4,096 accounts
 LANE: constant(uint256) = (1 << 64) - 1
@@ -57,23 +71,35 @@ GUARDS: constant(uint256) = (1 << 63) | (1 << 127) | (1 << 191) | (1 << 255)
 EXCESS: constant(uint256) = (((1 << 12) - 1) << 52) * (1 + (1 << 64) + (1 << 128) + (1 << 192))
 BALANCE_LIMIT: constant(uint256) = 1 << 63
 
+KINDS: constant(uint256) = 5  # 0 LEM, 1 VPP payoff, 2 flexibility order, 3 demand response, 4 SLA penalty
+
 owner: public(immutable(address))
 operator: public(address)
 supply: public(uint256)
 accounts: public(uint256)
 receivables: public(HashMap[uint256, uint256])
 batches: public(HashMap[bytes32, Batch])
+minimum: public(uint256)  # who holds less takes no part
+receipts: public(HashMap[bytes32, bool])  # of mints, each used once
 numbers: HashMap[bytes32, uint256]  # account number + 1 by the hash of its pseudonym; 0 is unknown
 quads: uint256[1 << 48]
 
 
 @deploy
-def __init__(operator: address):
+def __init__(
+    operator: address,
+    attestors: DynArray[address, attestation.MAX_ATTESTORS],
+    quorum: uint256,
+    minimum: uint256,
+):
     """
-    @notice The deployer becomes the owner: it opens accounts and mints. The operator settles.
+    @notice The deployer becomes the owner (the market operator): it opens accounts and mints. The operator
+            settles what the attestors have signed.
     """
     owner = msg.sender
     self.operator = operator
+    self.minimum = minimum
+    attestation._appoint(attestors, quorum)
 
 
 @external
@@ -84,6 +110,25 @@ def appointOperator(operator: address):
     assert msg.sender == owner, "only the owner"
     self.operator = operator
     log OperatorAppointed(operator=operator)
+
+
+@external
+def appointAttestors(attestors: DynArray[address, attestation.MAX_ATTESTORS], quorum: uint256):
+    """
+    @notice Let other attestors, or another quorum of them, decide what counts from now on.
+    """
+    assert msg.sender == owner, "only the owner"
+    attestation._appoint(attestors, quorum)
+
+
+@external
+def setMinimum(tokens: uint256):
+    """
+    @notice Set the balance below which nobody takes part in a market.
+    """
+    assert msg.sender == owner, "only the owner"
+    self.minimum = tokens
+    log MinimumSet(tokens=tokens)
 
 
 @external
@@ -109,35 +154,49 @@ def openAccounts(keys: DynArray[bytes32, MAX_ACCOUNTS], tokens: DynArray[uint256
 
 
 @external
-def mint(account: uint256, tokens: uint256):
+def mint(account: uint256, tokens: uint256, receipt: bytes32):
     """
     @notice Top up an account.
+    @param receipt What the payment is known by; one that is not zero counts once.
     """
     assert msg.sender == owner, "only the owner"
+    assert not self.receipts[receipt], "receipt used already"
+    if receipt != empty(bytes32):
+        self.receipts[receipt] = True
     assert account < self.accounts, "unknown account"
     self._add(account, tokens)
     self.supply += tokens
-    log Minted(account=account, tokens=tokens)
+    log Minted(account=account, tokens=tokens, receipt=receipt)
 
 
 @external
 def settle(
     key: bytes32,
     digest: bytes32,
-    parts_left: uint256,
+    kind: uint256,
+    result: bytes32,
+    rest: bytes32,
     time_s: uint256,
     aggregator_change: int256,
     changes: DynArray[Change, MAX_CHANGES],
+    signatures: DynArray[attestation.Signature, attestation.MAX_ATTESTORS],
 ):
     """
-    @notice Settle a batch, or one part of it, under a key. A key is settled once its parts_left are 0.
-    @param parts_left How many parts of the batch follow this one.
+    @notice Settle a batch, or one part of it, under a key. A key is settled once no rest is left.
+    @param digest Of the whole batch; see above.
+    @param kind What it is for; one of KINDS.
+    @param result Hash of the market's result that the changes carry out.
+    @param rest Digest of the parts that follow this one, zero when none does.
+    @param signatures Of the attestors, for key, kind, result and digest; needed with the first part.
     @param time_s When, in the clock of the community (epoch seconds); recorded, not checked.
     @param aggregator_change What the aggregator's account gets, so that the part sums to zero.
     @param changes What all other accounts pay and get.
     """
     assert msg.sender == self.operator, "only the operator"
-    self._take_turn(key, digest, parts_left)
+    assert kind < KINDS, "unknown kind"
+    if self._takes_first_turn(key, digest, rest, keccak256(abi_encode(changes))):
+        statement: bytes32 = keccak256(concat(key, convert(kind, bytes32), result, digest))
+        attestation._require_quorum(key, statement, signatures)
     full_quads: uint256 = self.accounts // 4
     rest_bits: uint256 = 64 * (self.accounts % 4)
     debits: uint256 = 0
@@ -163,7 +222,16 @@ def settle(
     change: int256 = convert(moved, int256) - convert(self._total(credits), int256)
     assert change == aggregator_change, "does not sum to zero"
     self._change_funds(change - convert(unpaid, int256))
-    log Settled(key=key, digest=digest, moved=moved, unpaid=unpaid, parts_left=parts_left, time_s=time_s)
+    log Settled(
+        key=key,
+        kind=kind,
+        digest=digest,
+        result=result,
+        moved=moved,
+        unpaid=unpaid,
+        rest=rest,
+        time_s=time_s,
+    )
 
 
 @external
@@ -219,16 +287,41 @@ def receivablesOf(accounts: DynArray[uint256, MAX_ACCOUNTS]) -> DynArray[uint256
     return found
 
 
+@external
+@view
+def isSolvent(account: uint256) -> bool:
+    """
+    @return Whether an account holds the minimum.
+    """
+    return account < self.accounts and self._balance(account) >= self.minimum
+
+
+@external
+@view
+def numberOf(key: bytes32) -> uint256:
+    """
+    @return The account number + 1 of a key, 0 where there is no account.
+    """
+    return self.numbers[key]
+
+
 @internal
-def _take_turn(key: bytes32, digest: bytes32, parts_left: uint256):
+def _takes_first_turn(key: bytes32, digest: bytes32, rest: bytes32, part: bytes32) -> bool:
+    """
+    @notice Take a part's place in its batch.
+    @return Whether it is the first one.
+    """
     held: Batch = self.batches[key]
+    link: bytes32 = keccak256(concat(part, rest))
     if held.first_block == 0:
-        self.batches[key] = Batch(digest=digest, first_block=block.number, parts_left=parts_left)
-        return
+        assert link == digest, "not what the digest says"
+        self.batches[key] = Batch(digest=digest, first_block=block.number, rest=rest)
+        return True
     assert held.digest == digest, "another batch has this key"
-    assert held.parts_left > 0, "settled already"
-    assert held.parts_left == parts_left + 1, "part out of turn"
-    self.batches[key].parts_left = parts_left
+    assert held.rest != empty(bytes32), "settled already"
+    assert held.rest == link, "part out of turn"
+    self.batches[key].rest = rest
+    return False
 
 
 @internal

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.aggregator import Aggregator
+from agents.attestor import Attestor
 from agents.battery_manager import BatteryManager
 from agents.blockchain_agent import DsoBlockchainAgent, MarketEngine, ProsumerBlockchainAgent
 from agents.dso import Dso
@@ -24,6 +25,8 @@ from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
 from behaviours.grid.monitoring import DsoSettings
 from behaviours.information.delivery import OracleSettings
+from behaviours.market.attestation import AttestorSettings
+from behaviours.market.clearing import ClearingTerms
 from behaviours.market.dataset_submission import BlockchainSettings
 from behaviours.market.external_bidding import ExternalMarketsSettings
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
@@ -41,6 +44,7 @@ from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
+from launch.agreements import agreements_of
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
 from launch.world_settings import thresholds
@@ -143,6 +147,7 @@ def _community(
         ),
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
+    yield from _attestors(scenario, world, at, accounts, key, sites)
     yield from _dso_node(scenario, world, at, contacts, key)
     yield Part(
         ExternalMarkets,
@@ -180,6 +185,7 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
+            agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])
@@ -204,9 +210,40 @@ def _aggregator_node(
             grid_tokens=community_tokens,
             minimum_tokens=scenario.minimum_tokens,
             settlement_intervals=SETTLEMENT_INTERVALS[scenario.settlement],
+            attestors=_attestor_addresses(scenario, at, sites),
         ),
-        ports={"ledger": ...},
+        ports={"ledger": ..., "service_levels": ...},
     )
+
+
+def _attestor_addresses(scenario: Scenario, at: _Directory, sites: tuple[str, ...]) -> tuple[str, ...]:
+    """Return where the attestors beside the market engine, which is the first, are."""
+    nodes = ("dso", *sites)[: scenario.ledger.attestors - 1]
+    return tuple(at[f"{node}-attestor"] for node in nodes)
+
+
+def _attestors(
+    scenario: Scenario,
+    world: World,
+    at: _Directory,
+    accounts: tuple[str, str],
+    key: bytes,
+    sites: tuple[str, ...],
+) -> Iterator[Part]:
+    """Cast the attestors at the nodes of DSO and sites."""
+    settings = AttestorSettings(
+        engine=at["aggregator-blockchain"],
+        aggregator=at["aggregator"],
+        segments=tuple(feeder.segment_id for feeder in world.feeders),
+        speakers={pseudonym(site, key): at[f"{site}-blockchain"] for site in sites},
+        terms=ClearingTerms(
+            aggregator_account=accounts[0],
+            grid_account=accounts[1],
+            tokens_per_currency=scenario.tokens_per_currency,
+        ),
+    )
+    for address, site in zip(_attestor_addresses(scenario, at, sites), ("", *sites), strict=False):
+        yield Part(Attestor, address, settings, site, {"attestor": ..., "service_levels": ...})
 
 
 def _dso_node(
@@ -283,12 +320,24 @@ def _site(
         ),
     )
     yield part(
-        ProsumerOracle, "oracle", OracleSettings(subject=site.id, contacts=contacts, pseudonym_key=key)
+        ProsumerOracle,
+        "oracle",
+        OracleSettings(
+            subject=site.id,
+            contacts=contacts,
+            pseudonym_key=key,
+            has_agreements=bool(scenario.agreements),
+        ),
     )
     yield part(
         ProsumerBlockchainAgent,
         "blockchain",
-        BlockchainSettings(contacts=contacts, segment_id=segment_id, player=player),
+        BlockchainSettings(
+            contacts=contacts,
+            segment_id=segment_id,
+            player=player,
+            attestors=_attestor_addresses(scenario, at, tuple(each.id for each in world.settings.sites)),
+        ),
     )
 
 

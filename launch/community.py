@@ -21,8 +21,20 @@ from agents.aggregator import Aggregator
 from behaviours.agent import Agent, Surroundings
 from behaviours.market.opening import TrafficLightObedience
 from behaviours.membership import Member
-from behaviours.ports import AgentStore, Barrier, Clock, Ledger, Presence, Recorder, Repository, Transport
+from behaviours.ports import (
+    AgentStore,
+    Attestor,
+    Barrier,
+    Clock,
+    Ledger,
+    Presence,
+    Recorder,
+    Repository,
+    ServiceLevels,
+    Transport,
+)
 from behaviours.signing import Signer
+from contracts.chain import Signer as LedgerSigner
 from contracts.ledger import EvmLedger
 from contracts.memory import MemoryLedger
 from environments.live.embedded_server import EmbeddedServer
@@ -76,6 +88,8 @@ class Ground:
     store: AgentStore
     repository: Repository
     ledger: Ledger
+    attestors: Mapping[str, Attestor]
+    service_levels: ServiceLevels | None = None
     recorder: Recorder | None = None
     barrier: Barrier | None = None
     presence: Presence | None = None
@@ -192,6 +206,8 @@ class Community:
             "repository": self.ground.repository,
             "ledger": self.ground.ledger,
             "weather": WorldWeather(self.world),
+            "service_levels": self.ground.service_levels,
+            "attestor": self.ground.attestors.get(part.address),
         }
         return {name: own[name] if port is ... else port for name, port in part.ports.items()}
 
@@ -207,12 +223,15 @@ class OfflineCommunity:
         self.clock = VirtualClock(self.loop)
         self.transport = InProcessTransport(faults=_faults(scenario), seed=scenario.seed)
         cast = cast_community(scenario, self.world)
+        self.ledger = open_ledger(scenario, cast)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
             store=MemoryAgentStore(),
             repository=MemoryRepository(RETENTION_S),
-            ledger=open_ledger(scenario, cast),
+            ledger=self.ledger,
+            attestors=attestors_of(scenario, cast, self.ledger),
+            service_levels=self.ledger.service_levels() if scenario.agreements else None,
             recorder=recorder,
         )
         self.community = Community(scenario, self.world, ground, cast)
@@ -235,7 +254,7 @@ class OfflineCommunity:
         self.clock.advance_to(self.world.now_s + SETTLING_S)
 
     def close(self) -> None:
-        """Let go of the loop, and of what the run held for good."""
+        """Let go of the loop, and of what the run held for good; the ledger can be asked on."""
         self.loop.close()
         gc.unfreeze()
 
@@ -288,12 +307,16 @@ class LiveCommunity:
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
         self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
+        chain = folder / "chain.sqlite"
+        self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
             store=self._store,
             repository=self._repository,
-            ledger=open_ledger(self.scenario, cast) if self.shard.is_first else MemoryLedger(),
+            ledger=self._ledger or MemoryLedger(),
+            attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
+            service_levels=self._levels(),
             recorder=self._recorder,
             barrier=self.clock,
             presence=self._presence,
@@ -354,7 +377,13 @@ class LiveCommunity:
             await self.server.stop()
         self._store.close()
         self._repository.close()
+        if self._ledger is not None:
+            self._ledger.close()
         self._state.cleanup()
+
+    def _levels(self) -> ServiceLevels | None:
+        """Return the agreements' contracts, where the ledger is at hand and anything is agreed."""
+        return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
 
     async def step(self) -> None:
         """Run one market interval: the agents up to its end, then the world, step by step."""
@@ -398,7 +427,9 @@ def run_offline(scenario: Scenario, out: Path | None = None, progress: Report = 
         log.info("interrupted", interval=done)
     finally:
         run.close()
-    return book.closed(completed(run_tables(run.community)), run.community)
+    tables = completed(run_tables(run.community))
+    run.ledger.close()
+    return book.closed(tables, run.community)
 
 
 async def run_live(
@@ -495,14 +526,43 @@ def server_of(scenario: Scenario) -> LocalServer:
     return EmbeddedServer(domain=scenario.server.domain)
 
 
-def open_ledger(scenario: Scenario, cast: Cast) -> EvmLedger:
-    """Return the ledger of a scenario: an embedded chain, or a node by its address."""
+def open_ledger(scenario: Scenario, cast: Cast, path: Path | None = None) -> EvmLedger:
+    """Return the ledger of a scenario: an embedded chain (by default in a file), or a node by its address.
+
+    Raises: Unavailable when file or node cannot be reached, Conflict when the node is of another chain.
+    """
     aggregator = next(account for account, name in cast.accounts.items() if name == "aggregator")
-    if scenario.ledger.url == "embedded":
-        return EvmLedger.embedded(aggregator)
+    chosen = scenario.ledger
+    attestors = [_ledger_key(scenario, address).address for address in _attestor_addresses(cast)]
+    if chosen.url == "embedded":
+        path = Path(chosen.file) if chosen.file else path
+        return EvmLedger.embedded(aggregator, path, attestors=attestors, minimum=scenario.minimum_tokens)
+    key = Path(chosen.key_file or "")
     return EvmLedger.on_node(
-        scenario.ledger.url, operator_key=Path(scenario.ledger.key_file or ""), aggregator=aggregator
+        chosen.url,
+        operator_key=key,
+        owner_key=key,
+        password_file=Path(chosen.password_file) if chosen.password_file else None,
+        contract=chosen.contract,
+        aggregator=aggregator,
+        attestors=attestors,
+        minimum=scenario.minimum_tokens,
+        chain_id=chosen.chain_id,
     )
+
+
+def attestors_of(scenario: Scenario, cast: Cast, ledger: EvmLedger) -> Mapping[str, Attestor]:
+    """Return the keys of those that vouch for settlements, by the address of the agent that holds each."""
+    return {address: ledger.attestor(_ledger_key(scenario, address)) for address in _attestor_addresses(cast)}
+
+
+def _attestor_addresses(cast: Cast) -> list[str]:
+    return [part.address for part in cast.parts if "attestor" in part.ports]
+
+
+def _ledger_key(scenario: Scenario, address: str) -> LedgerSigner:
+    """Derive an attestor's key from the seed: a simulation's key, worthless anywhere else."""
+    return LedgerSigner(hashlib.sha256(f"{scenario.seed} ledger {address}".encode()).digest())
 
 
 def notes_of(community: Community) -> tuple[str, ...]:
@@ -514,6 +574,7 @@ def notes_of(community: Community) -> tuple[str, ...]:
         "grid states missing": "grid states were missing and counted as green",
         "errors": "handlers failed",
         "markets disputed": "markets were disputed by the market operator",
+        "attestations disputed": "attestations said that another result was right",
     }
     return tuple(f"{counts[name]} {text}" for name, text in told.items() if counts.get(name))
 

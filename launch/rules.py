@@ -1,6 +1,7 @@
 """What must hold between a scenario's values: addresses, prices, times, files."""
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,6 +18,7 @@ Complaint = tuple[str, object, str]
 """Path, value, and what would be right."""
 
 DAY_S = 86_400
+ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 COMMUNITY_AGENTS = (
     "aggregator",
@@ -29,8 +31,9 @@ COMMUNITY_AGENTS = (
     "market",
     "repository",
     "external-markets",
+    "dso-attestor",
 )
-SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev", "p2h")
+SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev", "p2h", "attestor")
 
 
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
@@ -41,6 +44,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _thresholds(scenario.grid.thresholds)
     yield from _sites(scenario)
     yield from _products(scenario)
+    yield from _agreements(scenario)
     yield from _servers(scenario)
 
 
@@ -173,6 +177,27 @@ def _products(scenario: Scenario) -> Iterator[Complaint]:
             yield f"{path}.power_kw", product.power_kw, "must not be zero"
 
 
+def _agreements(scenario: Scenario) -> Iterator[Complaint]:
+    """Each agreement and indicator has its own id, whole quarters of an hour, and sites that exist."""
+    sites, known = set(site_ids(scenario)), set[str]()
+    for number, agreement in enumerate(scenario.agreements):
+        path = f"agreements[{number}]"
+        for key in ("after_hours", "hours"):
+            if not float(getattr(agreement, key) * 4).is_integer():
+                yield f"{path}.{key}", getattr(agreement, key), "must be a multiple of a quarter of an hour"
+        for place, name in [
+            (f"{path}.id", agreement.id),
+            *((f"{path}.indicators[{i}].id", each.id) for i, each in enumerate(agreement.indicators)),
+        ]:
+            if name in known:
+                yield place, name, "must be unique among agreements and indicators"
+            known.add(name)
+        for i, indicator in enumerate(agreement.indicators):
+            for site in indicator.sites:
+                if site not in sites:
+                    yield f"{path}.indicators[{i}].sites", site, "must be the id of a site"
+
+
 def _devices(site: Site, path: str) -> Iterator[Complaint]:
     """A device's own limits must be in order."""
     for device, low, high, gap in (
@@ -252,5 +277,16 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
     ledger = scenario.ledger
     if ledger.url != "embedded" and not ledger.url.startswith(("http://", "https://", "ws://", "wss://")):
         yield "ledger.url", ledger.url, "must be embedded, or start with http://, https://, ws:// or wss://"
-    if ledger.key_file is not None and not Path(ledger.key_file).is_file():
-        yield "ledger.key_file", ledger.key_file, "not found"
+    for name in ("key_file", "password_file"):
+        path = getattr(ledger, name)
+        if path is not None and not Path(path).is_file():
+            yield f"ledger.{name}", path, "not found"
+    if ledger.url != "embedded" and ledger.key_file is None:
+        yield "ledger.key_file", None, "must be given for a node"
+    if ledger.url != "embedded" and ledger.file is not None:
+        yield "ledger.file", ledger.file, "only the embedded chain has one"
+    if ledger.contract and not ADDRESS.fullmatch(ledger.contract):
+        yield "ledger.contract", ledger.contract, "must be 0x and 40 hexadecimal digits"
+    most = 2 + len(site_ids(scenario))
+    if ledger.attestors > most:
+        yield "ledger.attestors", ledger.attestors, f"aggregator, DSO and sites make {most} at most"

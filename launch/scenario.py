@@ -43,7 +43,7 @@ NOT_OF_THE_SCENARIO = frozenset(
 HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "record")
 """Keys that change how a scenario is run but not what comes out (the seed is noted beside the hash)."""
 
-_FILES = (("server", "ca_file"), ("ledger", "key_file"))
+_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"))
 
 
 class InvalidScenario(InvalidInput):

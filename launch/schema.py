@@ -6,12 +6,14 @@ import msgspec
 from msgspec import Meta
 
 __all__ = [
+    "Agreement",
     "Battery",
     "Ev",
     "Faults",
     "Grid",
     "HeatPump",
     "HotWater",
+    "Indicator",
     "Ledger",
     "Location",
     "Population",
@@ -229,7 +231,18 @@ class Ledger(Section, frozen=True, kw_only=True):
     """Where tokens are settled. Short form: the URL."""
 
     url: Annotated[str, Meta(description="`embedded`, or the JSON-RPC address of an EVM node")] = "embedded"
-    key_file: Annotated[str | None, Meta(description="of the submitter, for a node")] = None
+    file: Annotated[
+        str | None, Meta(description="of the embedded chain, taken up again when it is there; none: memory")
+    ] = None
+    key_file: Annotated[
+        str | None, Meta(description="of the submitter, for a node: hexadecimal, or an encrypted keystore")
+    ] = None
+    password_file: Annotated[str | None, Meta(description="of the keystore")] = None
+    chain_id: Annotated[int, Meta(ge=0, le=2**53 - 1, description="that a node must be of; 0 = any")] = 0
+    contract: Annotated[str, Meta(description="address of a settlement contract; empty: a new one")] = ""
+    attestors: Annotated[
+        int, Meta(ge=1, le=16, description="who vouch for each settlement: aggregator, DSO, then sites")
+    ] = 1
 
 
 class Product(Section, frozen=True, kw_only=True):
@@ -256,6 +269,35 @@ class Product(Section, frozen=True, kw_only=True):
     lead_hours: Annotated[float, Meta(ge=0.25, le=12, description="negotiation begins this long before")] = (
         0.5
     )
+
+
+class Indicator(Section, frozen=True, kw_only=True):
+    """An indicator of an agreement; the rule says when it is violated."""
+
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique")]
+    function: Annotated[
+        Literal["K_PMAX", "K_SCR", "K_SSR", "K_AVAIL", "K_ENERGY"],
+        Meta(description="what is measured: W, ratios of 1, or Wh; computed from meter readings"),
+    ]
+    rule: Annotated[Literal["gt", "lt"], Meta(description="violated above (gt) or below (lt) the limit")]
+    limit: Annotated[float, Meta(ge=-1e9, le=1e9, description="in the function's unit")]
+    penalty_tokens: Annotated[int, Meta(ge=0, le=10**12, description="that a violation costs")] = 0
+    tolerance: Annotated[
+        float, Meta(ge=0, le=1, description="share of the limit that a graded penalty forgives")
+    ] = 0
+    most_tokens: Annotated[
+        int, Meta(ge=0, le=10**12, description="makes the penalty grow with the excess, up to this; 0 = flat")
+    ] = 0
+    sites: Annotated[tuple[str, ...], Meta(description="whom it is about; empty = every site")] = ()
+
+
+class Agreement(Section, frozen=True, kw_only=True):
+    """A service-level agreement between the aggregator and sites, for some hours of the run."""
+
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique")]
+    after_hours: Annotated[float, Meta(ge=0, le=8784, description="begins this long after the run's start")]
+    hours: Annotated[float, Meta(ge=0.25, le=8784, description="how long it lasts")]
+    indicators: Annotated[tuple[Indicator, ...], Meta(min_length=1, description="what it is judged by")]
 
 
 class Faults(Section, frozen=True, kw_only=True):
@@ -314,6 +356,9 @@ class Scenario(Section, frozen=True, kw_only=True):
     plants_for: Annotated[
         tuple[Literal["external", "demand-response"], ...],
         Meta(description="more demand for which plants are formed: intraday sales, the DSO's DR signals"),
+    ] = ()
+    agreements: Annotated[
+        tuple[Agreement, ...], Meta(description="service levels, judged and paid on the ledger")
     ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Raw
 
+from ontology.attestation import Attestation, AttestationRequest
 from ontology.base import ONTOLOGY, Concept
 from ontology.coalition import (
     CoalitionBid,
@@ -72,6 +73,7 @@ _COALITION = (
     ScheduleCommitment,
     DeliveryReport,
 )
+_ATTESTATION = (AttestationRequest, Attestation)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -79,7 +81,7 @@ def _tag(cls: type[Concept]) -> str:
 
 
 MESSAGE_TYPES: dict[str, type[Concept]] = {
-    _tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION)
+    _tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_ATTESTATION)
 }
 """Every wire tag and its class."""
 

@@ -1,14 +1,25 @@
 """Tokens: who holds them and how they moved."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta
 
 from ontology.base import Concept, EpochSeconds, Identifier, Tokens, require
 
-__all__ = ["LedgerEntry", "Wallet"]
+__all__ = ["LedgerEntry", "SettlementKind", "Wallet"]
 
 Balance = Annotated[int, Meta(ge=0, le=2**53 - 1, description="whole tokens")]
+
+
+class SettlementKind(StrEnum):
+    """What tokens move for (SPEC 2.10); the ledger's contracts number them in this order."""
+
+    LEM = "LEM"
+    VPP_PAYOFF = "VPP_PAYOFF"
+    FLEXIBILITY_ORDER = "FLEXIBILITY_ORDER"
+    DEMAND_RESPONSE = "DEMAND_RESPONSE"
+    SLA_PENALTY = "SLA_PENALTY"
 
 
 class Wallet(Concept, frozen=True, kw_only=True, tag="parity:Wallet"):

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
+from ontology.attestation import Attestation, AttestationRequest
 from ontology.base import Concept
 from ontology.charging import (
     ChargingSchedule,
@@ -226,6 +227,8 @@ TABLE: tuple[Row, ...] = (
         (Role.BLOCKCHAIN,),
         readers=(Role.MARKET_OPERATOR,),
     ),
+    Row((AttestationRequest,), (Act.REQUEST,), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,)),
+    Row((Attestation,), (Act.INFORM,), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,), readers=(Role.UI,)),
     Row(
         (LemParameters,),
         TELL,
@@ -399,6 +402,7 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         InstructionBatch,
         DstatcomCommand,
         LemDataset,
+        Attestation,
         DRSignal,
         FlexOrder,
         FlexSettlement,

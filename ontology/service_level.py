@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from ontology.base import Concept, Count, EpochSeconds, Fraction, Identifier, Label, Real, require
 
-__all__ = ["KpiFeature", "KpiMeasure", "KpiRule", "Sla"]
+__all__ = ["KpiFeature", "KpiMeasure", "KpiRule", "Sla", "SlaState"]
 
 
 class KpiRule(StrEnum):
@@ -15,6 +15,14 @@ class KpiRule(StrEnum):
 
     ABOVE = "gt"
     BELOW = "lt"
+
+
+class SlaState(StrEnum):
+    """What a measure of an agreement comes to (SPEC 2.9)."""
+
+    OK = "OK"
+    VIOLATED = "VIOLATED"
+    NOT_EVALUABLE = "NOT_EVALUABLE"
 
 
 class Sla(Concept, frozen=True, kw_only=True, tag="parity:Sla"):
@@ -32,15 +40,21 @@ class Sla(Concept, frozen=True, kw_only=True, tag="parity:Sla"):
 
 
 class KpiFeature(Concept, frozen=True, kw_only=True, tag="parity:KpiFeature"):
-    """One indicator of an agreement, its limit and what a violation costs (SUPSI kpiFeatures)."""
+    """One indicator of an agreement, its limit and what a violation costs (SUPSI kpiFeatures).
+
+    With a most, the penalty grows with the excess over the tolerance, up to it (SPEC 2.9).
+    """
 
     kpi_id: Identifier
     sla_id: Identifier
+    function: Identifier = "K_ENERGY"
     rule: KpiRule
     limit: Real
     unit: Label
     penalty_tokens: Count
     players: Annotated[list[Identifier], Meta(max_length=1000)]
+    tolerance: Fraction = 0.0
+    most_tokens: Count = 0
 
 
 class KpiMeasure(Concept, frozen=True, kw_only=True, tag="parity:KpiMeasure"):
@@ -52,3 +66,4 @@ class KpiMeasure(Concept, frozen=True, kw_only=True, tag="parity:KpiMeasure"):
     value: Real
     unit: Label
     completeness: Fraction = 1.0
+    source_hash: Label = ""

@@ -1,13 +1,25 @@
-"""Indicators of sites and communities; one that cannot be evaluated is None."""
+"""Indicators of sites and communities (SPEC 2.9); one that cannot be evaluated is None."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "CATALOGUE",
+    "Evidence",
+    "Kpi",
     "availability",
     "baseline_error",
+    "charging_service",
     "delivery_ratio",
+    "drawn_energy_wh",
+    "forecast_error",
+    "highest",
+    "lowest",
     "peak_import_w",
+    "response_time_s",
     "self_consumption",
     "self_sufficiency",
 ]
@@ -49,6 +61,85 @@ def baseline_error(actual: npt.ArrayLike, baseline: npt.ArrayLike) -> float | No
 def availability(valid: int, expected: int) -> float | None:
     """Return the share of intervals with a valid reading (K_AVAIL, SPEC 2.9)."""
     return share(valid, expected)
+
+
+def forecast_error(actual: npt.ArrayLike, forecast: npt.ArrayLike) -> float | None:
+    """Return the mean absolute error of a forecast as a share of the mean actual value (K_FCE, SPEC 2.9)."""
+    real = np.asarray(actual, dtype=np.float64)
+    deviation = np.abs(np.asarray(forecast, dtype=np.float64) - real)
+    return share(float(deviation.sum()), float(np.abs(real).sum()))
+
+
+def highest(values: npt.ArrayLike) -> float | None:
+    """Return the highest value, such as of an indoor temperature (K_TMAX, SPEC 2.9)."""
+    found = np.asarray(values, dtype=np.float64)
+    return float(found.max()) if found.size else None
+
+
+def lowest(values: npt.ArrayLike) -> float | None:
+    """Return the lowest value, such as of an indoor temperature (K_TMIN, SPEC 2.9)."""
+    found = np.asarray(values, dtype=np.float64)
+    return float(found.min()) if found.size else None
+
+
+def response_time_s(signals_s: npt.ArrayLike, responses_s: npt.ArrayLike) -> float | None:
+    """Return the longest time from a demand-response signal to its effect, in s (K_RESP, SPEC 2.9)."""
+    return highest(np.asarray(responses_s, dtype=np.float64) - np.asarray(signals_s, dtype=np.float64))
+
+
+def charging_service(delivered_wh: npt.ArrayLike, requested_wh: npt.ArrayLike) -> float | None:
+    """Return the share of the energy that drivers asked for and got (K_EVS, SPEC 2.9)."""
+    return share(total(delivered_wh), total(requested_wh))
+
+
+def drawn_energy_wh(consumed_wh: npt.ArrayLike) -> float | None:
+    """Return the energy drawn in a period, in Wh, as prepaid quotas count it (K_ENERGY, SPEC 2.9)."""
+    return total(consumed_wh) if np.asarray(consumed_wh).size else None
+
+
+class Evidence(NamedTuple):
+    """What indicators of one player and period are computed from; what nobody has is empty.
+
+    A value an interval, but the signals, responses and charging sessions: one each.
+    """
+
+    expected: int = 0
+    consumed_wh: npt.ArrayLike = ()
+    produced_wh: npt.ArrayLike = ()
+    net_w: npt.ArrayLike = ()
+    baseline_w: npt.ArrayLike = ()
+    forecast_w: npt.ArrayLike = ()
+    indoor_degc: npt.ArrayLike = ()
+    ordered_wh: npt.ArrayLike = ()
+    delivered_wh: npt.ArrayLike = ()
+    signals_s: npt.ArrayLike = ()
+    responses_s: npt.ArrayLike = ()
+    requested_wh: npt.ArrayLike = ()
+    charged_wh: npt.ArrayLike = ()
+
+
+class Kpi(NamedTuple):
+    """An indicator of the catalogue: what it is measured in, and how it is computed."""
+
+    unit: str
+    of: Callable[[Evidence], float | None]
+
+
+CATALOGUE: Mapping[str, Kpi] = {
+    "K_PMAX": Kpi("W", lambda e: peak_import_w(e.net_w)),
+    "K_SCR": Kpi("1", lambda e: self_consumption(e.consumed_wh, e.produced_wh)),
+    "K_SSR": Kpi("1", lambda e: self_sufficiency(e.consumed_wh, e.produced_wh)),
+    "K_TMAX": Kpi("degC", lambda e: highest(e.indoor_degc)),
+    "K_TMIN": Kpi("degC", lambda e: lowest(e.indoor_degc)),
+    "K_FDR": Kpi("1", lambda e: delivery_ratio(e.delivered_wh, e.ordered_wh)),
+    "K_BLE": Kpi("1", lambda e: baseline_error(e.net_w, e.baseline_w) if np.size(e.baseline_w) else None),
+    "K_FCE": Kpi("1", lambda e: forecast_error(e.net_w, e.forecast_w) if np.size(e.forecast_w) else None),
+    "K_RESP": Kpi("s", lambda e: response_time_s(e.signals_s, e.responses_s)),
+    "K_EVS": Kpi("1", lambda e: charging_service(e.charged_wh, e.requested_wh)),
+    "K_AVAIL": Kpi("1", lambda e: availability(np.size(e.net_w), e.expected)),
+    "K_ENERGY": Kpi("Wh", lambda e: drawn_energy_wh(e.consumed_wh)),
+}
+"""The indicators of SPEC 2.9 by id."""
 
 
 def shared_wh(consumed_wh: npt.ArrayLike, produced_wh: npt.ArrayLike) -> float:

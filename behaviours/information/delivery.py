@@ -19,7 +19,7 @@ from ontology.market import LemDataset
 from ontology.measurements import IntervalReading
 from ontology.performatives import Performative
 
-__all__ = ["AggregateDelivery", "DatasetDelivery", "GridStateDelivery", "OracleSettings"]
+__all__ = ["AggregateDelivery", "DatasetDelivery", "GridStateDelivery", "OracleSettings", "player_of"]
 
 _READING = message_type_of(IntervalReading)
 _FORECAST = message_type_of(Forecast)
@@ -35,6 +35,7 @@ class OracleSettings(msgspec.Struct, frozen=True, kw_only=True):
     contacts: SiteContacts
     pseudonym_key: bytes
     members: tuple[str, ...] = ()
+    has_agreements: bool = False
 
 
 class DatasetDelivery(Behaviour):
@@ -44,7 +45,7 @@ class DatasetDelivery(Behaviour):
 
     def setup(self) -> None:
         """Know the player's pseudonym; nothing has been delivered yet."""
-        self.player = pseudonym(self.settings.subject, self.settings.pseudonym_key)
+        self.player = player_of(self.settings)
         self._forecast_from_s = 0
 
     @every(minutes=15, offset_s=30)
@@ -95,7 +96,7 @@ class AggregateDelivery(Behaviour):
 
     def setup(self) -> None:
         """Know the aggregator's pseudonym."""
-        self.player = pseudonym(self.settings.subject, self.settings.pseudonym_key)
+        self.player = player_of(self.settings)
 
     @every(minutes=15, offset_s=40)
     async def deliver(self) -> None:
@@ -130,6 +131,11 @@ class GridStateDelivery(Behaviour):
     def hand_on(self, event: GridStatusEvent, letter: Letter) -> None:
         """Pass a grid state on as it is; it names nobody."""
         self.tell(self.settings.contacts.blockchain, event)
+
+
+def player_of(settings: OracleSettings) -> str:
+    """Return the pseudonym of whom an oracle works for: the one place where a name becomes one (SPEC 7.2)."""
+    return pseudonym(settings.subject, settings.pseudonym_key)
 
 
 def anonymous_dataset(player: str, reading: IntervalReading, forecast: Forecast | None) -> LemDataset:

@@ -12,6 +12,7 @@ from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.measurements import IntervalReading
 from ontology.policy import may_read
+from ontology.service_level import KpiFeature, Sla
 from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
 
@@ -55,6 +56,18 @@ class FactKeeping(Behaviour):
     async def keep_payoff(self, payoff: VppPayoff, letter: Letter) -> None:
         """Store how the price of a product was shared."""
         await self.repository.store([payoff])
+
+    @on(Sla)
+    async def keep_agreement(self, sla: Sla, letter: Letter) -> Acknowledgement:
+        """Store an agreement, and say so."""
+        await self.repository.store([sla])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(KpiFeature)
+    async def keep_indicator(self, feature: KpiFeature, letter: Letter) -> Acknowledgement:
+        """Store an indicator of an agreement, and say so."""
+        await self.repository.store([feature])
+        return Acknowledgement(of=letter.message_id)
 
     @on(LemResult)
     async def keep_result(self, result: LemResult, letter: Letter) -> Acknowledgement:

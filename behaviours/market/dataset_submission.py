@@ -1,21 +1,34 @@
 """A blockchain agent brings its player's data to the market engine, exactly once (D8.1 3.3)."""
 
+import asyncio
+
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.site.contacts import SiteContacts
 from ontology.discourse import Acknowledgement
-from ontology.errors import ParityError
+from ontology.errors import ParityError, Refused
 from ontology.grid import GridStatusEvent
 from ontology.letter import Letter
 from ontology.market import LemDataset, LemResult
 from ontology.measurements import IntervalReading
 from ontology.roles import Role
+from ontology.service_level import KpiMeasure
 from ontology.users import Player
 
-__all__ = ["BlockchainSettings", "DatasetSubmission", "GridStateKeeping", "ReadingKeeping", "ResultKeeping"]
+__all__ = [
+    "BlockchainSettings",
+    "DatasetSubmission",
+    "GridStateKeeping",
+    "MeasureSubmission",
+    "ReadingKeeping",
+    "ResultKeeping",
+]
 
 _PENDING = "dataset "
+_EVIDENCE = "evidence "
+ATTESTORS_WAIT_S = 3_600
+"""After this an attestor that was away needs a dataset no more: the others have settled without it."""
 
 
 class BlockchainSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +37,7 @@ class BlockchainSettings(msgspec.Struct, frozen=True, kw_only=True):
     contacts: SiteContacts
     segment_id: str
     player: str
+    attestors: tuple[str, ...] = ()
 
 
 class DatasetSubmission(Behaviour):
@@ -48,11 +62,16 @@ class DatasetSubmission(Behaviour):
         """Keep a dataset from the oracle and submit it."""
         name = f"{_PENDING}{dataset.start_s}"
         self.keep(name, dataset)
-        await self._submit(name, dataset)
+        for attestor in self.settings.attestors:
+            self.keep(f"{_EVIDENCE}{attestor} {dataset.start_s}", dataset)
+        await asyncio.gather(
+            self._submit(name, dataset), *(self._bring_evidence(each) for each in self.settings.attestors)
+        )
 
     @every(minutes=15, offset_s=45)
     async def submit_again(self) -> None:
-        """Submit once more what the engine has not acknowledged, oldest first, until one fails again."""
+        """Submit once more what was not acknowledged, oldest first, until one fails again."""
+        await asyncio.gather(*(self._bring_evidence(each) for each in self.settings.attestors))
         for name in self.agent.kept_names(_PENDING):
             dataset = self.kept(name, LemDataset)
             if dataset is not None and not await self._submit(name, dataset):
@@ -65,9 +84,20 @@ class DatasetSubmission(Behaviour):
         self.keep(name, None)
         return True
 
-    async def _delivered(self, content: LemDataset | Player) -> bool:
+    async def _bring_evidence(self, attestor: str) -> None:
+        """Bring an attestor every dataset that it has not acknowledged, unless that is too late."""
+        for name in self.agent.kept_names(f"{_EVIDENCE}{attestor} "):
+            dataset = self.kept(name, LemDataset)
+            if dataset is None or dataset.start_s < self.now_s() - ATTESTORS_WAIT_S:
+                self.keep(name, None)
+            elif not await self._delivered(dataset, attestor):
+                return
+            else:
+                self.keep(name, None)
+
+    async def _delivered(self, content: LemDataset | Player, to: str = "") -> bool:
         try:
-            await self.ask(self.settings.contacts.market_engine, content, Acknowledgement)
+            await self.ask(to or self.settings.contacts.market_engine, content, Acknowledgement)
         except ParityError:
             self.agent.counts["not acknowledged"] += 1
             return False
@@ -83,6 +113,23 @@ class ResultKeeping(Behaviour):
     def take(self, result: LemResult, letter: Letter) -> None:
         """Pass the player's result on."""
         self.tell(self.settings.contacts.prosumer, result)
+
+
+class MeasureSubmission(Behaviour):
+    """Brings the oracle's measures to the SLA checker; the oracle hears whether they have arrived."""
+
+    settings: BlockchainSettings
+
+    @on(KpiMeasure)
+    async def pass_on(self, measure: KpiMeasure, letter: Letter) -> Acknowledgement:
+        """Bring a measure and return the checker's acknowledgement.
+
+        Raises: Refused when it is not the player's, or as the checker says.
+        """
+        if measure.player != self.settings.player or letter.sender != self.settings.contacts.oracle:
+            raise Refused(f"{letter.sender} does not measure {measure.player}")
+        await self.ask(self.settings.contacts.market_engine, measure, Acknowledgement, within_s=3.0)
+        return Acknowledgement(of=letter.message_id)
 
 
 class ReadingKeeping(Behaviour):

@@ -17,10 +17,11 @@ from behaviours.decisions.settlement import (
     Settlement,
     estimated_energy,
     metered_energy,
-    settle_interval,
 )
+from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.clearing import batch_result, clear, summed
 from behaviours.market.players import DatasetCollection, MarketEngineSettings, PlayerRegistration
-from behaviours.ports import Ledger
+from behaviours.ports import Ledger, SettlementReceipt
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
@@ -98,6 +99,7 @@ class LemSolving(Behaviour):
             await self._settle(key, self._batches[key])
         self.sibling(DatasetCollection).forget_before(self.now_s() - REMEMBERED_S)
         self.agent.commit()
+        await self.sibling(ResultAnnouncing).deliver()
 
     async def _close(self, period_s: int) -> None:
         """Close the markets of a period, and write down under which key they will be settled."""
@@ -131,7 +133,7 @@ class LemSolving(Behaviour):
         entries = summed(settlement.entries for settlement in settlements)
         try:
             receipt = await self.ledger.settlement(key) if key in self._doubtful else None
-            receipt = receipt or await self.ledger.settle(key, entries, self.now_s())
+            receipt = receipt or await self._settle_attested(key, lems, settlements, entries)
         except ParityError as error:
             self._doubtful.add(key)
             self.agent.counts["settlements failed"] += 1
@@ -151,18 +153,18 @@ class LemSolving(Behaviour):
         self._doubtful.discard(key)
         self.agent.commit()
 
+    async def _settle_attested(
+        self, key: str, lems: list[Lem], settlements: list[Settlement], entries: Mapping[str, int]
+    ) -> SettlementReceipt:
+        """Settle what a quorum of the attestors has come to as well."""
+        attestations = await self.sibling(AttestationCollecting).collect(key, lems, settlements, self.ledger)
+        return await self.ledger.settle(
+            key, entries, self.now_s(), result=batch_result(settlements), attestations=attestations
+        )
+
     def _clear(self, lem: Lem) -> Settlement:
         """Clear one market from what its players brought, estimating what is missing."""
-        return settle_interval(
-            self._metered(lem),
-            lem.parameters,
-            lem.grid_state,
-            self.settings.tokens_per_currency,
-            start_s=lem.start_s,
-            segment_id=lem.segment_id,
-            aggregator=self.settings.aggregator_account,
-            grid=self.settings.grid_account,
-        )
+        return clear(lem, self._metered(lem), self.settings.terms)
 
     def _metered(self, lem: Lem) -> Iterable[MeteredEnergy]:
         collection = self.sibling(DatasetCollection)
@@ -260,15 +262,6 @@ def add_shifted(total: list[int], part: list[int], shift: int) -> list[int]:
     """Add a series that began some steps earlier; its last step holds on where it ends."""
     shifted = part[shift:] + part[-1:] * shift
     return [a + b for a, b in zip(total, shifted, strict=False)] + total[len(shifted) :]
-
-
-def summed(batches: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Add up token changes by account."""
-    total: dict[str, int] = defaultdict(int)
-    for batch in batches:
-        for account, tokens in batch.items():
-            total[account] += tokens
-    return dict(total)
 
 
 def with_rows(result: LemResult, rows: list[LemRow]) -> LemResult:

@@ -3,6 +3,7 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.market.agreements import Agreement
 from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
@@ -40,6 +41,7 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     products: tuple[PlannedProduct, ...] = ()
     plants_for: tuple[str, ...] = ()
     """Demand for which plants are formed: `external` sales, `demand-response` signals."""
+    agreements: tuple[Agreement, ...] = ()
 
 
 class TrafficLightObedience(Behaviour):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from behaviours.behaviour import Behaviour, on
+from behaviours.market.clearing import ClearingTerms
 from behaviours.ports import Ledger, SettlementReceipt
 from ontology.discourse import Acknowledgement
 from ontology.errors import Refused
@@ -30,6 +31,16 @@ class MarketEngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     grid_tokens: int
     minimum_tokens: int = 0
     settlement_intervals: int = 1
+    attestors: tuple[str, ...] = ()
+
+    @property
+    def terms(self) -> ClearingTerms:
+        """What holds in every market."""
+        return ClearingTerms(
+            aggregator_account=self.aggregator_account,
+            grid_account=self.grid_account,
+            tokens_per_currency=self.tokens_per_currency,
+        )
 
 
 class PlayerRegistration(Behaviour):

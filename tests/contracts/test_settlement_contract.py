@@ -6,12 +6,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.calldata import key_hash
+from contracts.calldata import END, SettleCall, changes_of, digests_of, encode_settle, key_hash
 from contracts.chain import Reverted
 
 AGGREGATOR, ALICE, BOB, CAROL, DAVE, ERIN = range(6)
 
 pytestmark = pytest.mark.chain
+MINT = "mint(uint256,uint256,bytes32)"
+NO_RECEIPT = bytes(32)
 
 
 def test_a_batch_moves_tokens_between_accounts_and_the_aggregator(contract):
@@ -50,7 +52,7 @@ def test_neighbours_of_a_poor_account_in_the_same_word_are_settled_exactly(contr
 def test_receivables_add_up_until_they_are_collected_after_a_top_up(contract):
     contract.settle({CAROL: -100}, key="one")
     contract.settle({CAROL: -50}, key="two")
-    contract.as_owner("mint(uint256,uint256)", CAROL, 120)
+    contract.as_owner(MINT, CAROL, 120, NO_RECEIPT)
     contract.as_operator("collect(uint256[])", [CAROL])
     assert contract.owes(CAROL) == 30
     assert contract.balances()[CAROL] == 0
@@ -80,14 +82,25 @@ def test_a_settled_key_is_turned_down_with_the_same_batch_and_with_another(contr
 
 
 def test_parts_of_a_batch_come_in_turn_and_once_each(contract):
-    contract.settle({ALICE: -1}, parts_left=2)
+    parts = [changes_of({account: change}) for account, change in ((ALICE, -1), (BOB, -1), (ERIN, 1))]
+    digests = digests_of(parts)
+
+    def bring(number: int, rest: bytes | None = None) -> None:
+        call = SettleCall(
+            key_hash("in parts"), digests[0], rest=digests[number + 1] if rest is None else rest
+        )
+        contract.bring(encode_settle(call, parts[number], contract.signed(call)))
+
+    bring(0)
     for out_of_turn in (2, 0):
         with pytest.raises(Reverted, match="part out of turn"):
-            contract.settle({ALICE: -1}, parts_left=out_of_turn)
-    contract.settle({BOB: -1}, parts_left=1)
-    contract.settle({ERIN: 1}, parts_left=0)
+            bring(out_of_turn)
+    with pytest.raises(Reverted, match="part out of turn"):
+        bring(1, rest=END)
+    bring(1)
+    bring(2)
     with pytest.raises(Reverted, match="settled already"):
-        contract.settle({ERIN: 1}, parts_left=0)
+        bring(2)
     assert contract.balances()[AGGREGATOR] == 10_001
 
 
@@ -115,15 +128,15 @@ def test_an_amount_that_could_spill_into_a_neighbour_is_turned_down(contract, ch
 
 
 def test_a_balance_that_could_spill_into_a_neighbour_is_turned_down(contract):
-    contract.as_owner("mint(uint256,uint256)", ALICE, 2**63 - 1_001)
+    contract.as_owner(MINT, ALICE, 2**63 - 1_001, NO_RECEIPT)
     with pytest.raises(Reverted, match="balance too large"):
         contract.settle({ALICE: 1})
     with pytest.raises(Reverted, match="balance too large"):
-        contract.as_owner("mint(uint256,uint256)", ALICE, 1)
+        contract.as_owner(MINT, ALICE, 1, NO_RECEIPT)
 
 
 def test_the_aggregators_balance_is_bounded_too(contract):
-    contract.as_owner("mint(uint256,uint256)", AGGREGATOR, 2**63 - 10_001)
+    contract.as_owner(MINT, AGGREGATOR, 2**63 - 10_001, NO_RECEIPT)
     with pytest.raises(Reverted, match="balance too large"):
         contract.settle({ALICE: -1})
 
@@ -138,8 +151,10 @@ def test_only_the_operator_settles_and_collects(contract):
 def test_only_the_owner_opens_mints_and_appoints(contract):
     for call in (
         ("openAccounts(bytes32[],uint256[])", [key_hash("mallory")], [1]),
-        ("mint(uint256,uint256)", ALICE, 1),
+        (MINT, ALICE, 1, NO_RECEIPT),
         ("appointOperator(address)", contract.operator.address),
+        ("appointAttestors(address[],uint256)", [contract.operator.address], 1),
+        ("setMinimum(uint256)", 0),
     ):
         with pytest.raises(Reverted, match="only the owner"):
             contract.as_operator(*call)
@@ -152,9 +167,30 @@ def test_a_new_operator_takes_over_and_the_old_one_is_out(contract):
         contract.settle({ALICE: -1}, key="interval-2")
 
 
+def test_a_receipt_of_a_payment_is_minted_once(contract):
+    contract.as_owner(MINT, ALICE, 5, b"\1" * 32)
+    with pytest.raises(Reverted, match="receipt used already"):
+        contract.as_owner(MINT, ALICE, 5, b"\1" * 32)
+    assert contract.balances()[ALICE] == 1_005
+
+
+def test_an_unknown_kind_of_settlement_is_turned_down(contract):
+    for kind in range(5):
+        contract.settle({ALICE: -1}, key=f"kind {kind}", kind=kind)
+    with pytest.raises(Reverted, match="unknown kind"):
+        contract.settle({ALICE: -1}, key="kind 5", kind=5)
+
+
+def test_who_holds_less_than_the_minimum_is_not_solvent(contract):
+    solvent = [contract.ask("isSolvent(uint256)", account) for account in range(7)]
+    assert solvent == [1, 1, 1, 0, 1, 1, 0]  # Carol has nothing, and nobody is number 6
+    contract.as_owner("setMinimum(uint256)", 501)
+    assert contract.ask("isSolvent(uint256)", BOB) == 0
+
+
 def test_minting_and_collecting_need_an_open_account(contract):
     with pytest.raises(Reverted, match="unknown account"):
-        contract.as_owner("mint(uint256,uint256)", 6, 1)
+        contract.as_owner(MINT, 6, 1, NO_RECEIPT)
     with pytest.raises(Reverted, match="unknown account"):
         contract.as_operator("collect(uint256[])", [6])
 

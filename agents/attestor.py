@@ -1,0 +1,18 @@
+"""Attestors: one at each of a configured few nodes, so that nobody settles alone."""
+
+from behaviours.agent import Agent
+from behaviours.market.attestation import Attesting, Evidence, MarketWatching
+from ontology.roles import Role
+
+__all__ = ["Attestor"]
+
+
+class Attestor(Agent):
+    """Computes every result anew from what the oracles brought, and signs it for the ledger (SPEC 4.3)."""
+
+    role = Role.BLOCKCHAIN
+    behaviours = (
+        MarketWatching,  # under which terms markets are held
+        Evidence,  # what each player brought
+        Attesting,  # the result, computed again
+    )

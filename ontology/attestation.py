@@ -1,0 +1,62 @@
+"""Vouching for settlements: what the market engine asks of the attestors, and what they say."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from ontology.base import (
+    MAX_MEMBERS,
+    Concept,
+    Count,
+    Energy,
+    EpochSeconds,
+    Identifier,
+    IntervalStart,
+    Label,
+    Part,
+)
+from ontology.market import Lem
+
+__all__ = ["Attestation", "AttestationRequest", "EstimatedEnergy", "Penalty"]
+
+Signature = Annotated[str, Meta(max_length=130, description="r, s, v in hexadecimal; empty: none")]
+
+
+class EstimatedEnergy(Part, frozen=True, kw_only=True):
+    """What a player that brought no reading is taken to have consumed and produced (SPEC 2.3)."""
+
+    player: Identifier
+    start_s: IntervalStart
+    consumed_wh: Energy
+    produced_wh: Energy
+
+
+class Penalty(Part, frozen=True, kw_only=True):
+    """What a violated indicator of an agreement costs its player (SPEC 2.9)."""
+
+    kpi_id: Identifier
+    player: Identifier
+    time_s: EpochSeconds
+    tokens: Count
+
+
+class AttestationRequest(Concept, frozen=True, kw_only=True, tag="parity:AttestationRequest"):
+    """Markets or penalties that are settled under one key, and the result to be vouched for (SPEC 4.3).
+
+    The readings are not in it: attestors have them from the oracles.
+    """
+
+    settlement_key: Identifier
+    lems: Annotated[list[Lem], Meta(max_length=1000)] = []
+    penalties: Annotated[list[Penalty], Meta(max_length=MAX_MEMBERS)] = []
+    estimates: Annotated[list[EstimatedEnergy], Meta(max_length=MAX_MEMBERS)] = []
+    result_hash: Label
+
+
+class Attestation(Concept, frozen=True, kw_only=True, tag="parity:Attestation"):
+    """The result that an attestor came to, and its signature where that is the one asked for (SPEC 4.3)."""
+
+    settlement_key: Identifier
+    attestor: Identifier
+    result_hash: Label
+    signature: Signature = ""
