@@ -88,10 +88,10 @@ def test_a_market_is_opened_closed_and_solved_once_each_by_its_aggregator(regist
             register.by(DSO, function, key, b"\2" * 32)
     register.by(AGGREGATOR, "closeLem", key, b"\2" * 32)
     with pytest.raises(Reverted, match="not active"):
-        register.by(AGGREGATOR, "closeLem", key, rb"\7" * 32)
+        register.by(AGGREGATOR, "closeLem", key, b"\7" * 32)
     register.by(AGGREGATOR, "solveLem", key, b"\3" * 32)
     with pytest.raises(Reverted, match="not closed"):
-        register.by(AGGREGATOR, "solveLem", key, rb"\7" * 32)
+        register.by(AGGREGATOR, "solveLem", key, b"\7" * 32)
     _, state, _, _, players, datasets, result = register.contract.ask("lems", key)
     assert (state, players, datasets, result) == (4, b"\1" * 32, b"\2" * 32, b"\3" * 32)
 

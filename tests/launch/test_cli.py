@@ -122,7 +122,7 @@ def test_what_init_prints_is_valid(sites, cli, tmp_path):
 def test_the_agents_of_a_scenario_are_listed(cli):
     outcome = cli("agents", LABORATORY)
     assert "h002: h002-prosumer@localhost" in outcome.stdout
-    assert "26 agents" in outcome.stderr
+    assert "27 agents" in outcome.stderr
 
 
 def test_schemas_are_printed(cli):

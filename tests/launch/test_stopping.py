@@ -5,6 +5,15 @@ import pytest
 from launch.run_folder import Progress
 from launch.stopping import stop_between_intervals, stop_the_loop
 
+
+@pytest.fixture(autouse=True)
+def a_shell_in_the_foreground():
+    """Ctrl-C is ignored in what a shell started in the background; these tests send it to themselves."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 PROGRESS = Progress(interval=1, intervals=8, time_s=0, letters=0)
 
 

@@ -134,10 +134,10 @@ def test_an_engine_that_dies_between_ledger_and_memory_settles_nothing_twice(mon
     ledger = model.community.ground.ledger
     settle, died = ledger.settle, []
 
-    async def settle_and_die(key, entries, time_s):
-        receipt = await settle(key, entries, time_s)
+    async def settle_and_die(*batch, **vouched):
+        receipt = await settle(*batch, **vouched)
         if len(died) < 1 and model.intervals_done == 3:
-            died.append(key)
+            died.append(batch)
             raise RuntimeError("the process is gone")
         return receipt
 
@@ -157,10 +157,10 @@ def test_a_ledger_that_cannot_be_reached_for_a_while_loses_no_settlement(monkeyp
     ledger = model.community.ground.ledger
     settle = ledger.settle
 
-    async def settle_when_reachable(key, entries, time_s):
+    async def settle_when_reachable(*batch, **vouched):
         if model.intervals_done in (3, 4):
             raise Unavailable("no route to the chain")
-        return await settle(key, entries, time_s)
+        return await settle(*batch, **vouched)
 
     monkeypatch.setattr(ledger, "settle", settle_when_reachable)
     model.run()
