@@ -137,6 +137,8 @@ def _market(results: Iterable[LemResult]) -> dict[str, Any]:
 
 def traded_wh(result: LemResult) -> int:
     """Return the energy in Wh that stayed inside the community; none while red."""
+    if result.traded_wh is not None:
+        return result.traded_wh
     return 0 if result.grid_state is GridState.RED else min(result.consumed_wh, result.produced_wh)
 
 

@@ -70,6 +70,11 @@ YELLOW = Tariff(buy_usual=0.24, sell_usual=0.063, buy_peer=0.14, sell_peer=0.08,
 class Tariffs(Section, frozen=True, kw_only=True):
     """The LEM parameters of each grid state; in RED the market is paused and GREEN's usual prices hold."""
 
+    mechanism: Annotated[
+        Literal["community", "mid-market", "supply-demand", "pay-as-bid", "pay-as-clear"],
+        Meta(description="how prices are found; the last two are double auctions"),
+    ] = "community"
+
     green: Annotated[Tariff, Meta(description="no stress on the grid")] = GREEN
     yellow: Annotated[Tariff, Meta(description="violations foreseen")] = YELLOW
 

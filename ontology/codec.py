@@ -40,6 +40,7 @@ from ontology.discourse import (
 )
 from ontology.errors import InvalidInput, NotUnderstood, Problem, problem
 from ontology.letter import LANGUAGE, Envelope, Letter
+from ontology.market import LemOrder
 from ontology.performatives import Performative
 
 __all__ = [
@@ -73,7 +74,7 @@ _COALITION = (
     ScheduleCommitment,
     DeliveryReport,
 )
-_ATTESTATION = (AttestationRequest, Attestation)
+_MARKET = (LemOrder, AttestationRequest, Attestation)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -81,7 +82,7 @@ def _tag(cls: type[Concept]) -> str:
 
 
 MESSAGE_TYPES: dict[str, type[Concept]] = {
-    _tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_ATTESTATION)
+    _tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_MARKET)
 }
 """Every wire tag and its class."""
 

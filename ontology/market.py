@@ -37,10 +37,12 @@ __all__ = [
     "ExternalProduct",
     "Lem",
     "LemDataset",
+    "LemOrder",
     "LemParameters",
     "LemResult",
     "LemRow",
     "LemState",
+    "Mechanism",
     "PriceProfile",
 ]
 
@@ -63,6 +65,26 @@ class ExternalProduct(StrEnum):
     MFRR = "MFRR"
 
 
+class Mechanism(StrEnum):
+    """How a local energy market finds its prices (SPEC 2.2 and its alternatives)."""
+
+    COMMUNITY = "COMMUNITY"
+    """One price for buyers and one for sellers, by the share that is traded locally (SUPSI)."""
+    MID_MARKET = "MID_MARKET"
+    """Local energy at the middle of the usual prices (Long et al. 2017)."""
+    SUPPLY_DEMAND = "SUPPLY_DEMAND"
+    """Prices by the ratio of supply to demand (Liu et al. 2017)."""
+    PAY_AS_BID = "PAY_AS_BID"
+    """A double auction in which each trade has the price of its bid."""
+    PAY_AS_CLEAR = "PAY_AS_CLEAR"
+    """A double auction with one price for all trades."""
+
+    @property
+    def is_auction(self) -> bool:
+        """Whether limits of price are asked for."""
+        return self in (Mechanism.PAY_AS_BID, Mechanism.PAY_AS_CLEAR)
+
+
 class LemParameters(Concept, frozen=True, kw_only=True, tag="parity:LemParameters"):
     """The tariff of a local energy market (SUPSI defaultLemPars: psBAU <= psP2P <= pbP2P <= pbBAU)."""
 
@@ -72,6 +94,7 @@ class LemParameters(Concept, frozen=True, kw_only=True, tag="parity:LemParameter
     buy_peer_ticks_per_kwh: Ticks
     sell_peer_ticks_per_kwh: Ticks
     beta_ticks_per_kwh2: Ticks = 0
+    mechanism: Mechanism = Mechanism.COMMUNITY
 
     def __post_init__(self) -> None:
         prices = (
@@ -125,6 +148,19 @@ class Lem(Concept, frozen=True, kw_only=True, tag="parity:Lem"):
         require(self.end_s > self.start_s, "end_s", self.end_s, "later than start_s")
 
 
+class LemOrder(Concept, frozen=True, kw_only=True, tag="parity:LemOrder"):
+    """What a site would pay and ask for local energy in an interval, said before it is metered.
+
+    In a double auction, whatever the site then consumes is bid for, and whatever it feeds in is offered, at
+    these limits; it cannot know others' (a sealed-bid call auction).
+    """
+
+    subject: Identifier
+    start_s: IntervalStart
+    buy_limit_ticks_per_kwh: Ticks
+    sell_limit_ticks_per_kwh: Ticks
+
+
 class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
     """What a player brings to the market under its pseudonym: reading and forecast (SUPSI lemDataset)."""
 
@@ -135,6 +171,8 @@ class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
     consumption_w: Annotated[list[PowerMagnitude], Steps]
     production_w: Annotated[list[PowerMagnitude], Steps]
     source_hash: Label
+    buy_limit_ticks_per_kwh: Ticks | None = None
+    sell_limit_ticks_per_kwh: Ticks | None = None
 
     def __post_init__(self) -> None:
         require_aligned(self, "consumption_w", "production_w")
@@ -165,6 +203,8 @@ class LemResult(Concept, frozen=True, kw_only=True, tag="parity:LemResult"):
     sell_price_ticks_per_kwh: Real
     rows: Annotated[list[LemRow], Meta(max_length=MAX_MEMBERS)]
     result_hash: Label
+    traded_wh: Energy | None = None
+    """Energy that changed hands locally, where an auction decided it."""
 
 
 class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):

@@ -70,6 +70,7 @@ from ontology.market import (
     ExternalBidWithdrawal,
     Lem,
     LemDataset,
+    LemOrder,
     LemParameters,
     LemResult,
     PriceProfile,
@@ -227,6 +228,7 @@ TABLE: tuple[Row, ...] = (
         (Role.BLOCKCHAIN,),
         readers=(Role.MARKET_OPERATOR,),
     ),
+    Row((LemOrder,), (Act.INFORM,), (Role.PROSUMER,), (Role.ORACLE,)),
     Row((AttestationRequest,), (Act.REQUEST,), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,)),
     Row((Attestation,), (Act.INFORM,), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,), readers=(Role.UI,)),
     Row(

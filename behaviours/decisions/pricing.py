@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from behaviours.decisions.markets.ratio_prices import mid_market_prices, supply_demand_prices
 from ontology.base import INTERVAL_S, require
 from ontology.grid import GridState
-from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters, PriceProfile
+from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters, Mechanism, PriceProfile
 
 __all__ = [
     "LemPrices",
@@ -66,11 +67,18 @@ def usual_prices(tariff: LemParameters) -> LemPrices:
 def interval_prices(
     consumed_wh: int, produced_wh: int, tariff: LemParameters, grid_state: GridState
 ) -> LemPrices:
-    """Return the prices in ticks per kWh that hold under a grid state: community's, or usual when RED."""
+    """Return the prices in ticks per kWh that hold under a grid state: the mechanism's, or usual when RED.
+
+    Of an auction they are what to expect before it: the mid-market rate.
+    """
     if grid_state is GridState.RED:
         check_energies(consumed_wh, produced_wh)
         return usual_prices(tariff)
-    return community_prices(consumed_wh, produced_wh, tariff)
+    if tariff.mechanism is Mechanism.COMMUNITY:
+        return community_prices(consumed_wh, produced_wh, tariff)
+    if tariff.mechanism is Mechanism.SUPPLY_DEMAND:
+        return LemPrices(*supply_demand_prices(consumed_wh, produced_wh, tariff))
+    return LemPrices(*mid_market_prices(consumed_wh, produced_wh, tariff))
 
 
 def effective_parameters(given: LemParameters, grid_state: GridState) -> LemParameters:
@@ -100,12 +108,24 @@ def forward_prices(
     consumed = np.asarray(consumed_wh, dtype=np.int64)
     produced = np.asarray(produced_wh, dtype=np.int64)
     check_profiles(consumed, produced)
+    if tariff.mechanism is not Mechanism.COMMUNITY:
+        return _each_interval(consumed, produced, tariff)
     shared = np.minimum(consumed, produced)
     if tariff.case is GridState.RED:
         shared = np.zeros_like(shared)
     buy = blend_all(tariff.buy_usual_ticks_per_kwh, tariff.buy_peer_ticks_per_kwh, shared, consumed)
     sell = blend_all(tariff.sell_usual_ticks_per_kwh, tariff.sell_peer_ticks_per_kwh, shared, produced)
     return buy, sell
+
+
+def _each_interval(
+    consumed: IntArray, produced: IntArray, tariff: LemParameters
+) -> tuple[IntArray, IntArray]:
+    """Return the prices of intervals one by one, for mechanisms without a closed form in integers."""
+    pairs = zip(consumed.tolist(), produced.tolist(), strict=True)
+    prices = [interval_prices(c, p, tariff, tariff.case) for c, p in pairs]
+    rounded = np.array([(round(each.buy), round(each.sell)) for each in prices], dtype=np.int64)
+    return rounded.reshape(-1, 2)[:, 0], rounded.reshape(-1, 2)[:, 1]
 
 
 def price_profile(

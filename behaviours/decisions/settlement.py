@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from behaviours.decisions.markets.auction import AuctionOutcome, MeteredOrder, auction_outcome
 from behaviours.decisions.pricing import LemPrices, interval_prices
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY, require
 from ontology.errors import InvalidInput, problem
 from ontology.grid import GridState
-from ontology.market import LemDataset, LemParameters, LemResult, LemRow
+from ontology.market import LemDataset, LemParameters, LemResult, LemRow, Mechanism
 
 __all__ = [
     "MeteredEnergy",
@@ -37,6 +38,10 @@ class MeteredEnergy(NamedTuple):
     consumed_wh: int
     produced_wh: int
     estimated: bool = False
+    buy_limit: int | None = None
+    """What the player would pay for local energy, in ticks per kWh; the usual price where it has not said."""
+    sell_limit: int | None = None
+    """What the player asks for its energy, likewise."""
 
 
 class Settlement(NamedTuple):
@@ -72,7 +77,8 @@ def settle_interval(
     Exact rationals inside, one half-even rounding per account. The supplier (`grid`) earns what the
     community imports and pays what it exports at usual prices; the aggregator's account balances the
     batch, so it holds the peer margin, the flow charges and the rounding remainders. When RED everyone
-    trades with the supplier at usual prices and no flow is charged.
+    trades with the supplier at usual prices and no flow is charged. In an auction what is not traded among
+    the players is bought and sold as usual.
 
     Args:
         rows: energies of the players, in any order.
@@ -96,12 +102,21 @@ def settle_interval(
     )
     consumed_wh = sum(row.consumed_wh for row in metered)
     produced_wh = sum(row.produced_wh for row in metered)
-    prices = interval_prices(consumed_wh, produced_wh, tariff, grid_state)
     beta = 0 if grid_state is GridState.RED else tariff.beta_ticks_per_kwh2
-    rates = common_rates(prices, beta * (consumed_wh - produced_wh), tokens_per_currency)
-    settled = [settle_row(row, rates, flow_cap) for row in metered]
+    flow_rate = beta * (consumed_wh - produced_wh)
+    traded_wh: int | None = None
+    if tariff.mechanism.is_auction and grid_state is not GridState.RED:
+        outcome = auction_outcome([as_order(row) for row in metered], tariff)
+        settled = [settle_traded(row, outcome, flow_rate, tokens_per_currency, flow_cap) for row in metered]
+        prices, shared_wh = outcome.mean_prices, outcome.traded_wh
+        traded_wh = shared_wh
+    else:
+        prices = interval_prices(consumed_wh, produced_wh, tariff, grid_state)
+        rates = common_rates(prices, flow_rate, tokens_per_currency)
+        settled = [settle_row(row, rates, flow_cap) for row in metered]
+        shared_wh = 0 if grid_state is GridState.RED else min(consumed_wh, produced_wh)
     entries = {row.player: row.tokens_net for row in settled}
-    entries[grid] = supplier_tokens(consumed_wh, produced_wh, tariff, grid_state, tokens_per_currency)
+    entries[grid] = supplier_tokens(consumed_wh, produced_wh, shared_wh, tariff, tokens_per_currency)
     entries[aggregator] = -sum(entries.values())
     result = LemResult(
         start_s=start_s,
@@ -115,28 +130,57 @@ def settle_interval(
         result_hash=result_hash(
             start_s, segment_id, grid_state, tariff, tokens_per_currency, settled, entries
         ),
+        traded_wh=traded_wh,
     )
     return Settlement(result, entries)
 
 
 def settle_row(row: MeteredEnergy, rates: Rates, flow_cap: int) -> LemRow:
+    """Return a player's tokens where all have the same prices."""
+    consumption, production = row.consumed_wh * rates.consumption, row.produced_wh * rates.production
+    return settled_row(row, consumption, production, rates.flow, rates.denominator, flow_cap)
+
+
+def settle_traded(
+    row: MeteredEnergy, outcome: AuctionOutcome, flow_rate: int, tokens_per_currency: int, flow_cap: int
+) -> LemRow:
+    """Return a player's tokens where trades have prices of their own.
+
+    Args:
+        row: what was metered.
+        outcome: what each player pays and earns, in Wh times ticks per kWh.
+        flow_rate: beta times the community's net consumption, in ticks per kWh² times Wh.
+        tokens_per_currency: tokens that one unit of currency is worth.
+        flow_cap: the c of |t_flow| <= c (t_cons + t_prod).
+    """
+    consumption = outcome.paid.get(row.player, 0) * tokens_per_currency * WH_PER_KWH
+    production = outcome.earned.get(row.player, 0) * tokens_per_currency * WH_PER_KWH
+    return settled_row(row, consumption, production, flow_rate * tokens_per_currency, FLOW_SCALE, flow_cap)
+
+
+def as_order(row: MeteredEnergy) -> MeteredOrder:
+    """Return what a player brings to an auction."""
+    return MeteredOrder(row.player, row.consumed_wh, row.produced_wh, row.buy_limit, row.sell_limit)
+
+
+def settled_row(
+    row: MeteredEnergy, consumption: int, production: int, flow_rate: int, denominator: int, flow_cap: int
+) -> LemRow:
     """Return a player's tokens; its net is rounded once and its parts add up to it exactly.
 
     Where a flow is charged its part holds the remainder of the rounding, else production's does.
     """
-    player, consumed_wh, produced_wh, estimated = row
-    consumption = consumed_wh * rates.consumption
-    production = produced_wh * rates.production
-    if rates.flow:
+    player, consumed_wh, produced_wh, estimated = row[:4]
+    if flow_rate:
         cap = flow_cap * (abs(consumption) + abs(production))
-        flow = max(-cap, min(cap, (consumed_wh - produced_wh) * rates.flow))
-        tokens_net = round_half_even(production - consumption - flow, rates.denominator)
-        tokens_consumption = round_half_even(consumption, rates.denominator)
-        tokens_production = round_half_even(production, rates.denominator)
+        flow = max(-cap, min(cap, (consumed_wh - produced_wh) * flow_rate))
+        tokens_net = round_half_even(production - consumption - flow, denominator)
+        tokens_consumption = round_half_even(consumption, denominator)
+        tokens_production = round_half_even(production, denominator)
         tokens_flow = tokens_production - tokens_consumption - tokens_net
     else:
-        tokens_net = round_half_even(production - consumption, rates.denominator)
-        tokens_consumption = round_half_even(consumption, rates.denominator)
+        tokens_net = round_half_even(production - consumption, denominator)
+        tokens_consumption = round_half_even(consumption, denominator)
         tokens_production = tokens_net + tokens_consumption
         tokens_flow = 0
     return LemRow(
@@ -169,10 +213,9 @@ def common_rates(prices: LemPrices, beta_times_net: int, tokens_per_currency: in
 
 
 def supplier_tokens(
-    consumed_wh: int, produced_wh: int, tariff: LemParameters, grid_state: GridState, tokens_per_currency: int
+    consumed_wh: int, produced_wh: int, shared_wh: int, tariff: LemParameters, tokens_per_currency: int
 ) -> int:
-    """Return what the supplier earns: the community's net at usual prices, or everything when RED."""
-    shared_wh = 0 if grid_state is GridState.RED else min(consumed_wh, produced_wh)
+    """Return what the supplier earns: what was not shared, at usual prices."""
     imported = (consumed_wh - shared_wh) * tariff.buy_usual_ticks_per_kwh
     exported = (produced_wh - shared_wh) * tariff.sell_usual_ticks_per_kwh
     return round_half_even((imported - exported) * tokens_per_currency, ENERGY_SCALE)
@@ -190,7 +233,13 @@ def round_half_even(numerator: int, denominator: int) -> int:
 def metered_energy(dataset: LemDataset) -> MeteredEnergy:
     """Return what a dataset's reading says of its player."""
     reading = dataset.reading
-    return MeteredEnergy(dataset.player, reading.consumed_wh, reading.produced_wh)
+    return MeteredEnergy(
+        dataset.player,
+        reading.consumed_wh,
+        reading.produced_wh,
+        buy_limit=dataset.buy_limit_ticks_per_kwh,
+        sell_limit=dataset.sell_limit_ticks_per_kwh,
+    )
 
 
 def estimated_energy(dataset: LemDataset, start_s: int, step_s: int = INTERVAL_S) -> MeteredEnergy:
@@ -202,7 +251,7 @@ def estimated_energy(dataset: LemDataset, start_s: int, step_s: int = INTERVAL_S
     """
     steps = min(len(dataset.consumption_w), len(dataset.production_w))
     if not steps:
-        return metered_energy(dataset)._replace(estimated=True)
+        return metered_energy(dataset)._replace(estimated=True, buy_limit=None, sell_limit=None)
     index = max(0, min(steps - 1, (start_s - dataset.forecast_start_s) // step_s))
     consumed = round_half_even(max(0, dataset.consumption_w[index]) * step_s, 3600)
     produced = round_half_even(max(0, dataset.production_w[index]) * step_s, 3600)
@@ -230,7 +279,7 @@ def result_hash(
         tariff.beta_ticks_per_kwh2,
     )
     players = [(r.player, r.consumed_wh, r.produced_wh, r.tokens_net, r.estimated) for r in rows]
-    content = (
+    content: tuple[object, ...] = (
         start_s,
         segment_id,
         grid_state.value,
@@ -239,6 +288,8 @@ def result_hash(
         players,
         sorted(entries.items()),
     )
+    if tariff.mechanism is not Mechanism.COMMUNITY:
+        content = (*content, tariff.mechanism.value)
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
 

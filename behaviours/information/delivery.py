@@ -11,11 +11,11 @@ from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S
 from ontology.codec import encode_body, message_type_of
 from ontology.discourse import Query, QueryResult
-from ontology.errors import ParityError
+from ontology.errors import ParityError, Refused
 from ontology.forecasts import Forecast
 from ontology.grid import GridStatusEvent
 from ontology.letter import Letter
-from ontology.market import LemDataset
+from ontology.market import LemDataset, LemOrder
 from ontology.measurements import IntervalReading
 from ontology.performatives import Performative
 
@@ -47,6 +47,18 @@ class DatasetDelivery(Behaviour):
         """Know the player's pseudonym; nothing has been delivered yet."""
         self.player = player_of(self.settings)
         self._forecast_from_s = 0
+        self._orders: dict[int, LemOrder] = {}
+
+    @on(LemOrder)
+    def note_order(self, order: LemOrder, letter: Letter) -> None:
+        """Keep what the site would pay and ask, sealed until the interval is metered; the first word stands.
+
+        Raises: Refused when it is not the site's own prosumer that orders, or the interval is over.
+        """
+        if letter.sender != self.settings.contacts.prosumer:
+            raise Refused("only the site's own prosumer orders for it")
+        if order.start_s + INTERVAL_S > self.now_s():
+            self._orders.setdefault(order.start_s, order)
 
     @every(minutes=15, offset_s=30)
     async def deliver(self) -> None:
@@ -60,7 +72,9 @@ class DatasetDelivery(Behaviour):
             return
         forecast, reading = await self._new_forecast(), readings[-1]
         if isinstance(reading, IntervalReading):
-            self.tell(self.settings.contacts.blockchain, anonymous_dataset(self.player, reading, forecast))
+            dataset = anonymous_dataset(self.player, reading, forecast, self._orders.get(start_s))
+            self.tell(self.settings.contacts.blockchain, dataset)
+        self._orders = {begun_s: order for begun_s, order in self._orders.items() if begun_s > start_s}
 
     async def _new_forecast(self) -> Forecast | None:
         """Return the newest forecast that has not been delivered yet, if there is one."""
@@ -138,7 +152,9 @@ def player_of(settings: OracleSettings) -> str:
     return pseudonym(settings.subject, settings.pseudonym_key)
 
 
-def anonymous_dataset(player: str, reading: IntervalReading, forecast: Forecast | None) -> LemDataset:
+def anonymous_dataset(
+    player: str, reading: IntervalReading, forecast: Forecast | None, order: LemOrder | None = None
+) -> LemDataset:
     """Return the dataset of a player: reading and forecast without the site's identity.
 
     The hash of what the oracle read lets an auditor check it against the repository.
@@ -152,6 +168,8 @@ def anonymous_dataset(player: str, reading: IntervalReading, forecast: Forecast 
         consumption_w=[w if w > 0 else 0 for w in net_w],
         production_w=[-w if w < 0 else 0 for w in net_w],
         source_hash=hashlib.sha256(encode_body(reading)).hexdigest(),
+        buy_limit_ticks_per_kwh=order.buy_limit_ticks_per_kwh if order else None,
+        sell_limit_ticks_per_kwh=order.sell_limit_ticks_per_kwh if order else None,
     )
 
 

@@ -51,11 +51,17 @@ class MarketSurveillance(Behaviour):
     def check(self, result: LemResult, letter: Letter) -> None:
         """Compare a result with the market operator's own replica of the rule."""
         tariff = self.sibling(TariffKeeping).tariff(result.grid_state)
-        prices = interval_prices(result.consumed_wh, result.produced_wh, tariff, result.grid_state)
-        agreed = (
-            abs(float(prices.buy) - result.buy_price_ticks_per_kwh) < 1e-6
-            and abs(float(prices.sell) - result.sell_price_ticks_per_kwh) < 1e-6
-        )
+        agreed = keeps_the_rules(result, tariff)
         self.agent.counts["markets confirmed" if agreed else "markets disputed"] += 1
         if not agreed:
             log.warning("market disputed", start_s=result.start_s, segment=result.segment_id)
+
+
+def keeps_the_rules(result: LemResult, tariff: LemParameters) -> bool:
+    """Tell whether prices are those of the rule; an auction's follow from sealed limits: within bounds."""
+    buy, sell = result.buy_price_ticks_per_kwh, result.sell_price_ticks_per_kwh
+    if tariff.mechanism.is_auction and result.grid_state is not GridState.RED:
+        lowest, highest = tariff.sell_usual_ticks_per_kwh, tariff.buy_usual_ticks_per_kwh
+        return lowest <= sell <= highest and lowest <= buy <= highest
+    prices = interval_prices(result.consumed_wh, result.produced_wh, tariff, result.grid_state)
+    return abs(float(prices.buy) - buy) < 1e-6 and abs(float(prices.sell) - sell) < 1e-6

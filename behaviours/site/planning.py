@@ -9,6 +9,7 @@ from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.envelopes import advanced, pinned
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
+from behaviours.decisions.markets.auction import limits_of_plan
 from behaviours.decisions.pricing import prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
 from behaviours.site.contacts import SiteContacts
@@ -21,7 +22,7 @@ from ontology.flexibility import FlexEnvelope
 from ontology.flexibility_trading import DRSignal
 from ontology.forecasts import Forecast, ForecastKind
 from ontology.letter import Letter
-from ontology.market import GREEN_PARAMETERS, Lem, LemResult, PriceProfile
+from ontology.market import GREEN_PARAMETERS, Lem, LemOrder, LemResult, PriceProfile
 from ontology.measurements import Measurement
 from ontology.performatives import Performative
 
@@ -104,6 +105,11 @@ class MarketListening(Behaviour):
         """Count the tokens won and lost."""
         self.tokens += sum(row.tokens_net for row in result.rows)
 
+    @property
+    def is_auction(self) -> bool:
+        """Whether the market asks for limits of price."""
+        return self.market is not None and self.market.parameters.mechanism.is_auction
+
     def ahead(self, start_s: int) -> tuple[list[int], list[int]]:
         """Return buying and selling prices of the day from a time, in ticks per kWh."""
         profile = self.prices
@@ -169,6 +175,35 @@ class SitePlanning(Behaviour):
         if self._is_due(start_s):
             self._make_plan(start_s)
         self._steer(start_s)
+        self._order(start_s)
+
+    def _order(self, start_s: int) -> None:
+        """Say, where the market is an auction, what local energy is worth in the interval that begins."""
+        listening = self.sibling(MarketListening)
+        step = (start_s - self._plan_start_s) // INTERVAL_S
+        if not listening.is_auction or step >= len(self._plan.net_w):
+            return
+        buy, sell = listening.ahead(start_s)
+        buy_limit, sell_limit = limits_of_plan(
+            buy[:FLEXIBLE_STEPS], sell[:FLEXIBLE_STEPS], self._shiftable(step)
+        )
+        order = LemOrder(
+            subject=self.settings.site,
+            start_s=start_s,
+            buy_limit_ticks_per_kwh=buy_limit,
+            sell_limit_ticks_per_kwh=sell_limit,
+        )
+        self.tell(self.settings.contacts.oracle, order)
+
+    def _shiftable(self, step: int) -> float:
+        """Return the share of the power planned for a step that storage and flexible loads could shift."""
+        net_w = abs(self._plan.net_w[step])
+        flexible_w = sum(
+            abs(power_w[step])
+            for asset_id, power_w in self._plan.setpoints.items()
+            if step < len(power_w) and not asset_id.endswith("-pv")
+        )
+        return min(1.0, flexible_w / net_w) if net_w else 0.0
 
     def _is_due(self, start_s: int) -> bool:
         """Tell whether to plan: at the site's turn, on news of a device, or under a limit."""

@@ -1,0 +1,1 @@
+"""Market mechanisms beside community pricing: prices from totals, and double auctions."""
