@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Raw
 
-from ontology.attestation import Attestation, AttestationRequest
+from ontology.attestation import Attestation, AttestationRequest, DatasetProof, ProofRequest
 from ontology.base import ONTOLOGY, Concept
 from ontology.coalition import (
     CoalitionBid,
@@ -74,7 +74,7 @@ _COALITION = (
     ScheduleCommitment,
     DeliveryReport,
 )
-_MARKET = (LemOrder, AttestationRequest, Attestation)
+_MARKET = (LemOrder, AttestationRequest, Attestation, ProofRequest, DatasetProof)
 
 
 def _tag(cls: type[Concept]) -> str:
