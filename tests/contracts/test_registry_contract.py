@@ -106,7 +106,9 @@ def test_a_market_is_opened_closed_and_solved_once_each_by_its_aggregator(regist
 
 def test_markets_are_closed_and_solved_at_once(register):
     register.by(AGGREGATOR, "openLems", 900, 1_800, [OPENING, (ALICE, RED, ZERO)])
-    keys = [register.contract.ask("lemKey", 900, 1_800, each, AGGREGATOR.address) for each in (SEGMENT, ALICE)]
+    keys = [
+        register.contract.ask("lemKey", 900, 1_800, each, AGGREGATOR.address) for each in (SEGMENT, ALICE)
+    ]
     mined = register.by(AGGREGATOR, "settleLems", keys, b"\2" * 32, [b"\3" * 32, b"\4" * 32])
     told = [(each.name, each.values["lem"]) for each in register.contract.events_of(mined)]
     assert told == [(name, key.hex()) for key in keys for name in ("LemClosed", "LemSolved")]
