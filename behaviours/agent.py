@@ -28,6 +28,7 @@ from behaviours.ports import (
     Clock,
     Device,
     Ledger,
+    MarketRegister,
     Presence,
     Recorder,
     Repository,
@@ -86,6 +87,7 @@ class Surroundings:
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None
+    register: MarketRegister | None = None
     weather: WeatherService | None = None
     presence: Presence | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ Transport   carries envelopes between addresses
 Device      percepts in, instructions out
 Repository  stores and answers for measurements, forecasts and events
 Ledger      settles tokens between accounts
+Register    what everyone may read of grid and markets
 AgentStore  keeps an agent's state over a restart
 Weather     forecasts for a zone
 Recorder    writes down every letter for the console and the run folder
@@ -15,11 +16,14 @@ Recorder    writes down every letter for the console and the run folder
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
-from ontology.grid import DstatcomCommand
+from ontology.grid import DstatcomCommand, GridConstraint, GridState, GridStatusEvent
 from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
+from ontology.market import LemParameters, LemState
 from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
 from ontology.weather import WeatherForecast
 
@@ -31,9 +35,11 @@ __all__ = [
     "Clock",
     "Device",
     "Ledger",
+    "MarketRegister",
     "PhaseCompensator",
     "Presence",
     "Recorder",
+    "RegisteredMarket",
     "Repository",
     "ServiceLevels",
     "SettlementReceipt",
@@ -216,6 +222,61 @@ class Ledger(Protocol):
 
     async def balances(self, accounts: Iterable[str]) -> Mapping[str, int]:
         """Return the tokens of each account."""
+
+
+class RegisteredMarket(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the register of a segment's market in an interval; hashes are hexadecimal, or empty.
+
+    `players` is of who could take part, `datasets` the root of commitments to what they brought.
+    """
+
+    start_s: int
+    end_s: int
+    segment_id: str
+    grid_state: GridState
+    state: LemState = LemState.ACTIVE
+    players: str = ""
+    datasets: str = ""
+    result: str = ""
+
+
+class MarketRegister(Protocol):
+    """What a community writes down of grid and markets for all to read (D8.1 3.3.3, 3.9.3).
+
+    Whoever writes what is there already changes nothing. `time_s` is when, in the community's time.
+
+    Writing raises: Refused when it is not the writer's to write, Unavailable when the chain is away.
+    """
+
+    async def set_grid_states(self, events: Sequence[GridStatusEvent], time_s: int) -> None:
+        """Write down the states of segments in intervals, as the DSO."""
+
+    async def set_constraint(self, constraint: GridConstraint, time_s: int) -> None:
+        """Write down what a segment may take and give from a time on, as the DSO; the first step counts."""
+
+    async def set_parameters(self, parameters: LemParameters, time_s: int) -> None:
+        """Write down the tariff of a state of the grid, as the market operator."""
+
+    async def open_markets(self, markets: Sequence[RegisteredMarket], time_s: int) -> None:
+        """Write down that markets are open, as the aggregator."""
+
+    async def close_markets(self, markets: Sequence[RegisteredMarket], time_s: int) -> None:
+        """Write down that markets are closed, all with one root of datasets, as the aggregator."""
+
+    async def settle_markets(self, markets: Sequence[RegisteredMarket], time_s: int) -> None:
+        """Write down what markets came to, and that they are closed, as the aggregator."""
+
+    async def grid_state(self, segment_id: str, start_s: int) -> GridState | None:
+        """Return the state of a segment in an interval, if one was written down."""
+
+    async def constraint(self, segment_id: str) -> GridConstraint | None:
+        """Return what a segment may take and give, if that was written down."""
+
+    async def parameters(self, state: GridState) -> LemParameters | None:
+        """Return the tariff of a state of the grid, if one was written down."""
+
+    async def market(self, start_s: int, end_s: int, segment_id: str) -> RegisteredMarket | None:
+        """Return what is known of a market but its players, if it was ever opened."""
 
 
 class ServiceLevels(Protocol):

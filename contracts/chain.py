@@ -202,11 +202,25 @@ class Chain:
         with self._reached():
             return int(self._web3.eth.block_number)
 
+    def can_pay(self, address: str) -> bool:
+        """Tell whether an address has means, or gas costs nothing here."""
+        with self._reached():
+            if self._gas_price is None and not self._web3.eth.gas_price:
+                return True
+            return bool(self._web3.eth.get_balance(Web3.to_checksum_address(address)))
+
     def code_at(self, address: str) -> bytes:
         """Return the code that an address runs, nothing when it runs none."""
         self._restore()
         with self._reached():
             return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
+
+    def noted(self, name: str) -> str:
+        """Return a note kept with the chain, empty where there is none or nothing keeps it."""
+        return ""
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a note with the chain, where it is our own."""
 
     @property
     def state_root(self) -> str:

@@ -105,14 +105,13 @@ class EmbeddedChain(Chain):
         """The root hash (hexadecimal) of the state after the last block."""
         return str(self._backend.chain.get_canonical_head().state_root.hex())
 
-    @property
-    def contract(self) -> str:
-        """The address of the ledger's contract noted for this chain, empty when there is none."""
-        return self._store.note("contract")
+    def noted(self, name: str) -> str:
+        """Return a note kept with the chain, empty where there is none."""
+        return self._store.note(name)
 
-    @contract.setter
-    def contract(self, address: str) -> None:
-        self._store.make_note("contract", address)
+    def note(self, name: str, value: str) -> None:
+        """Keep a note with the chain."""
+        self._store.make_note(name, value)
 
     def close(self) -> None:
         """Let go of the chain's file."""

@@ -45,6 +45,7 @@ from contracts.calldata import (
 )
 from contracts.chain import Chain, Log, Mined, Reverted, Signer, node_chain
 from contracts.events import ContractEvent, decode_event
+from contracts.register import Registry
 from contracts.service_levels import EvmServiceLevels
 from ontology.errors import Conflict, Failed, InvalidInput, ParityError, Refused, problem
 from ontology.ledger import SettlementKind
@@ -120,6 +121,7 @@ class EvmLedger:
         self._owner = owner
         self._aggregator = aggregator
         self._time_s = 0
+        self._registry: Registry | None = None
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._settlements: dict[str, Settlement] = {}
@@ -137,28 +139,29 @@ class EvmLedger:
         path: Path | None = None,
         *,
         attestors: Sequence[str] = (),
+        funded: Sequence[str] = (),
         minimum: int = 0,
     ) -> "EvmLedger":
         """Return a ledger on a chain in this process: a new one, or with a path the one in that file.
 
-        Attestors are those beside the operator, which is the first.
+        Attestors are those beside the operator, which is the first; others that write there are `funded`.
 
         Raises: Unavailable when the file cannot be opened or another process holds it.
         """
         from contracts.embedded import embedded_chain, embedded_signers
 
         owner, operator = embedded_signers()
-        chain = embedded_chain(path, attestors)
+        chain = embedded_chain(path, [*attestors, *funded])
         ledger = cls(
             chain,
             operator=operator,
             owner=owner,
-            contract=chain.contract,
+            contract=chain.noted("contract"),
             aggregator=aggregator,
             attestors=[operator.address, *attestors],
             minimum=minimum,
         )
-        chain.contract = ledger.contract
+        chain.note("contract", ledger.contract)
         return ledger
 
     @classmethod
@@ -179,7 +182,8 @@ class EvmLedger:
     ) -> "EvmLedger":
         """Return a ledger on a node by its JSON-RPC address; private keys are read from files.
 
-        A journal (a file) keeps what was sent, so that a node which lost blocks gets them again. Attestors are those beside the operator, which is the first. A chain number of 0 is any.
+        A journal (a file) keeps what was sent, so that a node which lost blocks gets them again.
+        Attestors are those beside the operator, which is the first. A chain number of 0 is any.
 
         Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key, Conflict
         when the node is of another chain.
@@ -288,9 +292,33 @@ class EvmLedger:
 
         Raises: Refused without the owner's key, Unavailable when the chain cannot be reached.
         """
-        return EvmServiceLevels(
-            self._chain, dso=self._owning(), writer=self._operator, settlement=self.contract
-        )
+        return EvmServiceLevels(self._chain, registry=self.registry(), writer=self._operator)
+
+    def registry(self, dso: Signer | None = None, address: str = "") -> Registry:
+        """Return the contract of roles and register on the chain of this ledger, always the same one.
+
+        The DSO's key, the owner's by default, deploys it where there is none, and appoints the others.
+
+        Raises: Refused without a key, Unavailable when the chain cannot be reached.
+        """
+        if self._registry is None:
+            self._registry = Registry(
+                self._chain,
+                dso=dso or self._owning(),
+                aggregator=self._operator.address,
+                settlement=self.contract,
+                address=address,
+            )
+        return self._registry
+
+    def can_pay(self, signer: Signer) -> bool:
+        """Tell whether somebody can send transactions on this chain; otherwise the operator writes for it."""
+        return self._chain.can_pay(signer.address)
+
+    @property
+    def operator(self) -> Signer:
+        """Who settles."""
+        return self._operator
 
     def attestor(self, signer: Signer) -> "EvmAttestor":
         """Return one of the attestors of this ledger, by its key."""

@@ -6,33 +6,36 @@ from behaviours.decisions.service_level import millionths, terms_of
 from contracts.calldata import END, key_hash
 from contracts.chain import Chain, Reverted, Signer
 from contracts.deployed import DeployedContract
+from contracts.register import Registry
 from ontology.errors import Refused
 from ontology.service_level import KpiFeature, KpiMeasure, KpiRule, Sla, SlaState
 
 __all__ = ["EvmServiceLevels"]
 
-AGGREGATOR, ORACLE = 2, 8
-"""Roles in registry.vy."""
 RULES = {KpiRule.ABOVE: 1, KpiRule.BELOW: 2}
 STATES: Sequence[SlaState | None] = (None, SlaState.OK, SlaState.VIOLATED, SlaState.NOT_EVALUABLE)
 THERE_ALREADY = ("written already", "judged already")
 
 
 class EvmServiceLevels:
-    """The `ServiceLevels` port on the contracts registry and service_levels.
+    """The `ServiceLevels` port on the contract service_levels.
 
     Args:
-        chain: where the contracts are made.
-        dso: deploys them and appoints the writer.
+        chain: where the contract is, or is made.
+        registry: who has which role; its DSO deploys the contract.
         writer: writes agreements for the aggregator and brings the oracles' measures.
-        settlement: address of the contract with the accounts.
     """
 
-    def __init__(self, chain: Chain, *, dso: Signer, writer: Signer, settlement: str) -> None:
+    def __init__(self, chain: Chain, *, registry: Registry, writer: Signer) -> None:
         self._writer = writer
-        self.registry = DeployedContract.deploy(chain, dso, "registry", settlement)
-        self.registry.send(dso, "setRoles", writer.address, AGGREGATOR | ORACLE)
-        self.contract = DeployedContract.deploy(chain, dso, "service_levels", self.registry.address)
+        self.registry = registry.contract
+        address = chain.noted("service_levels")
+        self.contract = (
+            DeployedContract(chain, "service_levels", address)
+            if address
+            else DeployedContract.deploy(chain, registry.dso, "service_levels", self.registry.address)
+        )
+        chain.note("service_levels", self.contract.address)
 
     async def write_agreement(self, sla: Sla) -> None:
         """Write an agreement down; one that is there stays. Parties are in it as a hash only."""
