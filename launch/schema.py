@@ -75,6 +75,10 @@ class Tariffs(Section, frozen=True, kw_only=True):
         Meta(description="how prices are found; the last two are double auctions"),
     ] = "community"
 
+    flow: Annotated[
+        Literal["per-player", "community"],
+        Meta(description="what beta is multiplied with: the net flow a player, or (as published) of all"),
+    ] = "per-player"
     green: Annotated[Tariff, Meta(description="no stress on the grid")] = GREEN
     yellow: Annotated[Tariff, Meta(description="violations foreseen")] = YELLOW
 

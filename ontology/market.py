@@ -8,6 +8,7 @@ from msgspec import Meta
 from ontology.base import (
     MAX_MEMBERS,
     Concept,
+    Count,
     Duration,
     Energy,
     EpochSeconds,
@@ -35,6 +36,7 @@ __all__ = [
     "ExternalBidResult",
     "ExternalBidWithdrawal",
     "ExternalProduct",
+    "FlowRule",
     "Lem",
     "LemDataset",
     "LemOrder",
@@ -85,6 +87,15 @@ class Mechanism(StrEnum):
         return self in (Mechanism.PAY_AS_BID, Mechanism.PAY_AS_CLEAR)
 
 
+class FlowRule(StrEnum):
+    """What each kWh in the direction of the community's net flow is charged (SPEC 2.2, t_flow)."""
+
+    COMMUNITY = "COMMUNITY"
+    """beta · E, as published: it grows with the community (SUPSI)."""
+    PER_PLAYER = "PER_PLAYER"
+    """beta · E / N: what the mean household would be charged if it were alone (SPEC 2.2, scaling of beta)."""
+
+
 class LemParameters(Concept, frozen=True, kw_only=True, tag="parity:LemParameters"):
     """The tariff of a local energy market (SUPSI defaultLemPars: psBAU <= psP2P <= pbP2P <= pbBAU)."""
 
@@ -95,6 +106,7 @@ class LemParameters(Concept, frozen=True, kw_only=True, tag="parity:LemParameter
     sell_peer_ticks_per_kwh: Ticks
     beta_ticks_per_kwh2: Ticks = 0
     mechanism: Mechanism = Mechanism.COMMUNITY
+    flow_rule: FlowRule = FlowRule.COMMUNITY
 
     def __post_init__(self) -> None:
         prices = (
@@ -205,6 +217,10 @@ class LemResult(Concept, frozen=True, kw_only=True, tag="parity:LemResult"):
     result_hash: Label
     traded_wh: Energy | None = None
     """Energy that changed hands locally, where an auction decided it."""
+    players: Count = 0
+    """Among how many the flow charge was shared; 0 where none was."""
+    flow_ticks_per_kwh: Real = 0.0
+    """What a kWh in the direction of the community's net flow was charged, for display."""
 
 
 class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):
@@ -217,6 +233,8 @@ class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):
     basis: Label
     consumed_wh: Annotated[list[Energy], Steps] = []
     produced_wh: Annotated[list[Energy], Steps] = []
+    players: Count = 0
+    """Whose energies these are; 0 where that is not said."""
 
     def __post_init__(self) -> None:
         require_aligned(

@@ -10,7 +10,7 @@ from behaviours.decisions.envelopes import advanced, pinned
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.markets.auction import limits_of_plan
-from behaviours.decisions.pricing import prices_with_block
+from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
@@ -21,6 +21,7 @@ from ontology.discourse import Acknowledgement
 from ontology.flexibility import FlexEnvelope
 from ontology.flexibility_trading import DRSignal
 from ontology.forecasts import Forecast, ForecastKind
+from ontology.grid import GridState
 from ontology.letter import Letter
 from ontology.market import GREEN_PARAMETERS, Lem, LemOrder, LemResult, PriceProfile
 from ontology.measurements import Measurement
@@ -29,6 +30,7 @@ from ontology.performatives import Performative
 __all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanning"]
 
 _ENVELOPE = "envelope "
+_CONGESTED = "congested"
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
 FLEXIBILITY_TICKS_PER_KWH = 300
@@ -82,6 +84,8 @@ class MarketListening(Behaviour):
         """Until prices are known, usual ones are assumed."""
         self.prices: PriceProfile | None = None
         self.market: Lem | None = None
+        self.congested = self.kept(_CONGESTED, Lem)
+        """The last market in which flow was charged."""
         self.tokens = 0
 
     @when("started")
@@ -99,6 +103,9 @@ class MarketListening(Behaviour):
     def note_market(self, lem: Lem, letter: Letter) -> None:
         """Note the market that opens next."""
         self.market = lem
+        if lem.grid_state is GridState.YELLOW and lem.parameters.beta_ticks_per_kwh2:
+            self.congested = lem
+            self.keep(_CONGESTED, lem)
 
     @on(LemResult)
     def note_result(self, result: LemResult, letter: Letter) -> None:
@@ -121,6 +128,31 @@ class MarketListening(Behaviour):
         buy_ticks, sell_ticks = prices_with_block(profile, tariff)
         shift = (start_s - profile.start_s) // INTERVAL_S
         return shifted(buy_ticks, shift), shifted(sell_ticks, shift)
+
+    def flow_ahead(self, start_s: int, before_w: list[int]) -> FlowCharge | None:
+        """Return the flow charge to plan with: of the market that is YELLOW, or that was last.
+
+        A segment that was congested once will be again as soon as all take the same cheap hour; where
+        prices do not differ, to plan for the charge costs nothing.
+
+        Args:
+            start_s: when the plan begins.
+            before_w: what the plan before means at the meter, from then on.
+        """
+        profile, congested = self.prices, self.congested
+        if profile is None or congested is None:
+            return None
+        net_wh = [c - p for c, p in zip(profile.consumed_wh, profile.produced_wh, strict=True)]
+        shift = (start_s - profile.start_s) // INTERVAL_S
+        if not net_wh or (self.market is not None and self.market.grid_state is GridState.RED):
+            return None
+        return flow_ahead(
+            shifted(net_wh, shift),
+            profile.players,
+            congested.parameters,
+            before_w,
+            1 / self.settings.planning_intervals,
+        )
 
 
 class SitePlanning(Behaviour):
@@ -233,7 +265,14 @@ class SitePlanning(Behaviour):
             [pinned(each, self._pins.get(name, {})) for name, each in sorted(self._envelopes.items())],
             import_max_w=self._import_limit_w(start_s),
             export_max_w=self.settings.export_max_w,
+            flow=self.sibling(MarketListening).flow_ahead(start_s, self._before_w(start_s)),
         )
+
+    def _before_w(self, start_s: int) -> list[int]:
+        """Return what the present plan means at the meter from a time on, in W; nothing without a plan."""
+        if not self._plan.net_w:
+            return [0] * INTERVALS_A_DAY
+        return shifted(self._plan.net_w, (start_s - self._plan_start_s) // INTERVAL_S)
 
     def laid_out(self) -> tuple[int, dict[str, list[int]], list[FlexEnvelope]]:
         """Return a plan from the running interval on: its start, each device's powers and envelope."""
