@@ -7,14 +7,15 @@ flow charge as published. On the first day nobody knows of the congestion before
 second the sites plan for it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from launch.community import run_offline
-from launch.run_folder import RunResult
+from launch.model import CommunityModel
 from launch.scenario import load_scenario
+from launch.tables import RunTables
 
 __all__ = ["Day", "days_of", "flexible_share", "rows", "run_with"]
 
@@ -52,23 +53,23 @@ class Day(NamedTuple):
     red: int
 
 
-def run_with(parameters: str, **overrides: Any) -> RunResult:
+def run_with(parameters: str) -> CommunityModel:
     """Run the reference days under some parameters of YELLOW."""
-    return run_offline(load_scenario(SCENARIO, REFERENCE | PARAMETERS[parameters] | overrides))
+    return CommunityModel(load_scenario(SCENARIO, REFERENCE | PARAMETERS[parameters])).run()
 
 
-def days_of(run: RunResult) -> list[Day]:
+def days_of(run: CommunityModel) -> list[Day]:
     """Return the days of a run, each of 96 intervals."""
-    starts = run.tables.market["start_s"]
-    first_s = int(starts[0])
+    tables, names = run.tables(), run.community.cast.accounts
+    starts = tables.market["start_s"]
     return [
-        _day(run, start_s, start_s + INTERVALS_A_DAY * 900)
-        for start_s in range(first_s, int(starts[-1]) + 1, INTERVALS_A_DAY * 900)
+        _day(tables, names, start_s, start_s + INTERVALS_A_DAY * 900)
+        for start_s in range(int(starts[0]), int(starts[-1]) + 1, INTERVALS_A_DAY * 900)
     ]
 
 
-def _day(run: RunResult, start_s: int, end_s: int) -> Day:
-    market, settlement = run.tables.market, run.tables.settlement
+def _day(tables: RunTables, names: Mapping[str, str], start_s: int, end_s: int) -> Day:
+    market, settlement = tables.market, tables.settlement
     within = (market["start_s"] >= start_s) & (market["start_s"] < end_s)
     net_wh = (market["consumed_wh"] - market["produced_wh"])[within]
     states = market["grid_state"][within].tolist()
@@ -76,16 +77,20 @@ def _day(run: RunResult, start_s: int, end_s: int) -> Day:
     bill = -sum(
         int(tokens)
         for time_s, account, tokens in settled
-        if start_s <= time_s < end_s and run.accounts[account] not in ("aggregator", "grid")
+        if start_s <= time_s < end_s and names[account] not in ("aggregator", "grid")
     )
     return Day(
-        int(np.abs(net_wh).max()), int(net_wh.sum()), bill, states.count("YELLOW"), states.count("RED")
+        peak_wh=int(np.abs(net_wh).max()),
+        net_wh=int(net_wh.sum()),
+        bill_tokens=bill,
+        yellow=states.count("YELLOW"),
+        red=states.count("RED"),
     )
 
 
-def flexible_share(run: RunResult) -> float:
+def flexible_share(run: CommunityModel) -> float:
     """Return the share of the loads' energy that cars, heat pumps and tanks took."""
-    sites = run.tables.sites
+    sites = run.tables().sites
     flexible = sum(float(np.nansum(sites[name])) for name in FLEXIBLE)
     return flexible / (flexible + float(sites["base_w"].sum()))
 
