@@ -6,6 +6,7 @@ from behaviours.market.agreements import AgreementWriting
 from behaviours.market.demand_response import DemandResponse
 from behaviours.market.external_bidding import ExternalBidding
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
+from behaviours.market.payments import Paying
 from behaviours.market.portfolio import PortfolioKeeping
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.reporting import VppReporting
@@ -26,6 +27,7 @@ class Aggregator(Agent):
         PriceRelaying,  # prices ahead, to the prosumers
         DemandResponse,  # the DSO's emergency signals
         DirectoryMembership,  # to be found by others
+        Paying,  # what members of plants have earned
         VppInitiation,  # virtual power plants, for who wants flexibility
         VppReporting,  # clusters' properties and prosumers' metrics
         ExternalBidding,  # wholesale, green only

@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.grid.monitoring import ActiveNetworkManagement, NetworkMonitoring
+from behaviours.market.payments import Paying
 from ontology.roles import Role
 
 __all__ = ["Dso"]
@@ -14,4 +15,5 @@ class Dso(Agent):
     behaviours = (
         NetworkMonitoring,  # measured and foreseen, to green, yellow or red
         ActiveNetworkManagement,  # contracts called in red
+        Paying,  # for flexibility and emergency services
     )

@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
+from behaviours.market.payments import Paying
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.membership import VppMembership
@@ -23,6 +24,7 @@ class Prosumer(Agent):
         DirectoryMembership,  # what it offers, for others to find
         VppMembership,  # its part in virtual power plants
         ScheduleNegotiation,  # choosing schedules with the others
+        Paying,  # what members of plants have earned
         VppInitiation,  # plants of its own
         SiteReporting,  # its metrics, for the aggregator
     )

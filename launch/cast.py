@@ -31,6 +31,7 @@ from behaviours.market.dataset_submission import BlockchainSettings
 from behaviours.market.external_bidding import ExternalMarketsSettings
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
 from behaviours.market.operation import MarketOperatorSettings
+from behaviours.market.payments import PayerSettings
 from behaviours.market.players import MarketEngineSettings
 from behaviours.site.battery_management import BatterySettings
 from behaviours.site.contacts import SiteContacts
@@ -61,6 +62,7 @@ FLEXIBLE = ("bess", "ev", "heat_pump", "dhw")
 """Devices that can deviate from their plan."""
 CONNECTION_W = 43_000
 """What a household's three-phase connection of 63 A carries."""
+MOST_ATTESTORS = 16
 COMMUNITY_TOKENS_A_SITE = 10
 """Aggregator and supplier start with this many times a site's tokens, for each site."""
 
@@ -148,7 +150,7 @@ def _community(
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
-    yield from _dso_node(scenario, world, at, contacts, key)
+    yield from _dso_node(scenario, world, at, contacts, key, _payer(scenario, at, accounts[1], sites))
     yield Part(
         ExternalMarkets,
         at["external-markets"],
@@ -186,6 +188,7 @@ def _aggregator_node(
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
             agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
+            payer=_payer(scenario, at, accounts[0], sites),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])
@@ -211,8 +214,32 @@ def _aggregator_node(
             minimum_tokens=scenario.minimum_tokens,
             settlement_intervals=SETTLEMENT_INTERVALS[scenario.settlement],
             attestors=_attestor_addresses(scenario, at, sites),
+            holders=_holders(at, key, accounts, sites),
         ),
         ports={"ledger": ..., "service_levels": ...},
+    )
+
+
+def _attesting(world: World) -> tuple[str, ...]:
+    """Return the sites that could attest, by the order in which they are asked to."""
+    return tuple(site.id for site in world.settings.sites[:MOST_ATTESTORS])
+
+
+def _holders(
+    at: _Directory, key: bytes, accounts: tuple[str, str], sites: tuple[str, ...]
+) -> Mapping[str, str]:
+    """Return who may order payments from each account."""
+    own = {pseudonym(site, key): at[f"{site}-prosumer"] for site in sites}
+    return own | {accounts[0]: at["aggregator"], accounts[1]: at["dso"]}
+
+
+def _payer(scenario: Scenario, at: _Directory, account: str, sites: tuple[str, ...]) -> PayerSettings:
+    """Return how the holder of an account orders payments."""
+    return PayerSettings(
+        account=account,
+        engine=at["aggregator-blockchain"],
+        attestors=_attestor_addresses(scenario, at, sites),
+        tokens_per_currency=scenario.tokens_per_currency,
     )
 
 
@@ -236,6 +263,7 @@ def _attestors(
         aggregator=at["aggregator"],
         segments=tuple(feeder.segment_id for feeder in world.feeders),
         speakers={pseudonym(site, key): at[f"{site}-blockchain"] for site in sites},
+        holders=_holders(at, key, accounts, sites),
         terms=ClearingTerms(
             aggregator_account=accounts[0],
             grid_account=accounts[1],
@@ -247,7 +275,12 @@ def _attestors(
 
 
 def _dso_node(
-    scenario: Scenario, world: World, at: _Directory, contacts: SiteContacts, key: bytes
+    scenario: Scenario,
+    world: World,
+    at: _Directory,
+    contacts: SiteContacts,
+    key: bytes,
+    payer: PayerSettings,
 ) -> Iterator[Part]:
     yield Part(
         Dso,
@@ -258,6 +291,7 @@ def _dso_node(
             aggregator=at["aggregator"],
             dstatcom=at["dstatcom"],
             thresholds=thresholds(scenario),
+            payer=payer,
         ),
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])
@@ -317,6 +351,7 @@ def _site(
             directory=at["market"],
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
             products=products_of(scenario, site.id),
+            payer=_payer(scenario, at, player, _attesting(world)),
         ),
     )
     yield part(
@@ -336,7 +371,7 @@ def _site(
             contacts=contacts,
             segment_id=segment_id,
             player=player,
-            attestors=_attestor_addresses(scenario, at, tuple(each.id for each in world.settings.sites)),
+            attestors=_attestor_addresses(scenario, at, _attesting(world)),
         ),
     )
 

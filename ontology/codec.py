@@ -39,6 +39,7 @@ from ontology.discourse import (
     Subscription,
 )
 from ontology.errors import InvalidInput, NotUnderstood, Problem, problem
+from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import LemOrder
 from ontology.performatives import Performative
@@ -74,7 +75,7 @@ _COALITION = (
     ScheduleCommitment,
     DeliveryReport,
 )
-_MARKET = (LemOrder, AttestationRequest, Attestation)
+_MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder)
 
 
 def _tag(cls: type[Concept]) -> str:

@@ -63,7 +63,7 @@ from ontology.grid import (
     GridSegment,
     GridStatusEvent,
 )
-from ontology.ledger import LedgerEntry, Wallet
+from ontology.ledger import LedgerEntry, PaymentOrder, Wallet
 from ontology.market import (
     ExternalBid,
     ExternalBidResult,
@@ -262,9 +262,16 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (Wallet, LedgerEntry),
-        (Act.INFORM,),
+        TELL,
         (Role.BLOCKCHAIN,),
         (Role.BLOCKCHAIN, Role.PROSUMER, Role.AGGREGATOR, Role.MARKET_OPERATOR, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (PaymentOrder,),
+        (Act.REQUEST,),
+        (Role.AGGREGATOR, Role.DSO, Role.PROSUMER),
+        (Role.BLOCKCHAIN,),
         readers=(Role.UI,),
     ),
     # -- the grid ------------------------------------------------------------------------------
@@ -415,6 +422,7 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         CoalitionInvitation,
         ScheduleCommitment,
         VppPayoff,
+        PaymentOrder,
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""

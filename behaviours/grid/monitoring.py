@@ -21,6 +21,7 @@ from behaviours.decisions.grid.traffic_light import (
     severity,
 )
 from behaviours.information.delivery import grouped
+from behaviours.market.payments import PayerSettings
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
@@ -64,6 +65,7 @@ class DsoSettings:
     reactive_share: float = 0.2
     """var of reactive power that a consumed W brings with it (power factor 0.98)."""
     contract_id: str = "bilateral"
+    payer: PayerSettings | None = None
 
 
 class NetworkMonitoring(Behaviour):

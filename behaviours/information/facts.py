@@ -8,6 +8,7 @@ from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.forecasts import Forecast
 from ontology.grid import GridSegment, GridStatusEvent
+from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.measurements import IntervalReading
@@ -67,6 +68,12 @@ class FactKeeping(Behaviour):
     async def keep_indicator(self, feature: KpiFeature, letter: Letter) -> Acknowledgement:
         """Store an indicator of an agreement, and say so."""
         await self.repository.store([feature])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(LedgerEntry)
+    async def keep_entry(self, entry: LedgerEntry, letter: Letter) -> Acknowledgement:
+        """Store who paid whom, and say so; storing it again changes nothing."""
+        await self.repository.store([entry])
         return Acknowledgement(of=letter.message_id)
 
     @on(LemResult)

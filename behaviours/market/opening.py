@@ -4,6 +4,7 @@ import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.market.agreements import Agreement
+from behaviours.market.payments import PayerSettings
 from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
@@ -42,6 +43,7 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     plants_for: tuple[str, ...] = ()
     """Demand for which plants are formed: `external` sales, `demand-response` signals."""
     agreements: tuple[Agreement, ...] = ()
+    payer: PayerSettings | None = None
 
 
 class TrafficLightObedience(Behaviour):

@@ -12,6 +12,7 @@ from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.markets.auction import limits_of_plan
 from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
+from behaviours.market.payments import PayerSettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from behaviours.vpp.portfolio import PlannedProduct
@@ -50,6 +51,7 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     directory: str = ""
     offers: tuple[str, ...] = ()
     products: tuple[PlannedProduct, ...] = ()
+    payer: PayerSettings | None = None
 
 
 class LoadForecasting(Behaviour):

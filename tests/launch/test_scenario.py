@@ -247,7 +247,7 @@ def quarter_hours():
 
 
 def test_default_tariffs_are_those_of_the_specification():
-    scenario = small_scenario(tariffs={"flow": "community"})
+    scenario = small_scenario("tariffs: {flow: community}\n")
     assert lem_parameters(scenario, GridState.GREEN) == GREEN_PARAMETERS
     assert lem_parameters(scenario, GridState.YELLOW) == YELLOW_PARAMETERS
     red = lem_parameters(scenario, GridState.RED)
