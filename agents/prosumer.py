@@ -2,7 +2,9 @@
 
 from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
+from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
+from behaviours.site.responding import ResponseReporting
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.membership import VppMembership
 from behaviours.vpp.reporting import SiteReporting
@@ -25,4 +27,6 @@ class Prosumer(Agent):
         ScheduleNegotiation,  # choosing schedules with the others
         VppInitiation,  # plants of its own
         SiteReporting,  # its metrics, for the aggregator
+        ResponseReporting,  # how fast it answers signals
+        FactReporting,  # what agreements want to know
     )

@@ -8,8 +8,11 @@ import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.kpi import Metric
+from behaviours.information.metrics import indoor_of
 from behaviours.ports import Device
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.fact_reporting import FactReporting
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY, Concept
 from ontology.charging import EvSocUpdate
 from ontology.codec import message_type_of
@@ -20,7 +23,7 @@ from ontology.measurements import IntervalReading, Measurement, Quality, Quantit
 from ontology.performatives import Performative
 from ontology.storage import StorageStatus, ThermalStatus
 
-__all__ = ["DeviceMetering", "DeviceReading", "GatewaySettings", "ReadingStorage"]
+__all__ = ["DeviceMetering", "DeviceReading", "GatewaySettings", "IndoorReporting", "ReadingStorage"]
 
 log = structlog.get_logger()
 
@@ -38,6 +41,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     import_max_w: int = 43_000
     export_max_w: int = 43_000
     real_time_s: int = 0
+    reports: tuple[Metric, ...] = ()
 
 
 class DeviceReading(Behaviour):
@@ -84,7 +88,7 @@ class DeviceReading(Behaviour):
         for device in self.devices:
             receiver = self._receivers.get(device.name, "")
             device_w = 0
-            for report in await self._percepts(device):
+            for report in await self.percepts_of(device):
                 device_w += device_power_w(report) if device.name != "meter" else 0
                 if isinstance(report, IntervalReading):
                     readings.append(report)
@@ -111,7 +115,7 @@ class DeviceReading(Behaviour):
         )
         self.tell(contacts.prosumer, base)
 
-    async def _percepts(self, device: Device) -> Sequence[Concept]:
+    async def percepts_of(self, device: Device) -> Sequence[Concept]:
         """Read a device; one that does not answer reports nothing and is counted."""
         try:
             return await device.percepts()
@@ -164,6 +168,29 @@ class DeviceMetering(Behaviour):
             quantity=Quantity.ACTIVE_POWER_W,
             time_s=start_s,
             value=power_w,
+        )
+
+
+class IndoorReporting(Behaviour):
+    """Tells how warm it is indoors at the end of each interval, where an agreement is about it (K_TMAX)."""
+
+    settings: GatewaySettings
+
+    @every(seconds=lambda settings: INTERVAL_S if Metric.INDOOR in settings.reports else 0)
+    async def report(self) -> None:
+        """Read the heated rooms and report the temperature under the start of the interval that has ended."""
+        for device in self.agent.surroundings.devices:
+            if device.name == "heat_pump":
+                for status in await self.sibling(DeviceReading).percepts_of(device):
+                    if isinstance(status, ThermalStatus):
+                        self.sibling(FactReporting).report(self._measurement(status))
+
+    def _measurement(self, status: ThermalStatus) -> Measurement:
+        return Measurement(
+            subject=indoor_of(self.settings.site),
+            quantity=Quantity.TEMPERATURE_DEGC,
+            time_s=self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S,
+            value=status.temperature_degc,
         )
 
 
