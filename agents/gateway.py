@@ -3,7 +3,7 @@
 from behaviours.agent import Agent
 from behaviours.site.device_control import DeviceControl
 from behaviours.site.fact_reporting import FactReporting
-from behaviours.site.metering import DeviceMetering, DeviceReading, IndoorReporting, ReadingStorage
+from behaviours.site.metering import AgreedReporting, DeviceMetering, DeviceReading, ReadingStorage
 from ontology.roles import Role
 
 __all__ = ["Gateway"]
@@ -17,7 +17,7 @@ class Gateway(Agent):
         DeviceReading,  # up: readings, cleaned
         DeviceMetering,  # what each device drew
         ReadingStorage,  # kept until the repository has them
-        IndoorReporting,  # how warm it is, where that was agreed
+        AgreedReporting,  # what agreements are about
         FactReporting,  # until the repository has it
         DeviceControl,  # down: instructions, by priority
     )

@@ -11,6 +11,8 @@ from ontology.service_level import KpiFeature, KpiRule, Sla
 
 __all__ = ["agreements_of", "metrics_of", "retention_s"]
 
+REPORTED = {Metric.PRODUCTION, Metric.INDOOR, Metric.RESPONSES, Metric.SESSIONS}
+"""What a site tells the repository only where an agreement is about it."""
 SECONDS_AN_HOUR = 3600
 SECONDS_A_DAY = 86_400
 
@@ -43,7 +45,7 @@ def metrics_of(scenario: Scenario, site: str) -> tuple[Metric, ...]:
         if not indicator.sites or site in indicator.sites
         for metric in CATALOGUE[indicator.function].metrics
     }
-    return tuple(sorted(wanted & {Metric.INDOOR, Metric.RESPONSES, Metric.SESSIONS}))
+    return tuple(sorted(wanted & REPORTED))
 
 
 def retention_s(scenario: Scenario) -> dict[str, int]:

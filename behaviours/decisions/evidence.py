@@ -16,6 +16,7 @@ __all__ = ["BASELINE_DAYS", "Facts", "SameSlot", "day_ahead_w", "evidence_of"]
 BASELINE_DAYS = 7
 """Days before a period whose same quarter-hours make its baseline (SPEC 2.5, SAME_SLOT_7D)."""
 DAY_S = INTERVALS_A_DAY * INTERVAL_S
+INTERVALS_AN_HOUR = 4
 
 
 class Facts(NamedTuple):
@@ -27,6 +28,7 @@ class Facts(NamedTuple):
     readings: Sequence[IntervalReading] = ()
     past: Sequence[IntervalReading] = ()
     forecasts: Sequence[Forecast] = ()
+    production: Sequence[Measurement] = ()
     indoor: Sequence[Measurement] = ()
     payoffs: Sequence[VppPayoff] = ()
     ordered_s: Collection[int] = ()
@@ -52,6 +54,8 @@ def evidence_of(facts: Facts, start_s: int, end_s: int, member: str = "") -> Evi
     ordinary = [s for s in range(start_s, end_s, INTERVAL_S) if s not in facts.ordered_s]
     baseline_w = {s: w for s in ordinary if s in net_w and (w := usual_w(s)) is not None}
     foreseen = [s for s in net_w if s in expected_w]
+    generated_w = {each.time_s: -each.value for each in facts.production if each.quality is Quality.VALID}
+    behind = [(net_w[s], generated_w[s]) for s in net_w if s in generated_w]
     deliveries = [each for payoff in facts.payoffs for each in payoff.members if each.member == member]
     ended = [
         each
@@ -63,6 +67,8 @@ def evidence_of(facts: Facts, start_s: int, end_s: int, member: str = "") -> Evi
         consumed_wh=[each.consumed_wh for each in valid],
         produced_wh=[each.produced_wh for each in valid],
         net_w=list(net_w.values()),
+        load_wh=[max(0.0, net + own) / INTERVALS_AN_HOUR for net, own in behind],
+        generated_wh=[own / INTERVALS_AN_HOUR for _, own in behind],
         ordinary=len(ordinary),
         ordinary_w=[net_w[s] for s in baseline_w],
         baseline_w=list(baseline_w.values()),

@@ -103,6 +103,7 @@ class Metric(StrEnum):
     """What is measured of a player, for the indicators that need it (D8.1 3.4, SLA Manager)."""
 
     READINGS = "readings"
+    PRODUCTION = "own production"
     BASELINE = "baseline"
     FORECASTS = "forecasts"
     INDOOR = "indoor temperature"
@@ -115,13 +116,16 @@ class Evidence(NamedTuple):
     """What indicators of one player and period are computed from; what nobody has is empty.
 
     A value an interval, but of flexibility one a plant, of responses one a signal, of charging one a
-    session. What was forecast and what a baseline says stand beside the power that came.
+    session. Load and generation are a site's own, behind its meter. What was forecast and what a baseline
+    says stand beside the power that came.
     """
 
     expected: int = 0
     consumed_wh: npt.ArrayLike = ()
     produced_wh: npt.ArrayLike = ()
     net_w: npt.ArrayLike = ()
+    load_wh: npt.ArrayLike = ()
+    generated_wh: npt.ArrayLike = ()
     ordinary: int = 0
     ordinary_w: npt.ArrayLike = ()
     baseline_w: npt.ArrayLike = ()
@@ -157,8 +161,18 @@ class Kpi(NamedTuple):
 
 CATALOGUE: Mapping[str, Kpi] = {
     "K_PMAX": Kpi("W", lambda e: peak_import_w(e.net_w)),
-    "K_SCR": Kpi("1", lambda e: self_consumption(e.consumed_wh, e.produced_wh)),
-    "K_SSR": Kpi("1", lambda e: self_sufficiency(e.consumed_wh, e.produced_wh)),
+    "K_SCR": Kpi(
+        "1",
+        lambda e: self_consumption(e.load_wh, e.generated_wh),
+        frozenset({Metric.READINGS, Metric.PRODUCTION}),
+        lambda e: availability(np.size(e.load_wh), e.expected) or 0.0,
+    ),
+    "K_SSR": Kpi(
+        "1",
+        lambda e: self_sufficiency(e.load_wh, e.generated_wh),
+        frozenset({Metric.READINGS, Metric.PRODUCTION}),
+        lambda e: availability(np.size(e.load_wh), e.expected) or 0.0,
+    ),
     "K_TMAX": Kpi(
         "degC",
         lambda e: highest(e.indoor_degc),

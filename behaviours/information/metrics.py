@@ -2,7 +2,7 @@
 
 ```
 meter readings, forecasts      from every site in any case
-indoor temperature             gateway → repository, where an agreement is about it
+indoor temperature, own sun    gateway → repository, where an agreement is about it
 charging sessions              EV manager → repository, where an agreement is about them
 responses to signals           prosumer → repository, where an agreement is about them
 flexibility                    plants and payoffs, from whoever forms them
@@ -26,7 +26,7 @@ from ontology.measurements import IntervalReading, Measurement
 from ontology.performatives import Performative
 from ontology.vpp import Vpp, VppState
 
-__all__ = ["MetricGathering", "indoor_of", "response_of"]
+__all__ = ["MetricGathering", "indoor_of", "production_of", "response_of"]
 
 C = TypeVar("C", bound=Concept)
 
@@ -55,6 +55,10 @@ class MetricGathering(Behaviour):
             facts = facts._replace(past=await self._about(IntervalReading, subject, since_s, start_s))
         if Metric.FORECASTS in metrics:
             facts = facts._replace(forecasts=await self._about(Forecast, subject, start_s - DAY_S, end_s))
+        if Metric.PRODUCTION in metrics:
+            facts = facts._replace(
+                production=await self._about(Measurement, production_of(subject), start_s, end_s)
+            )
         if Metric.INDOOR in metrics:
             facts = facts._replace(indoor=await self._about(Measurement, indoor_of(subject), start_s, end_s))
         if Metric.RESPONSES in metrics:
@@ -107,6 +111,11 @@ class MetricGathering(Behaviour):
 def indoor_of(site: str) -> str:
     """Return what measurements of a site's indoor temperature are about."""
     return f"{site}-indoor"
+
+
+def production_of(site: str) -> str:
+    """Return what measurements of a site's own production are about."""
+    return f"{site}-production"
 
 
 def response_of(site: str) -> str:

@@ -152,6 +152,7 @@ def _all(facts: Facts) -> Iterator[Concept]:
     yield from facts.past
     yield from facts.readings
     yield from facts.forecasts
+    yield from facts.production
     yield from facts.indoor
     yield from facts.responses
     yield from facts.sessions

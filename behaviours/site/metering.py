@@ -9,7 +9,7 @@ import structlog
 
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.kpi import Metric
-from behaviours.information.metrics import indoor_of
+from behaviours.information.metrics import indoor_of, production_of
 from behaviours.ports import Device
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.fact_reporting import FactReporting
@@ -23,11 +23,12 @@ from ontology.measurements import IntervalReading, Measurement, Quality, Quantit
 from ontology.performatives import Performative
 from ontology.storage import StorageStatus, ThermalStatus
 
-__all__ = ["DeviceMetering", "DeviceReading", "GatewaySettings", "IndoorReporting", "ReadingStorage"]
+__all__ = ["AgreedReporting", "DeviceMetering", "DeviceReading", "GatewaySettings", "ReadingStorage"]
 
 log = structlog.get_logger()
 
 _UNSTORED = "reading "
+_METERED = (Metric.INDOOR, Metric.PRODUCTION)
 _MEASUREMENT = message_type_of(Measurement)
 INTERVALS_KEPT = INTERVALS_A_DAY
 """For how many intervals a gateway can say what each device drew."""
@@ -171,27 +172,35 @@ class DeviceMetering(Behaviour):
         )
 
 
-class IndoorReporting(Behaviour):
-    """Tells how warm it is indoors at the end of each interval, where an agreement is about it (K_TMAX)."""
+class AgreedReporting(Behaviour):
+    """Tells of an interval what an agreement is about: the room's temperature at its end, the sun's yield.
+
+    Both stand under the interval's start, production as negative mean power; a site without a plant says 0.
+    """
 
     settings: GatewaySettings
 
-    @every(seconds=lambda settings: INTERVAL_S if Metric.INDOOR in settings.reports else 0)
+    @every(seconds=lambda settings: INTERVAL_S if {*settings.reports} & {*_METERED} else 0)
     async def report(self) -> None:
-        """Read the heated rooms and report the temperature under the start of the interval that has ended."""
-        for device in self.agent.surroundings.devices:
-            if device.name == "heat_pump":
-                for status in await self.sibling(DeviceReading).percepts_of(device):
-                    if isinstance(status, ThermalStatus):
-                        self.sibling(FactReporting).report(self._measurement(status))
+        """Read the devices that are asked for, and report on the interval that has ended."""
+        reports = {
+            device.name: await self.sibling(DeviceReading).percepts_of(device)
+            for device in self.agent.surroundings.devices
+            if device.name in ("pv", "heat_pump")
+        }
+        site = self.settings.site
+        if Metric.PRODUCTION in self.settings.reports and reports.get("pv") != ():
+            power_w = sum(device_power_w(each) for each in reports.get("pv", ()))
+            self._tell(production_of(site), Quantity.ACTIVE_POWER_W, power_w)
+        if Metric.INDOOR in self.settings.reports:
+            for status in reports.get("heat_pump", ()):
+                if isinstance(status, ThermalStatus):
+                    self._tell(indoor_of(site), Quantity.TEMPERATURE_DEGC, status.temperature_degc)
 
-    def _measurement(self, status: ThermalStatus) -> Measurement:
-        return Measurement(
-            subject=indoor_of(self.settings.site),
-            quantity=Quantity.TEMPERATURE_DEGC,
-            time_s=self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S,
-            value=status.temperature_degc,
-        )
+    def _tell(self, subject: str, quantity: Quantity, value: float) -> None:
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
+        measurement = Measurement(subject=subject, quantity=quantity, time_s=start_s, value=float(value))
+        self.sibling(FactReporting).report(measurement)
 
 
 class ReadingStorage(Behaviour):
