@@ -45,7 +45,7 @@ from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
-from launch.agreements import agreements_of
+from launch.agreements import agreements_of, metrics_of
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
 from launch.world_settings import thresholds
@@ -318,7 +318,9 @@ def _site(
     scenario: Scenario, world: World, site: SiteSettings, at: _Directory, key: bytes, player: str
 ) -> Iterator[Part]:
     """Cast the agents of a site: prosumer, oracle, blockchain agent, gateway and a manager for each asset."""
-    devices = {device.name: device for device in world.devices(site.id)}
+    devices = {
+        device.name: device for device in world.devices(site.id) if scenario.control or device.name == "meter"
+    }
     contacts = _contacts(site.id, devices, at)
     segment_id = world.feeder_of(site.id).segment_id
 
@@ -334,10 +336,11 @@ def _site(
             import_max_w=CONNECTION_W,
             export_max_w=CONNECTION_W,
             real_time_s=world.settings.step_s if world.settings.step_s < 900 else 0,
+            reports=metrics_of(scenario, site.id),
         ),
         devices=tuple(devices.values()),
     )
-    yield from _managers(world, site, devices, contacts, at)
+    yield from _managers(scenario, world, site, devices, contacts)
     yield part(
         Prosumer,
         "prosumer",
@@ -352,6 +355,7 @@ def _site(
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
             products=products_of(scenario, site.id),
             payer=_payer(scenario, at, player, _attesting(world)),
+            reports=metrics_of(scenario, site.id),
         ),
     )
     yield part(
@@ -377,16 +381,16 @@ def _site(
 
 
 def _managers(
+    scenario: Scenario,
     world: World,
     site: SiteSettings,
     devices: Mapping[str, SiteDevice],
     contacts: SiteContacts,
-    at: _Directory,
 ) -> Iterator[Part]:
     """Cast the managers of the assets that a site has."""
     models = {name: device.describe() for name, device in devices.items()}
     battery, charger = models.get("bess"), models.get("ev")
-    if site.pv is not None:
+    if site.pv is not None and "pv" in devices:
         array = PvArray(
             peak_w=round(site.pv.kwp * 1000),
             tilt_deg=site.pv.tilt_deg,
@@ -418,6 +422,7 @@ def _managers(
             power_max_w=charger.charge_max_w,
             charge_efficiency=charger.charge_efficiency,
             discharge_efficiency=charger.discharge_efficiency,
+            reports=metrics_of(scenario, site.id),
         )
         yield Part(EvManager, contacts.ev, ev, site.id)
     if contacts.p2h:
@@ -461,7 +466,7 @@ def _contacts(site: str, devices: Mapping[str, SiteDevice], at: _Directory) -> S
 def usual_load_w(site: SiteSettings, start_s: int) -> tuple[int, ...]:
     """Return the standard profile of a household in W, by step of a UTC day."""
     mean_w = site.annual_kwh * 1000 / 8760
-    profile = profile_day(site.zone, start_s // 86_400 * 86_400)
+    profile = profile_day(site.zone, start_s // 86_400 * 86_400, site.profile)
     return tuple(round(float(share) * mean_w) for share in profile)
 
 

@@ -186,8 +186,12 @@ class Site(Section, frozen=True, kw_only=True):
         None
     )
     annual_kwh: Annotated[
-        float, Meta(gt=0, le=1_000_000, description="household demand without the devices below, kWh a year")
+        float, Meta(gt=0, le=1_000_000, description="own demand without the devices below, kWh a year")
     ] = 3500.0
+    profile: Annotated[
+        Literal["household", "commerce"],
+        Meta(description="standard profile of that demand: BDEW's H25 (homes) or G25 (business, schools)"),
+    ] = "household"
     load_csv: Annotated[
         str | None, Meta(description="meter readings instead of the standard profile (a file)")
     ] = None
@@ -285,8 +289,21 @@ class Indicator(Section, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique")]
     function: Annotated[
-        Literal["K_PMAX", "K_SCR", "K_SSR", "K_AVAIL", "K_ENERGY"],
-        Meta(description="what is measured: W, ratios of 1, or Wh; computed from meter readings"),
+        Literal[
+            "K_PMAX",
+            "K_SCR",
+            "K_SSR",
+            "K_TMAX",
+            "K_TMIN",
+            "K_FDR",
+            "K_BLE",
+            "K_FCE",
+            "K_RESP",
+            "K_EVS",
+            "K_AVAIL",
+            "K_ENERGY",
+        ],
+        Meta(description="what is measured, in W, Wh, °C, s or as a ratio; see the agreements' page"),
     ]
     rule: Annotated[Literal["gt", "lt"], Meta(description="violated above (gt) or below (lt) the limit")]
     limit: Annotated[float, Meta(ge=-1e9, le=1e9, description="in the function's unit")]
@@ -371,6 +388,10 @@ class Scenario(Section, frozen=True, kw_only=True):
     ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()
+    control: Annotated[
+        bool,
+        Meta(description="false: agents read the meters only, devices run by themselves, batteries idle"),
+    ] = True
     faults: Annotated[Faults, Meta(description="of an offline run's post")] = Faults()
     record: Annotated[bool, Meta(description="write every letter to messages.sqlite")] = True
 

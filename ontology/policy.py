@@ -174,7 +174,7 @@ TABLE: tuple[Row, ...] = (
         TELL,
         (Role.EV, Role.PROSUMER, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR),
-        readers=(Role.UI,),
+        readers=(Role.ORACLE, Role.UI),
     ),
     Row(
         (WeatherObservation, WeatherForecast),
@@ -353,7 +353,7 @@ TABLE: tuple[Row, ...] = (
         TRADE,
         (Role.AGGREGATOR, Role.PROSUMER),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.ORACLE, Role.UI),
     ),
     Row((FlexProduct,), (Act.CFP, Act.CANCEL), COALITION, COALITION, readers=(Role.UI,)),
     Row((CoalitionBid,), (Act.PROPOSE,), COALITION, COALITION),
@@ -361,7 +361,13 @@ TABLE: tuple[Row, ...] = (
     Row((SelectionUpdate, SelectionReport), (Act.INFORM,), COALITION, COALITION),
     Row((SelectionRun, SelectionTurn), (Act.INFORM,), COALITION, COALITION),
     Row((ScheduleCommitment, DeliveryReport), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),
-    Row((VppPayoff,), (Act.INFORM,), COALITION, (*COALITION, Role.REPOSITORY), readers=(Role.UI,)),
+    Row(
+        (VppPayoff,),
+        (Act.INFORM,),
+        COALITION,
+        (*COALITION, Role.REPOSITORY),
+        readers=(Role.ORACLE, Role.UI),
+    ),
     # -- agreements and their indicators ---------------------------------------------------------
     Row(
         (Sla, KpiFeature),

@@ -3,6 +3,7 @@
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.ports import Repository, WeatherService
 from ontology.base import Concept
+from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
@@ -11,7 +12,7 @@ from ontology.grid import GridSegment, GridStatusEvent
 from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
-from ontology.measurements import IntervalReading
+from ontology.measurements import IntervalReading, Measurement
 from ontology.policy import may_read
 from ontology.service_level import KpiFeature, Sla
 from ontology.vpp import Vpp
@@ -31,6 +32,18 @@ class FactKeeping(Behaviour):
     async def keep_reading(self, reading: IntervalReading, letter: Letter) -> Acknowledgement:
         """Store a meter reading and say so; storing it again changes nothing."""
         await self.repository.store([reading])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(Measurement)
+    async def keep_measurement(self, measurement: Measurement, letter: Letter) -> Acknowledgement:
+        """Store a measurement that an agreement calls for, and say so."""
+        await self.repository.store([measurement])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(EvSession)
+    async def keep_session(self, session: EvSession, letter: Letter) -> Acknowledgement:
+        """Store a charging session that an agreement calls for, and say so."""
+        await self.repository.store([session])
         return Acknowledgement(of=letter.message_id)
 
     @on(Forecast)

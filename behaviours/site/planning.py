@@ -9,6 +9,7 @@ from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.envelopes import advanced, pinned
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
+from behaviours.decisions.kpi import Metric
 from behaviours.decisions.markets.auction import limits_of_plan
 from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
@@ -52,6 +53,7 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     offers: tuple[str, ...] = ()
     products: tuple[PlannedProduct, ...] = ()
     payer: PayerSettings | None = None
+    reports: tuple[Metric, ...] = ()
 
 
 class LoadForecasting(Behaviour):
