@@ -48,11 +48,15 @@ from ontology.flexibility import FlexEnvelope, FlexibilityForecast
 from ontology.flexibility_trading import (
     DPrognosis,
     DRSignal,
+    FlexMetering,
     FlexOffer,
+    FlexOfferRevocation,
     FlexOrder,
     FlexRequest,
     FlexReservation,
+    FlexResponse,
     FlexSettlement,
+    FlexSettlementResponse,
 )
 from ontology.forecasts import Forecast
 from ontology.grid import (
@@ -299,7 +303,25 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.PROSUMER),
         readers=(Role.REPOSITORY, Role.UI),
     ),
-    Row((DPrognosis,), (Act.INFORM,), (Role.AGGREGATOR,), (Role.DSO, Role.REPOSITORY), readers=(Role.UI,)),
+    Row(
+        (DPrognosis, FlexMetering),
+        TELL,
+        (Role.AGGREGATOR,),
+        (Role.DSO, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (FlexResponse,),
+        (Act.INFORM, Act.AGREE, Act.FAILURE),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
+    Row(
+        (FlexOfferRevocation,),
+        (Act.CANCEL,),
+        (Role.AGGREGATOR, Role.PROSUMER),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
     Row((FlexRequest,), (Act.CFP,), (Role.DSO, Role.AGGREGATOR), (Role.AGGREGATOR, Role.PROSUMER)),
     Row(
         (FlexOffer,),
@@ -321,7 +343,14 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.DSO, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
-    Row((FlexReservation,), (Act.INFORM,), (Role.DSO,), (Role.AGGREGATOR,)),
+    Row(
+        (FlexSettlementResponse,),
+        (Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Role.AGGREGATOR,),
+        (Role.DSO, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row((FlexReservation,), TELL, (Role.DSO,), (Role.AGGREGATOR,)),
     Row(
         (ExternalBid,),
         (Act.PROPOSE, Act.REQUEST),
@@ -408,6 +437,7 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         DRSignal,
         FlexOrder,
         FlexSettlement,
+        FlexSettlementResponse,
         ExternalBid,
         ExternalBidWithdrawal,
         Sla,
