@@ -149,7 +149,7 @@ def least_cost(needed, bids):
         own = np.array([towards for _, towards in rows])
         prices = (prices[:, None] + own_prices[None, :]).ravel()
         covered = (covered[:, None, :] + own[None, :, :]).reshape(-1, len(starts))
-    missing = np.maximum(wanted - covered, 0).sum(axis=1)
+    missing = np.maximum(wanted - covered, 0)[:, wanted > 0].sum(axis=1)
     return float((prices + missing / 4000 * WILLING).min())
 
 
