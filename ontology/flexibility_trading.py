@@ -304,6 +304,7 @@ class FlexMetering(Concept, frozen=True, kw_only=True, tag="uftp:FlexMetering"):
 class FlexSettlement(Concept, frozen=True, kw_only=True, tag="uftp:FlexSettlement"):
     """What the DSO pays for the orders of a period (UFTP FlexSettlement)."""
 
+    reference: Label = ""
     period_start_s: IntervalStart
     period_end_s: IntervalStart
     currency: Currency = "EUR"

@@ -322,7 +322,13 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.PROSUMER),
         (Role.DSO, Role.AGGREGATOR),
     ),
-    Row((FlexRequest,), (Act.CFP,), (Role.DSO, Role.AGGREGATOR), (Role.AGGREGATOR, Role.PROSUMER)),
+    Row(
+        (FlexRequest,),
+        (Act.CFP, Act.INFORM),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
     Row(
         (FlexOffer,),
         (Act.PROPOSE, Act.CANCEL),
@@ -331,14 +337,14 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (FlexOrder,),
-        (Act.ACCEPT_PROPOSAL,),
+        (Act.ACCEPT_PROPOSAL, Act.REQUEST, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
     Row(
         (FlexSettlement,),
-        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.DSO, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),

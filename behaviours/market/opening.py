@@ -3,6 +3,7 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.flexibility_market.terms import FlexibilityTerms
 from behaviours.market.agreements import Agreement
 from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S
@@ -42,6 +43,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     plants_for: tuple[str, ...] = ()
     """Demand for which plants are formed: `external` sales, `demand-response` signals."""
     agreements: tuple[Agreement, ...] = ()
+    flexibility: FlexibilityTerms | None = None
+    """Of the explicit flexibility market, where there is one."""
 
 
 class TrafficLightObedience(Behaviour):
@@ -77,6 +80,10 @@ class TrafficLightObedience(Behaviour):
             self.agent.counts["grid states missing"] += self.ever_told
             return GridState.GREEN
         return state
+
+    def known(self, segment_id: str, start_s: int) -> GridState | None:
+        """Return the state of a segment in an interval, if the DSO has said it yet."""
+        return self._states.get((segment_id, start_s))
 
     def worst(self, start_s: int) -> GridState:
         """Return the gravest state known of any segment in an interval."""

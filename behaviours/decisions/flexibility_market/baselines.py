@@ -3,7 +3,7 @@
 Powers are means of intervals in W, by start of interval. A baseline is None where what it needs is not known.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -117,10 +117,3 @@ def _demand_w(metered_w: Powers, start_s: int) -> float:
 
 def _mean(powers_w: Sequence[int]) -> int:
     return round(sum(powers_w) / len(powers_w))
-
-
-METERED: Mapping[Baseline, Callable[[Powers, int], int | None]] = {
-    Baseline.SAME_SLOT_7D: same_slot_7d,
-    Baseline.HIGH_5_OF_10: high_5_of_10,
-}
-"""Baselines that need nothing but what was metered before."""

@@ -148,7 +148,7 @@ def verdicts(
     settlement: FlexSettlement,
     orders: Mapping[str, FlexOrder],
     baselines_w: Mapping[str, Mapping[int, int]],
-    metered_w: Mapping[int, int],
+    metered_w: Mapping[str, Mapping[int, int]],
     penalty_ticks_per_kwh: int,
 ) -> list[OrderStatus]:
     """Return what a seller says of each order in a settlement: accepted, or disputed with the reason.
@@ -158,7 +158,7 @@ def verdicts(
         orders: what was ordered, by reference.
         baselines_w: what the seller had foreseen for each order, by start of interval; where it is not
             known, the baseline proposed is taken as it is.
-        metered_w: what the seller has measured, by start of interval.
+        metered_w: what the seller has measured for each order, by start of interval.
         penalty_ticks_per_kwh: of missing energy, as agreed.
     """
     statuses = []
@@ -183,12 +183,13 @@ def _objections(
     proposed: OrderSettlement,
     order: FlexOrder,
     baselines_w: Mapping[str, Mapping[int, int]],
-    metered_w: Mapping[int, int],
+    metered_w: Mapping[str, Mapping[int, int]],
     penalty_ticks_per_kwh: int,
 ) -> Iterator[str]:
     """Yield what is wrong in the settlement of an order: powers first, then the sums."""
     ordered_w = ordered_powers(order)
     foreseen_w = baselines_w.get(order.order_reference, {})
+    measured_w = metered_w.get(order.order_reference, {})
     if [each.start_s for each in proposed.intervals] != sorted(ordered_w):
         yield f"intervals {[each.start_s for each in proposed.intervals]}, ordered were {sorted(ordered_w)}"
         return
@@ -196,7 +197,7 @@ def _objections(
         expected = {
             "ordered_w": ordered_w[each.start_s],
             "baseline_w": foreseen_w.get(each.start_s, each.baseline_w),
-            "actual_w": metered_w.get(each.start_s, each.actual_w),
+            "actual_w": measured_w.get(each.start_s, each.actual_w),
         }
         for name, power_w in expected.items():
             if getattr(each, name) != power_w:

@@ -64,6 +64,7 @@ class Rule(StrEnum):
     NOT_REQUESTED = "interval not requested"
     POWER_OUTSIDE_REQUEST = "power outside the request"
     BASELINE = "unknown baseline"
+    PROGNOSIS = "unknown prognosis"
     OFFER_UNKNOWN = "unknown offer"
     OFFER_EXPIRED = "offer expired"
     OFFER_REVOKED = "offer revoked"
@@ -110,13 +111,14 @@ class KnownOffer(NamedTuple):
 class Known:
     """What the reader of a document knows: the market's terms, and what was said before.
 
-    Requests, offers and messages go by message id, orders by reference, contracts' powers are in W.
+    Requests, offers, prognoses and messages go by message id, orders by reference; powers are in W.
     """
 
     now_s: float
     congestion_points: frozenset[str]
     contracts_w: Mapping[str, int] = field(default_factory=dict)
     baselines: frozenset[str] = frozenset()
+    prognoses: frozenset[str] = frozenset()
     time_zone: str = "UTC"
     interval_s: int = INTERVAL_S
     currency: str = "EUR"
@@ -317,6 +319,14 @@ def baseline(offer: FlexOffer, _: str, known: Known) -> Iterator[Breach]:
         yield Breach(Rule.BASELINE, "baseline_reference", offer.baseline_reference, baselines)
 
 
+def prognosis(offer: FlexOffer, _: str, known: Known) -> Iterator[Breach]:
+    """The prognosis that an offer names has been received."""
+    if offer.prognosis_message_id and offer.prognosis_message_id not in known.prognoses:
+        yield Breach(
+            Rule.PROGNOSIS, "prognosis_message_id", offer.prognosis_message_id, "a prognosis received"
+        )
+
+
 # --------------------------------------------------------------------------------------- orders
 
 
@@ -477,6 +487,7 @@ RULES: Mapping[type[Concept], tuple[Check, ...]] = {
         not_requested,
         power_outside_request,
         baseline,
+        prognosis,
         contract,
         currency,
     ),

@@ -107,7 +107,7 @@ def proposal(**wrong):
 
 
 def answer(settlement, foreseen=FORESEEN, metered=METERED):
-    (status,) = verdicts(settlement, {"order-1": ORDER}, {"order-1": foreseen}, metered, 2000)
+    (status,) = verdicts(settlement, {"order-1": ORDER}, {"order-1": foreseen}, {"order-1": metered}, 2000)
     return status
 
 

@@ -130,6 +130,7 @@ BROKEN = {
         offer(options=first_option(intervals=[power(1)])),
     ],
     Rule.BASELINE: [offer(baseline_reference="MBMA")],
+    Rule.PROGNOSIS: [offer(prognosis_message_id="lost")],
     Rule.OFFER_UNKNOWN: [
         order(offer_message_id="offer-2"),
         (changed(REVOCATION, offer_message_id="offer-2"), BASIC),
