@@ -23,7 +23,7 @@ from behaviours.agent import Agent
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
-from behaviours.grid.monitoring import DsoSettings
+from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestation import AttestorSettings
 from behaviours.market.clearing import ClearingTerms
@@ -46,6 +46,7 @@ from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
 from launch.agreements import agreements_of, metrics_of
+from launch.flexibility import flexibility_terms, procurement_terms
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
 from launch.world_settings import thresholds
@@ -187,6 +188,7 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
+            flexibility=flexibility_terms(scenario),
             agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
             payer=_payer(scenario, at, accounts[0], sites),
         ),
@@ -282,6 +284,7 @@ def _dso_node(
     key: bytes,
     payer: PayerSettings,
 ) -> Iterator[Part]:
+    terms = procurement_terms(scenario)
     yield Part(
         Dso,
         at["dso"],
@@ -292,6 +295,8 @@ def _dso_node(
             dstatcom=at["dstatcom"],
             thresholds=thresholds(scenario),
             payer=payer,
+            outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
+            flexibility=terms,
         ),
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])

@@ -10,6 +10,7 @@ __all__ = [
     "Battery",
     "Ev",
     "Faults",
+    "FlexibilityMarket",
     "Grid",
     "HeatPump",
     "HotWater",
@@ -326,6 +327,29 @@ class Agreement(Section, frozen=True, kw_only=True):
     indicators: Annotated[tuple[Indicator, ...], Meta(min_length=1, description="what it is judged by")]
 
 
+class FlexibilityMarket(Section, frozen=True, kw_only=True):
+    """The explicit flexibility market: the DSO asks, aggregators offer, it orders and pays (UFTP)."""
+
+    active: Annotated[
+        bool, Meta(description="whether the DSO buys flexibility where congestion is foreseen")
+    ] = False
+    willingness: Annotated[Price, Meta(description="EUR/kWh that the DSO pays at most")] = 0.30
+    penalty: Annotated[Price, Meta(description="EUR/kWh for what was ordered and is missing")] = 0.20
+    loading: Annotated[
+        float, Meta(gt=0, le=1, description="of the rated power or current, that requests aim at")
+    ] = 0.95
+    baseline: Annotated[
+        Literal["d-prognosis", "same-slot-7d", "high-5-of-10", "mbma", "control-group"],
+        Meta(description="what a deviation is measured from"),
+    ] = "d-prognosis"
+    request_minutes: Annotated[int, Meta(ge=30, le=120, description="before delivery requests are made")] = 90
+    offer_minutes: Annotated[int, Meta(ge=25, le=120, description="before delivery offers are due")] = 60
+    order_minutes: Annotated[int, Meta(ge=20, le=120, description="before delivery orders are placed")] = 45
+    reserved_kw: Annotated[
+        float, Meta(ge=0, le=100_000, description="kept ready by contract on each feeder, kW")
+    ] = 0.0
+
+
 class Faults(Section, frozen=True, kw_only=True):
     """What the in-process post does to letters of an offline run."""
 
@@ -383,6 +407,9 @@ class Scenario(Section, frozen=True, kw_only=True):
         tuple[Literal["external", "demand-response"], ...],
         Meta(description="more demand for which plants are formed: intraday sales, the DSO's DR signals"),
     ] = ()
+    flexibility_market: Annotated[
+        FlexibilityMarket, Meta(description="explicit trade of flexibility between DSO and aggregator")
+    ] = FlexibilityMarket()
     agreements: Annotated[
         tuple[Agreement, ...], Meta(description="service levels, judged and paid on the ledger")
     ] = ()
@@ -400,5 +427,6 @@ SHORT_FORMS: dict[type, dict[type, str]] = {
     Weather: {int: "reference_year"},
     Server: {str: "kind"},
     Ledger: {str: "url"},
+    FlexibilityMarket: {bool: "active"},
 }
 """Sections that may be written as one value, and the key that the value then stands for."""

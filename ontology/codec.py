@@ -39,6 +39,7 @@ from ontology.discourse import (
     Subscription,
 )
 from ontology.errors import InvalidInput, NotUnderstood, Problem, problem
+from ontology.flexibility_trading import FlexOfferRevocation, FlexResponse, FlexSettlementResponse
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import LemOrder
@@ -76,6 +77,7 @@ _COALITION = (
     DeliveryReport,
 )
 _MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder)
+_TRADING = (FlexResponse, FlexOfferRevocation, FlexSettlementResponse)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -83,7 +85,8 @@ def _tag(cls: type[Concept]) -> str:
 
 
 MESSAGE_TYPES: dict[str, type[Concept]] = {
-    _tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_MARKET)
+    _tag(cls): cls
+    for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_MARKET, *_TRADING)
 }
 """Every wire tag and its class."""
 

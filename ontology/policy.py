@@ -48,11 +48,15 @@ from ontology.flexibility import FlexEnvelope, FlexibilityForecast
 from ontology.flexibility_trading import (
     DPrognosis,
     DRSignal,
+    FlexMetering,
     FlexOffer,
+    FlexOfferRevocation,
     FlexOrder,
     FlexRequest,
     FlexReservation,
+    FlexResponse,
     FlexSettlement,
+    FlexSettlementResponse,
 )
 from ontology.forecasts import Forecast
 from ontology.grid import (
@@ -306,8 +310,32 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.PROSUMER),
         readers=(Role.REPOSITORY, Role.UI),
     ),
-    Row((DPrognosis,), (Act.INFORM,), (Role.AGGREGATOR,), (Role.DSO, Role.REPOSITORY), readers=(Role.UI,)),
-    Row((FlexRequest,), (Act.CFP,), (Role.DSO, Role.AGGREGATOR), (Role.AGGREGATOR, Role.PROSUMER)),
+    Row(
+        (DPrognosis, FlexMetering),
+        TELL,
+        (Role.AGGREGATOR,),
+        (Role.DSO, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (FlexResponse,),
+        (Act.INFORM, Act.AGREE, Act.FAILURE),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
+    Row(
+        (FlexOfferRevocation,),
+        (Act.CANCEL,),
+        (Role.AGGREGATOR, Role.PROSUMER),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
+    Row(
+        (FlexRequest,),
+        (Act.CFP, Act.INFORM),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
     Row(
         (FlexOffer,),
         (Act.PROPOSE, Act.CANCEL),
@@ -316,19 +344,26 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (FlexOrder,),
-        (Act.ACCEPT_PROPOSAL,),
+        (Act.ACCEPT_PROPOSAL, Act.REQUEST, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
     Row(
         (FlexSettlement,),
-        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.DSO, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
-    Row((FlexReservation,), (Act.INFORM,), (Role.DSO,), (Role.AGGREGATOR,)),
+    Row(
+        (FlexSettlementResponse,),
+        (Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Role.AGGREGATOR,),
+        (Role.DSO, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row((FlexReservation,), TELL, (Role.DSO,), (Role.AGGREGATOR,)),
     Row(
         (ExternalBid,),
         (Act.PROPOSE, Act.REQUEST),
@@ -421,6 +456,7 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         DRSignal,
         FlexOrder,
         FlexSettlement,
+        FlexSettlementResponse,
         ExternalBid,
         ExternalBidWithdrawal,
         Sla,

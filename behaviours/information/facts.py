@@ -7,6 +7,7 @@ from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
+from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
 from ontology.grid import GridSegment, GridStatusEvent
 from ontology.ledger import LedgerEntry
@@ -60,6 +61,16 @@ class FactKeeping(Behaviour):
     async def keep_segment(self, segment: GridSegment, letter: Letter) -> None:
         """Store a segment of the network."""
         await self.repository.store([segment])
+
+    @on(DPrognosis)
+    @on(FlexRequest)
+    @on(FlexOrder)
+    @on(FlexSettlement)
+    async def keep_trade(
+        self, said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement, letter: Letter
+    ) -> None:
+        """Store what was foreseen, asked for, bought and settled in the trade of flexibility."""
+        await self.repository.store([said])
 
     @on(Vpp)
     async def keep_plant(self, plant: Vpp, letter: Letter) -> None:

@@ -53,7 +53,11 @@ class ExternalBidding(Behaviour):
         portfolio = flexibility_of_portfolio("portfolio", self.sibling(PortfolioKeeping).present(next_s))
         start_s = next_s + GATE_INTERVALS * INTERVAL_S
         bid = portfolio and intraday_bid(
-            portfolio, start_s, MEAN_TICKS_PER_KWH, [light], f"intraday-{start_s}"
+            self.sibling(PortfolioKeeping).free(portfolio),
+            start_s,
+            MEAN_TICKS_PER_KWH,
+            [light],
+            f"intraday-{start_s}",
         )
         if bid:
             await self._submit(bid)
@@ -66,6 +70,7 @@ class ExternalBidding(Behaviour):
             return
         if result.accepted:
             self._open[bid.bid_id] = bid
+            self.sibling(PortfolioKeeping).promise(bid.bid_id, {bid.start_s: power_of_w(bid)})
             self.sold_wh -= bid.energy_wh
             self.earned_ticks -= bid.energy_wh * result.price_ticks_per_kwh // 1000
             if "external" in self.settings.plants_for:
@@ -76,8 +81,14 @@ class ExternalBidding(Behaviour):
         for bid_id in sorted(self._open):
             withdrawal = ExternalBidWithdrawal(bid_id=bid_id)
             self.tell(self.settings.external_markets, withdrawal, Performative.CANCEL)
+            self.sibling(PortfolioKeeping).release(bid_id)
             self.agent.counts["bids withdrawn"] += 1
         self._open.clear()
+
+
+def power_of_w(bid: ExternalBid) -> int:
+    """Return the power in W that a bid moves over its interval."""
+    return bid.energy_wh * 3600 // INTERVAL_S
 
 
 class BidClearing(Behaviour):

@@ -35,6 +35,8 @@ _ENVELOPE = "envelope "
 _CONGESTED = "congested"
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
+TOLD_STEPS = 12
+"""How far ahead the aggregator is told of it: three hours, enough for the DSO's requests between turns."""
 FLEXIBILITY_TICKS_PER_KWH = 300
 """What a site wants for a kWh of deviation: 0.03 EUR, beside what the energy costs it."""
 
@@ -357,16 +359,16 @@ class SitePlanning(Behaviour):
             self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
-        """Tell the aggregator how far the site could deviate in the next two hours."""
+        """Tell the aggregator how far the site could deviate in the next three hours."""
         envelopes = [opening(self._envelopes[name]) for name in plan.setpoints]
         flexibility = flexibility_of_plan(
             self.settings.site,
             envelopes,
-            {asset_id: power_w[:FLEXIBLE_STEPS] for asset_id, power_w in plan.setpoints.items()},
+            {asset_id: power_w[:TOLD_STEPS] for asset_id, power_w in plan.setpoints.items()},
             FLEXIBILITY_TICKS_PER_KWH,
         )
         if flexibility is not None:
-            self.flexibility_w = flexibility.up_w, flexibility.down_w
+            self.flexibility_w = flexibility.up_w[:FLEXIBLE_STEPS], flexibility.down_w[:FLEXIBLE_STEPS]
             self.tell(self.settings.contacts.aggregator, flexibility)
 
     def _runs_free(self, asset_id: str, start_s: int, power_w: int) -> bool:
@@ -391,14 +393,14 @@ def end_of_envelope(envelope: FlexEnvelope) -> int:
 
 
 def opening(envelope: FlexEnvelope) -> FlexEnvelope:
-    """Return the first two hours of an envelope."""
+    """Return the first three hours of an envelope."""
     return msgspec.structs.replace(
         envelope,
-        power_min_w=envelope.power_min_w[:FLEXIBLE_STEPS],
-        power_max_w=envelope.power_max_w[:FLEXIBLE_STEPS],
-        energy_min_wh=envelope.energy_min_wh[:FLEXIBLE_STEPS],
-        energy_max_wh=envelope.energy_max_wh[:FLEXIBLE_STEPS],
-        preferred_w=envelope.preferred_w[:FLEXIBLE_STEPS],
+        power_min_w=envelope.power_min_w[:TOLD_STEPS],
+        power_max_w=envelope.power_max_w[:TOLD_STEPS],
+        energy_min_wh=envelope.energy_min_wh[:TOLD_STEPS],
+        energy_max_wh=envelope.energy_max_wh[:TOLD_STEPS],
+        preferred_w=envelope.preferred_w[:TOLD_STEPS],
     )
 
 

@@ -44,7 +44,15 @@ _ORDERED: dict[str, tuple[tuple[str, ...], ...]] = {
     "Query": (("start_s", "end_s"),),
     "RequestInterval": (("power_min_w", "power_max_w"),),
     **dict.fromkeys(
-        ("DPrognosis", "FlexRequest", "FlexOffer", "FlexOrder", "FlexSettlement", "FlexReservation"),
+        (
+            "DPrognosis",
+            "FlexRequest",
+            "FlexOffer",
+            "FlexOrder",
+            "FlexSettlement",
+            "FlexReservation",
+            "FlexMetering",
+        ),
         (("period_start_s", "period_end_s"),),
     ),
 }
@@ -127,6 +135,12 @@ def _repaired(name: str, values: dict[str, Any]) -> dict[str, Any]:
                 "kind": SettlementKind.VPP_PAYOFF,
                 "payments": list(paid.values()),
             }
+        case "FlexResponse":
+            values["reasons"] = ["too late"]
+        case "OrderStatus":
+            values["reason"] = "another actual power"
+        case "FlexSettlementResponse":
+            values["orders"] = list({each.order_reference: each for each in values["orders"]}.values())
         case "FlexOffer":
             options = {each.option_reference: each for each in values["options"]}
             values |= {"options": list(options.values()), "request_message_id": "m1"}
