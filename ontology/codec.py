@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Raw
 
-from ontology.attestation import Attestation, AttestationRequest
+from ontology.attestation import Attestation, AttestationRequest, DatasetProof, ProofRequest
 from ontology.base import ONTOLOGY, Concept
 from ontology.coalition import (
     CoalitionBid,
@@ -76,7 +76,7 @@ _COALITION = (
     ScheduleCommitment,
     DeliveryReport,
 )
-_MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder)
+_MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder, ProofRequest, DatasetProof)
 _TRADING = (FlexResponse, FlexOfferRevocation, FlexSettlementResponse)
 
 

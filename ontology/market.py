@@ -155,6 +155,8 @@ class Lem(Concept, frozen=True, kw_only=True, tag="parity:Lem"):
     grid_state: GridState
     parameters: LemParameters
     players: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)]
+    absent: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
+    """Sites of the segment that take no part this time."""
 
     def __post_init__(self) -> None:
         require(self.end_s > self.start_s, "end_s", self.end_s, "later than start_s")
@@ -185,6 +187,8 @@ class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
     source_hash: Label
     buy_limit_ticks_per_kwh: Ticks | None = None
     sell_limit_ticks_per_kwh: Ticks | None = None
+    commitment: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    """A salted hash of all the rest, by which the player can show later what it brought; empty: none."""
 
     def __post_init__(self) -> None:
         require_aligned(self, "consumption_w", "production_w")

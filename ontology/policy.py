@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
-from ontology.attestation import Attestation, AttestationRequest
+from ontology.attestation import Attestation, AttestationRequest, DatasetProof, ProofRequest
 from ontology.base import Concept
 from ontology.charging import (
     ChargingSchedule,
@@ -233,6 +233,8 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.MARKET_OPERATOR,),
     ),
     Row((LemOrder,), (Act.INFORM,), (Role.PROSUMER,), (Role.ORACLE,)),
+    Row((ProofRequest,), ASK, (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,)),
+    Row((DatasetProof,), (Act.INFORM, Act.INFORM_REF), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,)),
     Row((AttestationRequest,), (Act.REQUEST,), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,)),
     Row((Attestation,), (Act.INFORM,), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,), readers=(Role.UI,)),
     Row(
