@@ -359,6 +359,7 @@ def _site(
             directory=at["market"],
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
             products=products_of(scenario, site.id),
+            partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
             payer=_payer(scenario, at, player, _attesting(world)),
             reports=metrics_of(scenario, site.id),
         ),

@@ -200,6 +200,10 @@ class Site(Section, frozen=True, kw_only=True):
         Literal["L1", "L2", "L3", "3P"] | None,
         Meta(description="of the connection; by default alternating along the street"),
     ] = None
+    prefers: Annotated[
+        tuple[str, ...],
+        Meta(max_length=100, description="ids of sites to buy from first (mechanism `pay-as-bid`)"),
+    ] = ()
     pv: Annotated[Pv | None, Meta(description="photovoltaics")] = None
     battery: Annotated[Battery | None, Meta(description="stationary battery")] = None
     ev: Annotated[Ev | None, Meta(description="electric vehicle at home")] = None

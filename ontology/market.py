@@ -58,6 +58,9 @@ class LemState(StrEnum):
     VOID = "VOID"
 
 
+Partners = Annotated[list[Identifier], Meta(max_length=100)]
+
+
 class ExternalProduct(StrEnum):
     """What can be sold outside the community (SPEC 2.6)."""
 
@@ -173,6 +176,8 @@ class LemOrder(Concept, frozen=True, kw_only=True, tag="parity:LemOrder"):
     start_s: IntervalStart
     buy_limit_ticks_per_kwh: Ticks
     sell_limit_ticks_per_kwh: Ticks
+    partners: Partners = []
+    """Sites from which it would rather buy than from others, where their price allows."""
 
 
 class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
@@ -187,6 +192,7 @@ class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
     source_hash: Label
     buy_limit_ticks_per_kwh: Ticks | None = None
     sell_limit_ticks_per_kwh: Ticks | None = None
+    partners: Partners = []
     commitment: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
     """A salted hash of all the rest, by which the player can show later what it brought; empty: none."""
 

@@ -54,6 +54,8 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     directory: str = ""
     offers: tuple[str, ...] = ()
     products: tuple[PlannedProduct, ...] = ()
+    partners: tuple[str, ...] = ()
+    """Sites to buy from rather than from others, where the market is an auction."""
     payer: PayerSettings | None = None
     reports: tuple[Metric, ...] = ()
 
@@ -230,6 +232,7 @@ class SitePlanning(Behaviour):
             start_s=start_s,
             buy_limit_ticks_per_kwh=buy_limit,
             sell_limit_ticks_per_kwh=sell_limit,
+            partners=list(self.settings.partners),
         )
         self.tell(self.settings.contacts.oracle, order)
 
