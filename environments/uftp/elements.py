@@ -20,6 +20,7 @@ from ontology.errors import InvalidInput, Problem, problem
 
 __all__ = [
     "AMOUNT",
+    "ANYTHING",
     "CURRENCY",
     "DAY",
     "DOMAIN",
@@ -143,7 +144,8 @@ def choice(values: type[StrEnum]) -> Kind:
 
 _DATE_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?([+-]\d{2}:\d{2}|Z)"
 
-TEXT = Kind(re.compile("(?s).*"), "text", str, str, spaced=True)
+ANYTHING = re.compile("(?s).*")
+TEXT = Kind(ANYTHING, "text", str, str, spaced=True)
 UUID = _text(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "a UUID")
 DOMAIN = _text(r"([a-z0-9]+(-[a-z0-9]+)*\.)+[a-z]{2,}", "an Internet domain in small letters")
 ENTITY = _text(ENTITY_ADDRESS, "an entity address, ea1.yyyy-mm.domain:name or ean.digits")

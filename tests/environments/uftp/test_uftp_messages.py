@@ -161,6 +161,14 @@ def test_another_zone_with_the_same_day_is_the_same_zone() -> None:
     assert read(as_text(asked()).replace(ZONE, "Europe/Berlin")) == asked()
 
 
+def test_documents_may_name_another_zone_inside_than_outside() -> None:
+    terms = MarketTerms(ZONE, inside_zone="UTC")
+    request = changed(asked(), time_zone="UTC", congestion_point="ean.871685900012636543")
+    text = to_xml(Message(metadata(), request), terms)
+    assert f'TimeZone="{ZONE}" Period="2026-06-01"' in text.decode()
+    assert from_xml(text, terms).content == request
+
+
 def test_everything_that_breaks_the_schema_is_said_at_once() -> None:
     text = as_text(asked())
     for old, new in [
