@@ -12,6 +12,8 @@ from ontology.measurements import Measurement, Quantity
 
 __all__ = ["ResponseReporting"]
 
+_TAKEN = (InstructionState.ACCEPTED, InstructionState.STARTED, InstructionState.SUCCEEDED)
+
 
 class ResponseReporting(Behaviour):
     """Times responses, where an agreement is about them; a signal for later counts from its start."""
@@ -30,12 +32,11 @@ class ResponseReporting(Behaviour):
 
     @on(InstructionBatchStatus)
     def note_effect(self, batch: InstructionBatchStatus, letter: Letter) -> None:
-        """Report the first set-point that a device took since."""
-        effective_s = self._effective_s
-        if effective_s is None:
+        """Report when a device first took a set-point since, as the gateway confirms it."""
+        effective_s, now_s = self._effective_s, self.clock.now_s()
+        if effective_s is None or now_s < effective_s:
             return
-        taken_s = [each.time_s for each in batch.statuses if each.status is InstructionState.STARTED]
-        if not taken_s or max(taken_s) < effective_s:
+        if not any(each.status in _TAKEN for each in batch.statuses):
             return
         self._effective_s = None
         self.sibling(FactReporting).report(
@@ -43,6 +44,6 @@ class ResponseReporting(Behaviour):
                 subject=response_of(self.settings.site),
                 quantity=Quantity.DURATION_S,
                 time_s=effective_s,
-                value=float(max(taken_s) - effective_s),
+                value=float(now_s - effective_s),
             )
         )
