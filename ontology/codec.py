@@ -39,9 +39,17 @@ from ontology.discourse import (
     Subscription,
 )
 from ontology.errors import InvalidInput, NotUnderstood, Problem, problem
+from ontology.flexibility_trading import DemandResponseReport
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
-from ontology.market import LemOrder
+from ontology.market import (
+    ExternalActivation,
+    ExternalDelivery,
+    ExternalSettlement,
+    LemOrder,
+    ReserveAssignment,
+    ReserveOffer,
+)
 from ontology.performatives import Performative
 
 __all__ = [
@@ -76,6 +84,14 @@ _COALITION = (
     DeliveryReport,
 )
 _MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder)
+_SERVICES = (
+    ExternalActivation,
+    ExternalDelivery,
+    ExternalSettlement,
+    ReserveOffer,
+    ReserveAssignment,
+    DemandResponseReport,
+)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -83,7 +99,8 @@ def _tag(cls: type[Concept]) -> str:
 
 
 MESSAGE_TYPES: dict[str, type[Concept]] = {
-    _tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_MARKET)
+    _tag(cls): cls
+    for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_MARKET, *_SERVICES)
 }
 """Every wire tag and its class."""
 

@@ -99,6 +99,7 @@ _SOURCES: dict[str, str] = {
     "uftp:FlexSettlement": "UFTP FlexSettlement",
     "uftp:FlexReservation": "UFTP FlexReservationUpdate",
     "oadr:DRSignal": "OpenADR DISPATCH_SETPOINT_RELATIVE",
+    "oadr:DemandResponseReport": "OpenADR REPORT, DISPATCH_SETPOINT_RELATIVE",
     "parity:Sla": "SUPSI sla",
     "parity:KpiFeature": "SUPSI kpiFeatures",
     "parity:KpiMeasure": "SUPSI kpiMeasure",
