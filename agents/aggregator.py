@@ -4,7 +4,7 @@ from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
 from behaviours.market.agreements import AgreementWriting
 from behaviours.market.demand_response import DemandResponse
-from behaviours.market.external_bidding import ExternalBidding
+from behaviours.market.external_bidding import ExternalBidding, ExternalDelivering, ReserveKeeping
 from behaviours.market.flexibility_metering import FlexibilityMetering
 from behaviours.market.flexibility_offering import FlexibilityOffering
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
@@ -34,5 +34,7 @@ class Aggregator(Agent):
         Paying,  # what members of plants have earned
         VppInitiation,  # virtual power plants, for who wants flexibility
         VppReporting,  # clusters' properties and prosumers' metrics
-        ExternalBidding,  # wholesale, green only
+        ExternalBidding,  # wholesale and reserves, green only
+        ExternalDelivering,  # what was sold, and what it earned
+        ReserveKeeping,  # batteries, for the frequency
     )

@@ -28,12 +28,13 @@ from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestation import AttestorSettings
 from behaviours.market.clearing import ClearingTerms
 from behaviours.market.dataset_submission import BlockchainSettings
-from behaviours.market.external_bidding import ExternalMarketsSettings
+from behaviours.market.external_bidding import FREQUENCY_PRODUCTS
+from behaviours.market.external_clearing import ExternalMarketsSettings
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
 from behaviours.market.operation import MarketOperatorSettings
 from behaviours.market.payments import PayerSettings
 from behaviours.market.players import MarketEngineSettings
-from behaviours.site.battery_management import BatterySettings
+from behaviours.site.battery_settings import BatterySettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.ev_management import EvSettings
 from behaviours.site.heat_management import HeatSettings
@@ -49,9 +50,10 @@ from launch.agreements import agreements_of, metrics_of
 from launch.flexibility import flexibility_terms, procurement_terms
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
-from launch.world_settings import thresholds
+from launch.world_settings import sells_frequency, thresholds
 from ontology.base import INTERVALS_A_DAY
 from ontology.grid import GridState
+from ontology.market import ExternalProduct
 from ontology.privacy import PseudonymScope
 from ontology.storage import StorageModel, ThermalModel
 
@@ -155,7 +157,14 @@ def _community(
     yield Part(
         ExternalMarkets,
         at["external-markets"],
-        ExternalMarketsSettings(dso=at["dso"], seed=scenario.seed),
+        ExternalMarketsSettings(
+            dso=at["dso"],
+            aggregator=at["aggregator"],
+            seed=scenario.seed,
+            scale=scenario.external_markets.scale,
+            real_time_s=_real_time_s(world) if sells_frequency(scenario) else 0,
+        ),
+        ports={"devices": (world.frequency_meter(),)},
     )
 
 
@@ -189,6 +198,8 @@ def _aggregator_node(
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
             flexibility=flexibility_terms(scenario),
+            external_products=_external_products(scenario),
+            external_scale=scenario.external_markets.scale,
             agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
             payer=_payer(scenario, at, accounts[0], sites),
         ),
@@ -220,6 +231,21 @@ def _aggregator_node(
         ),
         ports={"ledger": ..., "service_levels": ...},
     )
+
+
+EXTERNAL_PRODUCTS = {
+    "intraday": ExternalProduct.WS_INTRADAY,
+    "mfrr": ExternalProduct.MFRR,
+    "fcr-d-up": ExternalProduct.FCR_D_UP,
+    "fcr-d-down": ExternalProduct.FCR_D_DOWN,
+}
+
+
+def _external_products(scenario: Scenario) -> tuple[ExternalProduct, ...]:
+    """Return what the aggregator sells outside: energy only where plants deliver it."""
+    delivered = "external" in scenario.plants_for
+    wanted = (EXTERNAL_PRODUCTS[name] for name in scenario.external_markets.products)
+    return tuple(each for each in wanted if delivered or each in FREQUENCY_PRODUCTS)
 
 
 def _attesting(world: World) -> tuple[str, ...]:
@@ -416,6 +442,7 @@ def _managers(
                 model=battery,
                 real_time_s=_real_time_s(world),
                 import_max_w=CONNECTION_W,
+                offers_reserve=sells_frequency(scenario),
             ),
             site.id,
         )

@@ -46,6 +46,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _products(scenario)
     yield from _agreements(scenario)
     yield from _preferences(scenario)
+    yield from _services(scenario)
     yield from _servers(scenario)
 
 
@@ -206,6 +207,17 @@ def _preferences(scenario: Scenario) -> Iterator[Complaint]:
         for other in site.prefers:
             if other not in known or other == site.id:
                 yield f"sites[{number}].prefers", other, "must be the id of another site"
+
+
+def _services(scenario: Scenario) -> Iterator[Complaint]:
+    """Frequency reserves are followed by the minute."""
+    products = scenario.external_markets.products
+    if any(name.startswith("fcr") for name in products) and scenario.step_s > 60:
+        yield (
+            "step_s",
+            scenario.step_s,
+            "must be at most 60 where FCR-D is sold",
+        )
 
 
 def _devices(site: Site, path: str) -> Iterator[Complaint]:

@@ -9,6 +9,7 @@ __all__ = [
     "Agreement",
     "Battery",
     "Ev",
+    "ExternalMarkets",
     "Faults",
     "FlexibilityMarket",
     "Grid",
@@ -289,6 +290,19 @@ class Product(Section, frozen=True, kw_only=True):
     )
 
 
+class ExternalMarkets(Section, frozen=True, kw_only=True):
+    """Where the aggregator sells flexibility outside the community, emulated."""
+
+    products: Annotated[
+        tuple[Literal["intraday", "mfrr", "fcr-d-up", "fcr-d-down"], ...],
+        Meta(description="intraday energy and reserves; FCR-D needs a step_s of 60 or less"),
+    ] = ("intraday",)
+    scale: Annotated[
+        float,
+        Meta(gt=0, le=1, description="of the markets' 0.1 MW at least and by steps; 0.001 is 100 W"),
+    ] = 0.001
+
+
 class Indicator(Section, frozen=True, kw_only=True):
     """An indicator of an agreement; the rule says when it is violated."""
 
@@ -414,6 +428,10 @@ class Scenario(Section, frozen=True, kw_only=True):
     flexibility_market: Annotated[
         FlexibilityMarket, Meta(description="explicit trade of flexibility between DSO and aggregator")
     ] = FlexibilityMarket()
+    external_markets: Annotated[
+        ExternalMarkets,
+        Meta(description="what is sold outside; energy only where plants deliver it (`plants_for`)"),
+    ] = ExternalMarkets()
     agreements: Annotated[
         tuple[Agreement, ...], Meta(description="service levels, judged and paid on the ledger")
     ] = ()

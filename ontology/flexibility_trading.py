@@ -25,6 +25,7 @@ from ontology.base import (
 __all__ = [
     "DPrognosis",
     "DRSignal",
+    "DemandResponseReport",
     "Disposition",
     "FlexMetering",
     "FlexOffer",
@@ -360,3 +361,18 @@ class DRSignal(Concept, frozen=True, kw_only=True, tag="oadr:DRSignal"):
             None,
             "a limit or a change of power",
         )
+
+
+class DemandResponseReport(Concept, frozen=True, kw_only=True, tag="oadr:DemandResponseReport"):
+    """What a signal brought about, by the minute where devices are read so often (SPEC 2.7, OpenADR REPORT).
+
+    Deviations from what was planned; less consumption is negative.
+    """
+
+    signal_id: Identifier
+    contract_id: Identifier
+    subject: Identifier
+    start_s: EpochSeconds
+    step_s: Duration
+    ordered_w: Power
+    delivered_w: Annotated[list[Power], Steps]

@@ -32,10 +32,13 @@ from ontology.measurements import IntervalReading
 __all__ = [
     "GREEN_PARAMETERS",
     "YELLOW_PARAMETERS",
+    "ExternalActivation",
     "ExternalBid",
     "ExternalBidResult",
     "ExternalBidWithdrawal",
+    "ExternalDelivery",
     "ExternalProduct",
+    "ExternalSettlement",
     "FlowRule",
     "Lem",
     "LemDataset",
@@ -46,6 +49,8 @@ __all__ = [
     "LemState",
     "Mechanism",
     "PriceProfile",
+    "ReserveAssignment",
+    "ReserveOffer",
 ]
 
 
@@ -253,7 +258,11 @@ class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):
 
 
 class ExternalBid(Concept, frozen=True, kw_only=True, tag="parity:ExternalBid"):
-    """An offer of the aggregator to a wholesale or ancillary-services market (SPEC 2.6)."""
+    """An offer of the aggregator to a wholesale or ancillary-services market (SPEC 2.6).
+
+    What is sold is negative. Of a reserve it is what would be given if all were called for the whole
+    interval, and the price is that of a kW held ready for an hour.
+    """
 
     bid_id: Identifier
     product: ExternalProduct
@@ -275,3 +284,50 @@ class ExternalBidWithdrawal(Concept, frozen=True, kw_only=True, tag="parity:Exte
     """A bid is taken back, as when the traffic light leaves green (SPEC 2.6)."""
 
     bid_id: Identifier
+
+
+class ExternalActivation(Concept, frozen=True, kw_only=True, tag="parity:ExternalActivation"):
+    """The system operator calls for energy of a reserve that it holds (SPEC 2.6, mFRR)."""
+
+    bid_id: Identifier
+    start_s: IntervalStart
+    energy_wh: SignedEnergy
+
+
+class ExternalDelivery(Concept, frozen=True, kw_only=True, tag="parity:ExternalDelivery"):
+    """What the aggregator's members delivered of a sale in its interval (SPEC 2.6)."""
+
+    bid_id: Identifier
+    start_s: IntervalStart
+    delivered_wh: SignedEnergy
+
+
+class ExternalSettlement(Concept, frozen=True, kw_only=True, tag="parity:ExternalSettlement"):
+    """What a sale comes to: for capacity and energy, less what the imbalance costs (SPEC 2.6)."""
+
+    bid_id: Identifier
+    start_s: IntervalStart
+    ordered_wh: SignedEnergy
+    delivered_wh: SignedEnergy
+    capacity_ticks: Ticks
+    energy_ticks: Ticks
+    imbalance_ticks: Ticks
+
+
+class ReserveOffer(Concept, frozen=True, kw_only=True, tag="parity:ReserveOffer"):
+    """What a battery could hold ready for the frequency in an interval (SPEC 4.7, FCR-D)."""
+
+    subject: Identifier
+    start_s: IntervalStart
+    up_w: PowerMagnitude
+    down_w: PowerMagnitude
+
+
+class ReserveAssignment(Concept, frozen=True, kw_only=True, tag="parity:ReserveAssignment"):
+    """What a battery is to hold ready for the frequency in an interval (SPEC 4.7, FCR-D)."""
+
+    bid_id: Identifier
+    subject: Identifier
+    start_s: IntervalStart
+    up_w: PowerMagnitude
+    down_w: PowerMagnitude

@@ -46,6 +46,7 @@ from ontology.discourse import (
 )
 from ontology.flexibility import FlexEnvelope, FlexibilityForecast
 from ontology.flexibility_trading import (
+    DemandResponseReport,
     DPrognosis,
     DRSignal,
     FlexMetering,
@@ -69,15 +70,20 @@ from ontology.grid import (
 )
 from ontology.ledger import LedgerEntry, PaymentOrder, Wallet
 from ontology.market import (
+    ExternalActivation,
     ExternalBid,
     ExternalBidResult,
     ExternalBidWithdrawal,
+    ExternalDelivery,
+    ExternalSettlement,
     Lem,
     LemDataset,
     LemOrder,
     LemParameters,
     LemResult,
     PriceProfile,
+    ReserveAssignment,
+    ReserveOffer,
 )
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.performatives import Performative as Act
@@ -375,9 +381,20 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (ExternalBidResult,),
-        (Act.INFORM, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Act.INFORM, Act.REQUEST, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
         (Role.EXTERNAL_MARKETS,),
         (Role.AGGREGATOR,),
+    ),
+    Row((ExternalActivation,), (Act.REQUEST,), (Role.EXTERNAL_MARKETS,), (Role.AGGREGATOR,)),
+    Row((ExternalDelivery,), (Act.REQUEST,), (Role.AGGREGATOR,), (Role.EXTERNAL_MARKETS,)),
+    Row((ExternalSettlement,), (Act.INFORM,), (Role.EXTERNAL_MARKETS,), (Role.AGGREGATOR,)),
+    Row((ReserveOffer,), (Act.INFORM,), (Role.BESS, Role.PROSUMER), (Role.PROSUMER, Role.AGGREGATOR)),
+    Row((ReserveAssignment,), (Act.REQUEST,), (Role.AGGREGATOR, Role.PROSUMER), (Role.PROSUMER, Role.BESS)),
+    Row(
+        (DemandResponseReport,),
+        (Act.INFORM,),
+        (Role.PROSUMER, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.DSO),
     ),
     Row(
         (ExternalBidWithdrawal,),
@@ -397,7 +414,8 @@ TABLE: tuple[Row, ...] = (
     Row((CoalitionInvitation,), (Act.ACCEPT_PROPOSAL, Act.REQUEST), COALITION, COALITION),
     Row((SelectionUpdate, SelectionReport), (Act.INFORM,), COALITION, COALITION),
     Row((SelectionRun, SelectionTurn), (Act.INFORM,), COALITION, COALITION),
-    Row((ScheduleCommitment, DeliveryReport), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),
+    Row((ScheduleCommitment,), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),
+    Row((DeliveryReport,), (Act.INFORM,), (*COALITION, Role.BESS), COALITION, readers=(Role.UI,)),
     Row(
         (VppPayoff,),
         (Act.INFORM,),
@@ -461,6 +479,11 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         FlexSettlementResponse,
         ExternalBid,
         ExternalBidWithdrawal,
+        ExternalActivation,
+        ExternalDelivery,
+        ExternalSettlement,
+        ReserveAssignment,
+        DemandResponseReport,
         Sla,
         KpiMeasure,
         CoalitionInvitation,

@@ -103,6 +103,7 @@ _SOURCES: dict[str, str] = {
     "uftp:FlexResponse": "UFTP PayloadMessageResponse",
     "uftp:FlexSettlementResponse": "UFTP FlexSettlementResponse",
     "oadr:DRSignal": "OpenADR DISPATCH_SETPOINT_RELATIVE",
+    "oadr:DemandResponseReport": "OpenADR REPORT, DISPATCH_SETPOINT_RELATIVE",
     "parity:Sla": "SUPSI sla",
     "parity:KpiFeature": "SUPSI kpiFeatures",
     "parity:KpiMeasure": "SUPSI kpiMeasure",

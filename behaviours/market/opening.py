@@ -13,7 +13,15 @@ from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError
 from ontology.grid import GridState, GridStatusEvent
 from ontology.letter import Letter
-from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, Lem, LemParameters, LemState, PriceProfile
+from ontology.market import (
+    GREEN_PARAMETERS,
+    YELLOW_PARAMETERS,
+    ExternalProduct,
+    Lem,
+    LemParameters,
+    LemState,
+    PriceProfile,
+)
 from ontology.performatives import Performative
 
 __all__ = ["AggregatorSettings", "LemOpening", "PortfolioMember", "PriceRelaying", "TrafficLightObedience"]
@@ -44,6 +52,10 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     plants_for: tuple[str, ...] = ()
     """Demand for which plants are formed: `external` sales, `demand-response` signals."""
     agreements: tuple[Agreement, ...] = ()
+    external_products: tuple[ExternalProduct, ...] = ()
+    """What is sold outside the community."""
+    external_scale: float = 0.001
+    """Which part of the markets' minimum bids a bid must come to."""
     payer: PayerSettings | None = None
     flexibility: FlexibilityTerms | None = None
     """Of the explicit flexibility market, where there is one."""

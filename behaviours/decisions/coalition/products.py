@@ -5,9 +5,15 @@ from collections.abc import Mapping
 from ontology.base import INTERVAL_S
 from ontology.coalition import FlexProduct, ProductKind
 from ontology.flexibility_trading import Disposition, DRSignal, FlexOrder, FlexRequest
-from ontology.market import ExternalBid, ExternalBidResult
+from ontology.market import ExternalActivation, ExternalBid, ExternalBidResult
 
-__all__ = ["product_of_order", "product_of_request", "product_of_sale", "product_of_signal"]
+__all__ = [
+    "product_of_activation",
+    "product_of_order",
+    "product_of_request",
+    "product_of_sale",
+    "product_of_signal",
+]
 
 W_PER_WH = 3600 // INTERVAL_S
 
@@ -73,6 +79,18 @@ def product_of_sale(bid: ExternalBid, result: ExternalBidResult) -> FlexProduct:
         target_w=[bid.energy_wh * W_PER_WH],
         price_ticks_per_kwh=result.price_ticks_per_kwh,
         deadline_s=bid.start_s,
+    )
+
+
+def product_of_activation(activation: ExternalActivation, price_ticks_per_kwh: int) -> FlexProduct:
+    """Return what is called for of a reserve that was sold: an interval's deviation (SPEC 2.6, mFRR)."""
+    return FlexProduct(
+        product_id=f"{activation.bid_id}-called",
+        kind=ProductKind.EXTERNAL,
+        start_s=activation.start_s,
+        target_w=[activation.energy_wh * W_PER_WH],
+        price_ticks_per_kwh=price_ticks_per_kwh,
+        deadline_s=activation.start_s,
     )
 
 
