@@ -19,6 +19,7 @@ from ontology.control import InstructionBatch, InstructionBatchStatus, Priority
 from ontology.directory import DirectoryEntry
 from ontology.discourse import Acknowledgement
 from ontology.flexibility_trading import DRSignal
+from ontology.forecasts import Forecast
 from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridState, GridStatusEvent
 from ontology.market import (
     ExternalBid,
@@ -29,10 +30,12 @@ from ontology.market import (
     LemResult,
     PriceProfile,
 )
+from ontology.measurements import IntervalReading
 from ontology.service_level import SlaState
 from ontology.users import Player
 from ontology.vpp import Vpp, VppState
 
+SITES = ("h001", "h002")
 SCENARIOS = Path(__file__).parents[2] / "launch" / "scenarios"
 
 HOME_DAY = """
@@ -155,6 +158,25 @@ def test_buc1_every_market_was_announced_before_it_began_and_closed_after_it_end
     assert len(later) == 8
     assert all(opened[start_s] < start_s for start_s in later)
     assert all(start_s + 900 < time_s < start_s + 1_020 for start_s, time_s in cleared.items())
+
+
+def test_buc1_the_aggregator_sends_the_sum_of_its_portfolio_and_what_it_expects_every_interval(laboratory):
+    tables = laboratory.tables().sites
+    readings = laboratory.contents(IntervalReading, sender="aggregator-oracle", to="aggregator-blockchain")
+    forecasts = laboratory.contents(Forecast, sender="aggregator-oracle", to="aggregator-blockchain")
+    assert [each.start_s for each in readings] == sorted(set(tables["start_s"].tolist()))
+    begin_s = laboratory.world.settings.start_s
+    assert [each.start_s for each in forecasts] == [begin_s, *(each.start_s + 900 for each in readings)]
+    for reading in readings:
+        own = tables["start_s"] == reading.start_s
+        assert reading.consumed_wh == tables["consumed_wh"][own].sum()
+        assert reading.produced_wh == tables["produced_wh"][own].sum()
+    newest = [laboratory.contents(Forecast, sender=f"{site}-prosumer", to="repository") for site in SITES]
+    last = forecasts[-1]
+    ahead = [next(f for f in reversed(found) if f.start_s <= last.start_s) for found in newest]
+    first_step = [each.power_w[(last.start_s - each.start_s) // 900] for each in ahead]
+    assert last.power_w[0] == sum(first_step)
+    assert len(last.power_w) == 96
 
 
 # -- BUC2: implicit flexibility ------------------------------------------------------------------------
