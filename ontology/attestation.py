@@ -10,6 +10,7 @@ from ontology.base import (
     Count,
     Energy,
     EpochSeconds,
+    Hash,
     Identifier,
     IntervalStart,
     Label,
@@ -28,7 +29,6 @@ __all__ = [
     "ProofStep",
 ]
 
-Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal")]
 Signature = Annotated[str, Meta(max_length=130, description="r, s, v in hexadecimal; empty: none")]
 
 
@@ -74,7 +74,7 @@ class Attestation(Concept, frozen=True, kw_only=True, tag="parity:Attestation"):
 
 
 class ProofRequest(Concept, frozen=True, kw_only=True, tag="parity:ProofRequest"):
-    """Asks that a player's commitment to a dataset be shown to be among those that a market closed with."""
+    """Asks for the way from a player's commitment to what its market closed with (D8.1 3.3.3)."""
 
     player: Identifier
     start_s: IntervalStart

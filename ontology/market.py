@@ -12,6 +12,7 @@ from ontology.base import (
     Duration,
     Energy,
     EpochSeconds,
+    Hash,
     Identifier,
     IntervalStart,
     Label,
@@ -198,8 +199,8 @@ class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
     buy_limit_ticks_per_kwh: Ticks | None = None
     sell_limit_ticks_per_kwh: Ticks | None = None
     partners: Partners = []
-    commitment: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
-    """A salted hash of all the rest, by which the player can show later what it brought; empty: none."""
+    commitment: Hash | None = None
+    """A salted hash of all the rest, by which the player can show later what it brought."""
 
     def __post_init__(self) -> None:
         require_aligned(self, "consumption_w", "production_w")
