@@ -38,6 +38,7 @@ from ontology.market import (
 
 __all__ = ["ExternalBidding", "ExternalDelivering", "ReserveKeeping"]
 
+_RESERVE = "external reserve "
 _OPEN, _WITHDRAWN, _SALE, _DELIVERY = (
     "external open ",
     "external withdrawn ",
@@ -279,13 +280,21 @@ class ReserveKeeping(Behaviour):
     settings: AggregatorSettings
 
     def setup(self) -> None:
-        """No battery has been offered."""
-        self._offers: dict[str, ReserveOffer] = {}
+        """Recall what batteries offered before a restart."""
+        self._offers: dict[tuple[int, str], ReserveOffer] = {}
+        for name in self.agent.kept_names(_RESERVE):
+            offer = self.kept(name, ReserveOffer)
+            if offer is not None:
+                self._offers[offer.start_s, offer.subject] = offer
 
     @on(ReserveOffer)
     def note(self, offer: ReserveOffer, letter: Letter) -> None:
-        """Note the newest offer of a site."""
-        self._offers[offer.subject] = offer
+        """Note what a site offers for an interval; what is over is forgotten."""
+        for key in [key for key in self._offers if key[0] < self.now_s()]:
+            del self._offers[key]
+            self.keep(f"{_RESERVE}{key[0]} {key[1]}", None)
+        self._offers[offer.start_s, offer.subject] = offer
+        self.keep(f"{_RESERVE}{offer.start_s} {offer.subject}", offer)
 
     def offered_w(self, product: ExternalProduct, start_s: int) -> int:
         """Return what all batteries together would hold ready in an interval, in W."""
@@ -312,7 +321,7 @@ class ReserveKeeping(Behaviour):
                 self.agent.counts["reserves not taken up"] += 1
 
     def _of(self, start_s: int) -> list[ReserveOffer]:
-        return [offer for _, offer in sorted(self._offers.items()) if offer.start_s == start_s]
+        return [offer for (begun_s, _), offer in sorted(self._offers.items()) if begun_s == start_s]
 
     def _room(self, product: ExternalProduct, offer: ReserveOffer) -> int:
         return offer.up_w if product is ExternalProduct.FCR_D_UP else offer.down_w
