@@ -2,7 +2,9 @@
 
 from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
+from behaviours.market.payments import Paying
 from behaviours.site.fact_reporting import FactReporting
+from behaviours.site.frequency_response import ReserveRelaying
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
 from behaviours.site.responding import ResponseReporting
 from behaviours.vpp.initiation import VppInitiation
@@ -22,9 +24,11 @@ class Prosumer(Agent):
         LoadForecasting,  # what no device explains
         MarketListening,  # prices, markets and results
         SitePlanning,  # the day's plan and its instructions
+        ReserveRelaying,  # the battery's reserve, to the aggregator
         DirectoryMembership,  # what it offers, for others to find
         VppMembership,  # its part in virtual power plants
         ScheduleNegotiation,  # choosing schedules with the others
+        Paying,  # what members of plants have earned
         VppInitiation,  # plants of its own
         SiteReporting,  # its metrics, for the aggregator
         ResponseReporting,  # how fast it answers signals

@@ -23,16 +23,18 @@ from behaviours.agent import Agent
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
-from behaviours.grid.monitoring import DsoSettings
+from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestation import AttestorSettings
 from behaviours.market.clearing import ClearingTerms
 from behaviours.market.dataset_submission import BlockchainSettings
-from behaviours.market.external_bidding import ExternalMarketsSettings
+from behaviours.market.external_bidding import FREQUENCY_PRODUCTS
+from behaviours.market.external_clearing import ExternalMarketsSettings
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
 from behaviours.market.operation import MarketOperatorSettings
+from behaviours.market.payments import PayerSettings
 from behaviours.market.players import MarketEngineSettings
-from behaviours.site.battery_management import BatterySettings
+from behaviours.site.battery_settings import BatterySettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.ev_management import EvSettings
 from behaviours.site.heat_management import HeatSettings
@@ -45,11 +47,13 @@ from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
 from launch.agreements import agreements_of, metrics_of
+from launch.flexibility import flexibility_terms, procurement_terms
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
-from launch.world_settings import thresholds
+from launch.world_settings import sells_frequency, thresholds
 from ontology.base import INTERVALS_A_DAY
 from ontology.grid import GridState
+from ontology.market import ExternalProduct
 from ontology.privacy import PseudonymScope
 from ontology.storage import StorageModel, ThermalModel
 
@@ -61,6 +65,7 @@ FLEXIBLE = ("bess", "ev", "heat_pump", "dhw")
 """Devices that can deviate from their plan."""
 CONNECTION_W = 43_000
 """What a household's three-phase connection of 63 A carries."""
+MOST_ATTESTORS = 16
 COMMUNITY_TOKENS_A_SITE = 10
 """Aggregator and supplier start with this many times a site's tokens, for each site."""
 
@@ -148,11 +153,18 @@ def _community(
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
-    yield from _dso_node(scenario, world, at, contacts, key)
+    yield from _dso_node(scenario, world, at, contacts, key, _payer(scenario, at, accounts[1], sites))
     yield Part(
         ExternalMarkets,
         at["external-markets"],
-        ExternalMarketsSettings(dso=at["dso"], seed=scenario.seed),
+        ExternalMarketsSettings(
+            dso=at["dso"],
+            aggregator=at["aggregator"],
+            seed=scenario.seed,
+            scale=scenario.external_markets.scale,
+            real_time_s=_real_time_s(world) if sells_frequency(scenario) else 0,
+        ),
+        ports={"devices": (world.frequency_meter(),)},
     )
 
 
@@ -185,7 +197,11 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
+            flexibility=flexibility_terms(scenario),
+            external_products=_external_products(scenario),
+            external_scale=scenario.external_markets.scale,
             agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
+            payer=_payer(scenario, at, accounts[0], sites),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])
@@ -211,8 +227,47 @@ def _aggregator_node(
             minimum_tokens=scenario.minimum_tokens,
             settlement_intervals=SETTLEMENT_INTERVALS[scenario.settlement],
             attestors=_attestor_addresses(scenario, at, sites),
+            holders=_holders(at, key, accounts, sites),
         ),
         ports={"ledger": ..., "service_levels": ...},
+    )
+
+
+EXTERNAL_PRODUCTS = {
+    "intraday": ExternalProduct.WS_INTRADAY,
+    "mfrr": ExternalProduct.MFRR,
+    "fcr-d-up": ExternalProduct.FCR_D_UP,
+    "fcr-d-down": ExternalProduct.FCR_D_DOWN,
+}
+
+
+def _external_products(scenario: Scenario) -> tuple[ExternalProduct, ...]:
+    """Return what the aggregator sells outside: energy only where plants deliver it."""
+    delivered = "external" in scenario.plants_for
+    wanted = (EXTERNAL_PRODUCTS[name] for name in scenario.external_markets.products)
+    return tuple(each for each in wanted if delivered or each in FREQUENCY_PRODUCTS)
+
+
+def _attesting(world: World) -> tuple[str, ...]:
+    """Return the sites that could attest, by the order in which they are asked to."""
+    return tuple(site.id for site in world.settings.sites[:MOST_ATTESTORS])
+
+
+def _holders(
+    at: _Directory, key: bytes, accounts: tuple[str, str], sites: tuple[str, ...]
+) -> Mapping[str, str]:
+    """Return who may order payments from each account."""
+    own = {pseudonym(site, key): at[f"{site}-prosumer"] for site in sites}
+    return own | {accounts[0]: at["aggregator"], accounts[1]: at["dso"]}
+
+
+def _payer(scenario: Scenario, at: _Directory, account: str, sites: tuple[str, ...]) -> PayerSettings:
+    """Return how the holder of an account orders payments."""
+    return PayerSettings(
+        account=account,
+        engine=at["aggregator-blockchain"],
+        attestors=_attestor_addresses(scenario, at, sites),
+        tokens_per_currency=scenario.tokens_per_currency,
     )
 
 
@@ -236,6 +291,7 @@ def _attestors(
         aggregator=at["aggregator"],
         segments=tuple(feeder.segment_id for feeder in world.feeders),
         speakers={pseudonym(site, key): at[f"{site}-blockchain"] for site in sites},
+        holders=_holders(at, key, accounts, sites),
         terms=ClearingTerms(
             aggregator_account=accounts[0],
             grid_account=accounts[1],
@@ -247,8 +303,14 @@ def _attestors(
 
 
 def _dso_node(
-    scenario: Scenario, world: World, at: _Directory, contacts: SiteContacts, key: bytes
+    scenario: Scenario,
+    world: World,
+    at: _Directory,
+    contacts: SiteContacts,
+    key: bytes,
+    payer: PayerSettings,
 ) -> Iterator[Part]:
+    terms = procurement_terms(scenario)
     yield Part(
         Dso,
         at["dso"],
@@ -258,6 +320,9 @@ def _dso_node(
             aggregator=at["aggregator"],
             dstatcom=at["dstatcom"],
             thresholds=thresholds(scenario),
+            payer=payer,
+            outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
+            flexibility=terms,
         ),
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])
@@ -320,6 +385,8 @@ def _site(
             directory=at["market"],
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
             products=products_of(scenario, site.id),
+            partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
+            payer=_payer(scenario, at, player, _attesting(world)),
             reports=metrics_of(scenario, site.id),
         ),
     )
@@ -340,7 +407,7 @@ def _site(
             contacts=contacts,
             segment_id=segment_id,
             player=player,
-            attestors=_attestor_addresses(scenario, at, tuple(each.id for each in world.settings.sites)),
+            attestors=_attestor_addresses(scenario, at, _attesting(world)),
         ),
     )
 
@@ -375,6 +442,7 @@ def _managers(
                 model=battery,
                 real_time_s=_real_time_s(world),
                 import_max_w=CONNECTION_W,
+                offers_reserve=sells_frequency(scenario),
             ),
             site.id,
         )

@@ -9,7 +9,9 @@ __all__ = [
     "Agreement",
     "Battery",
     "Ev",
+    "ExternalMarkets",
     "Faults",
+    "FlexibilityMarket",
     "Grid",
     "HeatPump",
     "HotWater",
@@ -75,6 +77,10 @@ class Tariffs(Section, frozen=True, kw_only=True):
         Meta(description="how prices are found; the last two are double auctions"),
     ] = "community"
 
+    flow: Annotated[
+        Literal["per-player", "community"],
+        Meta(description="what beta is multiplied with: the net flow a player, or (as published) of all"),
+    ] = "per-player"
     green: Annotated[Tariff, Meta(description="no stress on the grid")] = GREEN
     yellow: Annotated[Tariff, Meta(description="violations foreseen")] = YELLOW
 
@@ -195,6 +201,10 @@ class Site(Section, frozen=True, kw_only=True):
         Literal["L1", "L2", "L3", "3P"] | None,
         Meta(description="of the connection; by default alternating along the street"),
     ] = None
+    prefers: Annotated[
+        tuple[str, ...],
+        Meta(max_length=100, description="ids of sites to buy from first (mechanism `pay-as-bid`)"),
+    ] = ()
     pv: Annotated[Pv | None, Meta(description="photovoltaics")] = None
     battery: Annotated[Battery | None, Meta(description="stationary battery")] = None
     ev: Annotated[Ev | None, Meta(description="electric vehicle at home")] = None
@@ -280,6 +290,19 @@ class Product(Section, frozen=True, kw_only=True):
     )
 
 
+class ExternalMarkets(Section, frozen=True, kw_only=True):
+    """Where the aggregator sells flexibility outside the community, emulated."""
+
+    products: Annotated[
+        tuple[Literal["intraday", "mfrr", "fcr-d-up", "fcr-d-down"], ...],
+        Meta(description="intraday energy and reserves; FCR-D needs a step_s of 60 or less"),
+    ] = ("intraday",)
+    scale: Annotated[
+        float,
+        Meta(gt=0, le=1, description="of the markets' 0.1 MW at least and by steps; 0.001 is 100 W"),
+    ] = 0.001
+
+
 class Indicator(Section, frozen=True, kw_only=True):
     """An indicator of an agreement; the rule says when it is violated."""
 
@@ -320,6 +343,29 @@ class Agreement(Section, frozen=True, kw_only=True):
     after_hours: Annotated[float, Meta(ge=0, le=8784, description="begins this long after the run's start")]
     hours: Annotated[float, Meta(ge=0.25, le=8784, description="how long it lasts")]
     indicators: Annotated[tuple[Indicator, ...], Meta(min_length=1, description="what it is judged by")]
+
+
+class FlexibilityMarket(Section, frozen=True, kw_only=True):
+    """The explicit flexibility market: the DSO asks, aggregators offer, it orders and pays (UFTP)."""
+
+    active: Annotated[
+        bool, Meta(description="whether the DSO buys flexibility where congestion is foreseen")
+    ] = False
+    willingness: Annotated[Price, Meta(description="EUR/kWh that the DSO pays at most")] = 0.30
+    penalty: Annotated[Price, Meta(description="EUR/kWh for what was ordered and is missing")] = 0.20
+    loading: Annotated[
+        float, Meta(gt=0, le=1, description="of the rated power or current, that requests aim at")
+    ] = 0.95
+    baseline: Annotated[
+        Literal["d-prognosis", "same-slot-7d", "high-5-of-10", "mbma", "control-group"],
+        Meta(description="what a deviation is measured from"),
+    ] = "d-prognosis"
+    request_minutes: Annotated[int, Meta(ge=30, le=120, description="before delivery requests are made")] = 90
+    offer_minutes: Annotated[int, Meta(ge=25, le=120, description="before delivery offers are due")] = 60
+    order_minutes: Annotated[int, Meta(ge=20, le=120, description="before delivery orders are placed")] = 45
+    reserved_kw: Annotated[
+        float, Meta(ge=0, le=100_000, description="kept ready by contract on each feeder, kW")
+    ] = 0.0
 
 
 class Faults(Section, frozen=True, kw_only=True):
@@ -379,6 +425,13 @@ class Scenario(Section, frozen=True, kw_only=True):
         tuple[Literal["external", "demand-response"], ...],
         Meta(description="more demand for which plants are formed: intraday sales, the DSO's DR signals"),
     ] = ()
+    flexibility_market: Annotated[
+        FlexibilityMarket, Meta(description="explicit trade of flexibility between DSO and aggregator")
+    ] = FlexibilityMarket()
+    external_markets: Annotated[
+        ExternalMarkets,
+        Meta(description="what is sold outside; energy only where plants deliver it (`plants_for`)"),
+    ] = ExternalMarkets()
     agreements: Annotated[
         tuple[Agreement, ...], Meta(description="service levels, judged and paid on the ledger")
     ] = ()
@@ -396,5 +449,6 @@ SHORT_FORMS: dict[type, dict[type, str]] = {
     Weather: {int: "reference_year"},
     Server: {str: "kind"},
     Ledger: {str: "url"},
+    FlexibilityMarket: {bool: "active"},
 }
 """Sections that may be written as one value, and the key that the value then stands for."""

@@ -1,4 +1,4 @@
-"""Vouching for settlements: what the market engine asks of the attestors, and what they say."""
+"""Vouching for settlements: what the market engine asks of the attestors, what they say, and proofs."""
 
 from typing import Annotated
 
@@ -15,10 +15,20 @@ from ontology.base import (
     Label,
     Part,
 )
+from ontology.ledger import PaymentOrder
 from ontology.market import Lem
 
-__all__ = ["Attestation", "AttestationRequest", "EstimatedEnergy", "Penalty"]
+__all__ = [
+    "Attestation",
+    "AttestationRequest",
+    "DatasetProof",
+    "EstimatedEnergy",
+    "Penalty",
+    "ProofRequest",
+    "ProofStep",
+]
 
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 in hexadecimal")]
 Signature = Annotated[str, Meta(max_length=130, description="r, s, v in hexadecimal; empty: none")]
 
 
@@ -41,14 +51,15 @@ class Penalty(Part, frozen=True, kw_only=True):
 
 
 class AttestationRequest(Concept, frozen=True, kw_only=True, tag="parity:AttestationRequest"):
-    """Markets or penalties that are settled under one key, and the result to be vouched for (SPEC 4.3).
+    """Markets, penalties or a payment settled under one key, and the result to be vouched for (SPEC 4.3).
 
-    The readings are not in it: attestors have them from the oracles.
+    The readings are not in it: attestors have them from the oracles, and payments from their payers.
     """
 
     settlement_key: Identifier
     lems: Annotated[list[Lem], Meta(max_length=1000)] = []
     penalties: Annotated[list[Penalty], Meta(max_length=MAX_MEMBERS)] = []
+    payment: PaymentOrder | None = None
     estimates: Annotated[list[EstimatedEnergy], Meta(max_length=MAX_MEMBERS)] = []
     result_hash: Label
 
@@ -60,3 +71,26 @@ class Attestation(Concept, frozen=True, kw_only=True, tag="parity:Attestation"):
     attestor: Identifier
     result_hash: Label
     signature: Signature = ""
+
+
+class ProofRequest(Concept, frozen=True, kw_only=True, tag="parity:ProofRequest"):
+    """Asks that a player's commitment to a dataset be shown to be among those that a market closed with."""
+
+    player: Identifier
+    start_s: IntervalStart
+
+
+class ProofStep(Part, frozen=True, kw_only=True):
+    """The hash beside the one that is proven, on the way up a Merkle tree."""
+
+    other: Hash
+    other_is_left: bool
+
+
+class DatasetProof(Concept, frozen=True, kw_only=True, tag="parity:DatasetProof"):
+    """The way from a player's commitment up to the root that stands in the register (D8.1 3.3.3)."""
+
+    player: Identifier
+    start_s: IntervalStart
+    commitment: Hash
+    path: Annotated[list[ProofStep], Meta(max_length=40)]

@@ -1,5 +1,6 @@
 """A small town for tests: posts and agents in virtual time, and a notebook of what became of letters."""
 
+import dataclasses
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -103,11 +104,18 @@ class Town:
         return mailbox
 
     def agent(
-        self, name: str, role: Role, *behaviours: type[Behaviour], settings: Any = None, site: str = ""
+        self,
+        name: str,
+        role: Role,
+        *behaviours: type[Behaviour],
+        settings: Any = None,
+        site: str = "",
+        signer: Signer | None = None,
     ) -> Agent:
         """Let an agent with some behaviours live here; asked for again, it is the restarted one."""
         cls = type(name.title(), (Agent,), {"role": role, "behaviours": behaviours})
-        agent = cls(self.register(name, role, site=site), settings, self.surroundings())
+        surroundings = dataclasses.replace(self.surroundings(), signer=signer)
+        agent = cls(self.register(name, role, site=site, signer=signer), settings, surroundings)
         self.soon(agent.start)
         return agent
 

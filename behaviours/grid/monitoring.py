@@ -9,6 +9,7 @@ import structlog
 
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.dstatcom import balancing_power_w
+from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
 from behaviours.decisions.grid.traffic_light import (
@@ -20,7 +21,9 @@ from behaviours.decisions.grid.traffic_light import (
     next_light,
     severity,
 )
+from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.information.delivery import grouped
+from behaviours.market.payments import PayerSettings
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
@@ -51,6 +54,10 @@ SITES_A_QUERY = 24
 """Forecasts of a day that fit one letter."""
 
 
+OUTLOOK_STEPS = 4
+"""Intervals that are looked at ahead, unless flexibility is to be bought: an hour."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DsoSettings:
     """The networks that the DSO runs, and whom it works with."""
@@ -60,10 +67,13 @@ class DsoSettings:
     aggregator: str
     dstatcom: str = ""
     thresholds: Thresholds = STANDARD
-    outlook_steps: int = 4
+    outlook_steps: int = OUTLOOK_STEPS
     reactive_share: float = 0.2
     """var of reactive power that a consumed W brings with it (power factor 0.98)."""
     contract_id: str = "bilateral"
+    payer: PayerSettings | None = None
+    flexibility: ProcurementTerms | None = None
+    """Of the explicit flexibility market, where there is one."""
 
 
 class NetworkMonitoring(Behaviour):
@@ -78,6 +88,7 @@ class NetworkMonitoring(Behaviour):
         self._sites = [site for network in self.settings.networks for site in network.sites]
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
         self._balancing: set[str] = set()
+        self._escalated: set[tuple[str, int]] = set()
         self._lights = {network.segment_id: Light() for network in self.settings.networks}
         for network in self.settings.networks:
             last = self.kept(f"light {network.segment_id}", GridStatusEvent)
@@ -95,6 +106,20 @@ class NetworkMonitoring(Behaviour):
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
             self._balance(network, flow)
             self._set_light(network, strains[0], strains[1:], next_s)
+            columns = [self._sites.index(site) for site in network.sites]
+            net_w = foreseen_w[:, columns].sum(axis=1).tolist()
+            self.sibling(FlexibilityProcurement).consider(network, strains[1:], net_w, next_s)
+
+    @every(minutes=15)
+    def escalate(self) -> None:
+        """Let the next interval be RED already where too little flexibility was bought for it (SPEC 2.1)."""
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
+        for network in self.settings.networks:
+            strain = self.sibling(FlexibilityProcurement).unresolved(network.segment_id, start_s)
+            if strain is not None:
+                self._escalated.add((network.segment_id, start_s))
+                self._announce(network, Light(GridState.RED), strain, start_s)
+                self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
         """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
@@ -132,12 +157,25 @@ class NetworkMonitoring(Behaviour):
         settings, segment_id = self.settings, network.segment_id
         before = self._lights[segment_id]
         ahead = foreseen[0]
-        asked = before.state is not GridState.GREEN
+        asked = before.state is not GridState.GREEN or self.sibling(FlexibilityProcurement).was_asked(
+            segment_id, start_s
+        )
         unresolved = asked and severity(ahead, settings.thresholds) is GridState.RED
         light = next_light(
             before, ahead, measured=measured, unresolved=unresolved, thresholds=settings.thresholds
         )
+        escalated = (segment_id, start_s) in self._escalated
+        if escalated:
+            light = Light(GridState.RED)
+        self._escalated = {key for key in self._escalated if key[1] >= start_s}
         self._lights[segment_id] = light
+        self._announce(network, light, ahead, start_s)
+        if light.state is GridState.RED and not escalated:
+            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
+
+    def _announce(self, network: Network, light: Light, ahead: Strain, start_s: int) -> None:
+        """Tell everybody the light of an interval."""
+        settings, segment_id = self.settings, network.segment_id
         event = GridStatusEvent(
             segment_id=segment_id,
             start_s=start_s,
@@ -152,8 +190,6 @@ class NetworkMonitoring(Behaviour):
         self.keep(f"light {segment_id}", event)
         self.publish(event, segment_id)
         self.tell(settings.repository, event)
-        if light.state is GridState.RED:
-            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     async def _foreseen_w(self, start_s: int) -> npt.NDArray[np.float64]:
         """Return what the sites expect to draw in the steps from a time, (steps, sites) in W."""

@@ -25,7 +25,9 @@ __all__ = ["AggregateDelivery", "DatasetDelivery", "GridStateDelivery", "OracleS
 _READING = message_type_of(IntervalReading)
 _FORECAST = message_type_of(Forecast)
 
+_ORDER = "order "
 C = TypeVar("C", bound=Concept)
+
 FORECASTS_A_LETTER = 24
 FORECAST_AGE_S = 3_600
 """Forecasts that began longer ago are not delivered any more."""
@@ -51,6 +53,10 @@ class DatasetDelivery(Behaviour):
         self.player = player_of(self.settings)
         self._forecast_from_s = 0
         self._orders: dict[int, LemOrder] = {}
+        for name in self.agent.kept_names(_ORDER):
+            order = self.kept(name, LemOrder)
+            if order is not None:
+                self._orders[order.start_s] = order
 
     @on(LemOrder)
     def note_order(self, order: LemOrder, letter: Letter) -> None:
@@ -62,6 +68,7 @@ class DatasetDelivery(Behaviour):
             raise Refused("only the site's own prosumer orders for it")
         if order.start_s + INTERVAL_S > self.now_s():
             self._orders.setdefault(order.start_s, order)
+            self.keep(f"{_ORDER}{order.start_s}", self._orders[order.start_s])
 
     @every(minutes=15, offset_s=30)
     async def deliver(self) -> None:
@@ -75,9 +82,19 @@ class DatasetDelivery(Behaviour):
             return
         forecast, reading = await self._new_forecast(), readings[-1]
         if isinstance(reading, IntervalReading):
-            dataset = anonymous_dataset(self.player, reading, forecast, self._orders.get(start_s))
+            order = self._anonymous(self._orders.get(start_s))
+            dataset = anonymous_dataset(self.player, reading, forecast, order)
             self.tell(self.settings.contacts.blockchain, dataset)
-        self._orders = {begun_s: order for begun_s, order in self._orders.items() if begun_s > start_s}
+        for begun_s in [each for each in self._orders if each <= start_s]:
+            del self._orders[begun_s]
+            self.keep(f"{_ORDER}{begun_s}", None)
+
+    def _anonymous(self, order: LemOrder | None) -> LemOrder | None:
+        """Return an order with its partners' pseudonyms instead of their names."""
+        if order is None or not order.partners:
+            return order
+        partners = [pseudonym(each, self.settings.pseudonym_key) for each in order.partners]
+        return msgspec.structs.replace(order, partners=partners)
 
     async def _new_forecast(self) -> Forecast | None:
         """Return the newest forecast that has not been delivered yet, if there is one."""
@@ -186,6 +203,7 @@ def anonymous_dataset(
         source_hash=hashlib.sha256(encode_body(reading)).hexdigest(),
         buy_limit_ticks_per_kwh=order.buy_limit_ticks_per_kwh if order else None,
         sell_limit_ticks_per_kwh=order.sell_limit_ticks_per_kwh if order else None,
+        partners=order.partners if order else [],
     )
 
 

@@ -7,8 +7,10 @@ from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
+from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
 from ontology.grid import GridSegment, GridStatusEvent
+from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.measurements import IntervalReading, Measurement
@@ -60,6 +62,16 @@ class FactKeeping(Behaviour):
         """Store a segment of the network."""
         await self.repository.store([segment])
 
+    @on(DPrognosis)
+    @on(FlexRequest)
+    @on(FlexOrder)
+    @on(FlexSettlement)
+    async def keep_trade(
+        self, said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement, letter: Letter
+    ) -> None:
+        """Store what was foreseen, asked for, bought and settled in the trade of flexibility."""
+        await self.repository.store([said])
+
     @on(Vpp)
     async def keep_plant(self, plant: Vpp, letter: Letter) -> None:
         """Store how a virtual power plant stands."""
@@ -80,6 +92,12 @@ class FactKeeping(Behaviour):
     async def keep_indicator(self, feature: KpiFeature, letter: Letter) -> Acknowledgement:
         """Store an indicator of an agreement, and say so."""
         await self.repository.store([feature])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(LedgerEntry)
+    async def keep_entry(self, entry: LedgerEntry, letter: Letter) -> Acknowledgement:
+        """Store who paid whom, and say so; storing it again changes nothing."""
+        await self.repository.store([entry])
         return Acknowledgement(of=letter.message_id)
 
     @on(LemResult)

@@ -11,8 +11,9 @@ from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.kpi import Metric
 from behaviours.decisions.markets.auction import limits_of_plan
-from behaviours.decisions.pricing import prices_with_block
+from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
+from behaviours.market.payments import PayerSettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from behaviours.vpp.portfolio import PlannedProduct
@@ -22,6 +23,7 @@ from ontology.discourse import Acknowledgement
 from ontology.flexibility import FlexEnvelope
 from ontology.flexibility_trading import DRSignal
 from ontology.forecasts import Forecast, ForecastKind
+from ontology.grid import GridState
 from ontology.letter import Letter
 from ontology.market import GREEN_PARAMETERS, Lem, LemOrder, LemResult, PriceProfile
 from ontology.measurements import Measurement
@@ -30,8 +32,11 @@ from ontology.performatives import Performative
 __all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanning"]
 
 _ENVELOPE = "envelope "
+_CONGESTED = "congested"
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
+TOLD_STEPS = 12
+"""How far ahead the aggregator is told of it: three hours, enough for the DSO's requests between turns."""
 FLEXIBILITY_TICKS_PER_KWH = 300
 """What a site wants for a kWh of deviation: 0.03 EUR, beside what the energy costs it."""
 
@@ -49,6 +54,9 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     directory: str = ""
     offers: tuple[str, ...] = ()
     products: tuple[PlannedProduct, ...] = ()
+    partners: tuple[str, ...] = ()
+    """Sites to buy from rather than from others, where the market is an auction."""
+    payer: PayerSettings | None = None
     reports: tuple[Metric, ...] = ()
 
 
@@ -84,6 +92,8 @@ class MarketListening(Behaviour):
         """Until prices are known, usual ones are assumed."""
         self.prices: PriceProfile | None = None
         self.market: Lem | None = None
+        self.congested = self.kept(_CONGESTED, Lem)
+        """The last market in which flow was charged."""
         self.tokens = 0
 
     @when("started")
@@ -101,6 +111,9 @@ class MarketListening(Behaviour):
     def note_market(self, lem: Lem, letter: Letter) -> None:
         """Note the market that opens next."""
         self.market = lem
+        if lem.grid_state is GridState.YELLOW and lem.parameters.beta_ticks_per_kwh2:
+            self.congested = lem
+            self.keep(_CONGESTED, lem)
 
     @on(LemResult)
     def note_result(self, result: LemResult, letter: Letter) -> None:
@@ -123,6 +136,31 @@ class MarketListening(Behaviour):
         buy_ticks, sell_ticks = prices_with_block(profile, tariff)
         shift = (start_s - profile.start_s) // INTERVAL_S
         return shifted(buy_ticks, shift), shifted(sell_ticks, shift)
+
+    def flow_ahead(self, start_s: int, before_w: list[int]) -> FlowCharge | None:
+        """Return the flow charge to plan with: of the market that is YELLOW, or that was last.
+
+        A segment that was congested once will be again as soon as all take the same cheap hour; where
+        prices do not differ, to plan for the charge costs nothing.
+
+        Args:
+            start_s: when the plan begins.
+            before_w: what the plan before means at the meter, from then on.
+        """
+        profile, congested = self.prices, self.congested
+        if profile is None or congested is None:
+            return None
+        net_wh = [c - p for c, p in zip(profile.consumed_wh, profile.produced_wh, strict=True)]
+        shift = (start_s - profile.start_s) // INTERVAL_S
+        if not net_wh or (self.market is not None and self.market.grid_state is GridState.RED):
+            return None
+        return flow_ahead(
+            shifted(net_wh, shift),
+            profile.players,
+            congested.parameters,
+            before_w,
+            1 / self.settings.planning_intervals,
+        )
 
 
 class SitePlanning(Behaviour):
@@ -194,6 +232,7 @@ class SitePlanning(Behaviour):
             start_s=start_s,
             buy_limit_ticks_per_kwh=buy_limit,
             sell_limit_ticks_per_kwh=sell_limit,
+            partners=list(self.settings.partners),
         )
         self.tell(self.settings.contacts.oracle, order)
 
@@ -235,7 +274,14 @@ class SitePlanning(Behaviour):
             [pinned(each, self._pins.get(name, {})) for name, each in sorted(self._envelopes.items())],
             import_max_w=self._import_limit_w(start_s),
             export_max_w=self.settings.export_max_w,
+            flow=self.sibling(MarketListening).flow_ahead(start_s, self._before_w(start_s)),
         )
+
+    def _before_w(self, start_s: int) -> list[int]:
+        """Return what the present plan means at the meter from a time on, in W; nothing without a plan."""
+        if not self._plan.net_w:
+            return [0] * INTERVALS_A_DAY
+        return shifted(self._plan.net_w, (start_s - self._plan_start_s) // INTERVAL_S)
 
     def laid_out(self) -> tuple[int, dict[str, list[int]], list[FlexEnvelope]]:
         """Return a plan from the running interval on: its start, each device's powers and envelope."""
@@ -316,16 +362,16 @@ class SitePlanning(Behaviour):
             self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
-        """Tell the aggregator how far the site could deviate in the next two hours."""
+        """Tell the aggregator how far the site could deviate in the next three hours."""
         envelopes = [opening(self._envelopes[name]) for name in plan.setpoints]
         flexibility = flexibility_of_plan(
             self.settings.site,
             envelopes,
-            {asset_id: power_w[:FLEXIBLE_STEPS] for asset_id, power_w in plan.setpoints.items()},
+            {asset_id: power_w[:TOLD_STEPS] for asset_id, power_w in plan.setpoints.items()},
             FLEXIBILITY_TICKS_PER_KWH,
         )
         if flexibility is not None:
-            self.flexibility_w = flexibility.up_w, flexibility.down_w
+            self.flexibility_w = flexibility.up_w[:FLEXIBLE_STEPS], flexibility.down_w[:FLEXIBLE_STEPS]
             self.tell(self.settings.contacts.aggregator, flexibility)
 
     def _runs_free(self, asset_id: str, start_s: int, power_w: int) -> bool:
@@ -350,14 +396,14 @@ def end_of_envelope(envelope: FlexEnvelope) -> int:
 
 
 def opening(envelope: FlexEnvelope) -> FlexEnvelope:
-    """Return the first two hours of an envelope."""
+    """Return the first three hours of an envelope."""
     return msgspec.structs.replace(
         envelope,
-        power_min_w=envelope.power_min_w[:FLEXIBLE_STEPS],
-        power_max_w=envelope.power_max_w[:FLEXIBLE_STEPS],
-        energy_min_wh=envelope.energy_min_wh[:FLEXIBLE_STEPS],
-        energy_max_wh=envelope.energy_max_wh[:FLEXIBLE_STEPS],
-        preferred_w=envelope.preferred_w[:FLEXIBLE_STEPS],
+        power_min_w=envelope.power_min_w[:TOLD_STEPS],
+        power_max_w=envelope.power_max_w[:TOLD_STEPS],
+        energy_min_wh=envelope.energy_min_wh[:TOLD_STEPS],
+        energy_max_wh=envelope.energy_max_wh[:TOLD_STEPS],
+        preferred_w=envelope.preferred_w[:TOLD_STEPS],
     )
 
 
