@@ -30,7 +30,7 @@ class Signer:
         return self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
     def secret(self, about: str) -> bytes:
-        """Return 32 bytes that only the holder of this key can know, the same each time for the same words."""
+        """Return 32 bytes that only the holder of this key can know, always the same for the same words."""
         return sha256(self._key.sign(f"secret {about}".encode())).digest()
 
     def sign(self, envelope: Envelope) -> str:

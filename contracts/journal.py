@@ -1,4 +1,4 @@
-"""The signed transactions of a client, kept until long after a node has them: what a node loses is sent again.
+"""The signed transactions of a client, kept long after a node has them: what it loses is sent again.
 
 A node that dies at once may lose its last blocks. The same signed transaction sent again takes the same place
 in its key's sequence of nonces, so however often that happens, each is in the chain once.

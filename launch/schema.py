@@ -322,7 +322,7 @@ class Indicator(Section, frozen=True, kw_only=True):
             "K_AVAIL",
             "K_ENERGY",
         ],
-        Meta(description="what is measured, in W, Wh, °C, s or as a ratio; see the agreements' page"),
+        Meta(description="what is measured, in W, Wh, °C, s or as a ratio; see service-levels.md"),
     ]
     rule: Annotated[Literal["gt", "lt"], Meta(description="violated above (gt) or below (lt) the limit")]
     limit: Annotated[float, Meta(ge=-1e9, le=1e9, description="in the function's unit")]

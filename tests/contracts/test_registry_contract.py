@@ -93,7 +93,7 @@ def test_a_market_is_opened_closed_and_solved_once_each_by_its_aggregator(regist
         register.by(AGGREGATOR, "closeLems", [key], b"\7" * 32)
     register.by(AGGREGATOR, "solveLems", [key], [b"\3" * 32])
     for again in (("solveLems", [key], [b"\7" * 32]), ("settleLems", [key], b"\7" * 32, [b"\7" * 32])):
-        with pytest.raises(Reverted, match="not (closed|active)"):
+        with pytest.raises(Reverted, match=r"not (closed|active)"):
             register.by(AGGREGATOR, *again)
     assert register.contract.ask("lemOf", key) == (
         AGGREGATOR.address.lower(),
