@@ -5,6 +5,7 @@ from behaviours.information.directory import DirectoryMembership
 from behaviours.market.payments import Paying
 from behaviours.site.frequency_response import ReserveRelaying
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
+from behaviours.site.signal_reporting import SignalReporting
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.membership import VppMembership
 from behaviours.vpp.reporting import SiteReporting
@@ -21,6 +22,7 @@ class Prosumer(Agent):
     behaviours = (
         LoadForecasting,  # what no device explains
         MarketListening,  # prices, markets and results
+        SignalReporting,  # what was planned before a signal, and what was done
         SitePlanning,  # the day's plan and its instructions
         ReserveRelaying,  # the battery's reserve, to the aggregator
         DirectoryMembership,  # what it offers, for others to find

@@ -20,6 +20,7 @@ from agents.prosumer import Prosumer
 from agents.pv_manager import PvManager
 from agents.repository import RepositoryAgent
 from behaviours.agent import Agent
+from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
@@ -47,6 +48,7 @@ from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
 from launch.agreements import agreements_of
+from launch.contracts import contracts_of
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
 from launch.world_settings import sells_frequency, thresholds
@@ -152,7 +154,9 @@ def _community(
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
-    yield from _dso_node(scenario, world, at, contacts, key, _payer(scenario, at, accounts[1], sites))
+    payer = _payer(scenario, at, accounts[1], sites)
+    contracts = contracts_of(scenario, accounts[0])
+    yield from _dso_node(scenario, world, at, contacts, key, payer, contracts)
     yield Part(
         ExternalMarkets,
         at["external-markets"],
@@ -196,6 +200,7 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
+            contracts=contracts_of(scenario, accounts[0]),
             external_products=_external_products(scenario),
             external_scale=scenario.external_markets.scale,
             agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
@@ -307,6 +312,7 @@ def _dso_node(
     contacts: SiteContacts,
     key: bytes,
     payer: PayerSettings,
+    contracts: tuple[BilateralContract, ...],
 ) -> Iterator[Part]:
     yield Part(
         Dso,
@@ -317,6 +323,7 @@ def _dso_node(
             aggregator=at["aggregator"],
             dstatcom=at["dstatcom"],
             thresholds=thresholds(scenario),
+            contracts=contracts,
             payer=payer,
         ),
     )
@@ -373,6 +380,7 @@ def _site(
             contacts=contacts,
             import_max_w=CONNECTION_W,
             export_max_w=CONNECTION_W,
+            real_time_s=_real_time_s(world),
             usual_load_w=usual_load_w(site, world.settings.start_s),
             directory=at["market"],
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
