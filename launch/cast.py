@@ -20,6 +20,7 @@ from agents.prosumer import Prosumer
 from agents.pv_manager import PvManager
 from agents.repository import RepositoryAgent
 from behaviours.agent import Agent
+from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
@@ -47,6 +48,7 @@ from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
 from launch.agreements import agreements_of, metrics_of
+from launch.contracts import contracts_of
 from launch.flexibility import flexibility_terms, procurement_terms
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
@@ -153,7 +155,9 @@ def _community(
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
-    yield from _dso_node(scenario, world, at, contacts, key, _payer(scenario, at, accounts[1], sites))
+    payer = _payer(scenario, at, accounts[1], sites)
+    contracts = contracts_of(scenario, accounts[0])
+    yield from _dso_node(scenario, world, at, contacts, key, payer, contracts)
     yield Part(
         ExternalMarkets,
         at["external-markets"],
@@ -198,6 +202,7 @@ def _aggregator_node(
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
             flexibility=flexibility_terms(scenario),
+            contracts=contracts_of(scenario, accounts[0]),
             external_products=_external_products(scenario),
             external_scale=scenario.external_markets.scale,
             agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
@@ -309,6 +314,7 @@ def _dso_node(
     contacts: SiteContacts,
     key: bytes,
     payer: PayerSettings,
+    contracts: tuple[BilateralContract, ...],
 ) -> Iterator[Part]:
     terms = procurement_terms(scenario)
     yield Part(
@@ -320,6 +326,7 @@ def _dso_node(
             aggregator=at["aggregator"],
             dstatcom=at["dstatcom"],
             thresholds=thresholds(scenario),
+            contracts=contracts,
             payer=payer,
             outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
             flexibility=terms,
@@ -381,6 +388,7 @@ def _site(
             contacts=contacts,
             import_max_w=CONNECTION_W,
             export_max_w=CONNECTION_W,
+            real_time_s=_real_time_s(world),
             usual_load_w=usual_load_w(site, world.settings.start_s),
             directory=at["market"],
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),

@@ -210,14 +210,19 @@ def _preferences(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _services(scenario: Scenario) -> Iterator[Complaint]:
-    """Frequency reserves are followed by the minute."""
+    """Frequency reserves are followed by the minute; contracts have an id and windows that begin first."""
     products = scenario.external_markets.products
     if any(name.startswith("fcr") for name in products) and scenario.step_s > 60:
-        yield (
-            "step_s",
-            scenario.step_s,
-            "must be at most 60 where FCR-D is sold",
-        )
+        yield "step_s", scenario.step_s, "must be at most 60 where FCR-D is sold"
+    known: set[str] = set()
+    for number, contract in enumerate(scenario.contracts):
+        if contract.id in known:
+            yield f"contracts[{number}].id", contract.id, "must be unique among the contracts"
+        known.add(contract.id)
+        for i, window in enumerate(contract.windows):
+            if window.from_hour >= window.to_hour:
+                path = f"contracts[{number}].windows[{i}].from_hour"
+                yield path, window.from_hour, f"must be below to_hour ({window.to_hour:g})"
 
 
 def _devices(site: Site, path: str) -> Iterator[Complaint]:

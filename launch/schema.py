@@ -8,6 +8,7 @@ from msgspec import Meta
 __all__ = [
     "Agreement",
     "Battery",
+    "Contract",
     "Ev",
     "ExternalMarkets",
     "Faults",
@@ -29,6 +30,7 @@ __all__ = [
     "Tariffs",
     "Thresholds",
     "Weather",
+    "Window",
 ]
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -303,6 +305,33 @@ class ExternalMarkets(Section, frozen=True, kw_only=True):
     ] = 0.001
 
 
+class Window(Section, frozen=True, kw_only=True):
+    """When a contract holds, in the scenario's local time; what is not said is always."""
+
+    from_hour: Annotated[float, Meta(ge=0, lt=24, description="begins each day")] = 0
+    to_hour: Annotated[float, Meta(gt=0, le=24, description="ends each day")] = 24
+    weekdays: Annotated[
+        tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...],
+        Meta(description="empty = every day"),
+    ] = ()
+    months: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=12)], ...], Meta(description="1 to 12; empty = every month")
+    ] = ()
+
+
+class Contract(Section, frozen=True, kw_only=True):
+    """Power that the aggregator holds ready for the DSO's emergencies (RED)."""
+
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique")]
+    power_kw: Annotated[float, Meta(gt=0, le=100_000, description="reserved, kW")]
+    availability: Annotated[Price, Meta(description="EUR for each kW and hour that it is held ready")] = 0
+    activation: Annotated[Price, Meta(description="EUR/kWh for what is delivered")] = 0
+    response_s: Annotated[int, Meta(ge=1, le=900, description="it is there after so many seconds")] = 60
+    activations_a_day: Annotated[int, Meta(ge=1, le=96, description="at most")] = 4
+    segment: Annotated[str, Meta(description="feeder that it is for; empty = any")] = ""
+    windows: Annotated[tuple[Window, ...], Meta(description="when it holds; none = always")] = ()
+
+
 class Indicator(Section, frozen=True, kw_only=True):
     """An indicator of an agreement; the rule says when it is violated."""
 
@@ -428,6 +457,10 @@ class Scenario(Section, frozen=True, kw_only=True):
     flexibility_market: Annotated[
         FlexibilityMarket, Meta(description="explicit trade of flexibility between DSO and aggregator")
     ] = FlexibilityMarket()
+    contracts: Annotated[
+        tuple[Contract, ...],
+        Meta(description="of DSO and aggregator for RED; none = limits are served and nothing is paid"),
+    ] = ()
     external_markets: Annotated[
         ExternalMarkets,
         Meta(description="what is sold outside; energy only where plants deliver it (`plants_for`)"),

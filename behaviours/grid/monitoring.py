@@ -8,6 +8,13 @@ import numpy.typing as npt
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.bilateral_contract import (
+    BilateralContract,
+    activation_ticks,
+    availability_ticks,
+    is_kept,
+    reason_to_refuse_signal,
+)
 from behaviours.decisions.dstatcom import balancing_power_w
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.grid.network import Network
@@ -21,16 +28,18 @@ from behaviours.decisions.grid.traffic_light import (
     next_light,
     severity,
 )
+from behaviours.decisions.payments import tokens_of
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.information.delivery import grouped
-from behaviours.market.payments import PayerSettings
+from behaviours.market.payments import PayerSettings, Paying
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
-from ontology.discourse import Acknowledgement, Query, QueryResult
+from ontology.discourse import Query, QueryResult
 from ontology.errors import Failed, ParityError
-from ontology.flexibility_trading import DRSignal
+from ontology.flexibility_trading import DemandResponseReport, DRSignal
 from ontology.forecasts import Forecast
 from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridState, GridStatusEvent
+from ontology.ledger import SettlementKind
 from ontology.letter import Letter
 from ontology.measurements import IntervalReading
 from ontology.performatives import Performative
@@ -49,6 +58,12 @@ UNEVEN = 0.5
 """Share of the yellow limit of unbalance from which a D-STATCOM is put to work."""
 
 DSTATCOM_VA = 30_000
+
+_ACTIVATED = "activated "
+SECONDS_AN_HOUR = 3600
+REPORT_WITHIN_S = 120
+"""How long after its end the DSO waits to hear what came of a signal."""
+REMEMBERED_S = 2 * 86_400
 
 SITES_A_QUERY = 24
 """Forecasts of a day that fit one letter."""
@@ -71,6 +86,8 @@ class DsoSettings:
     reactive_share: float = 0.2
     """var of reactive power that a consumed W brings with it (power factor 0.98)."""
     contract_id: str = "bilateral"
+    """Of the standing agreement where no contracts were made."""
+    contracts: tuple[BilateralContract, ...] = ()
     payer: PayerSettings | None = None
     flexibility: ProcurementTerms | None = None
     """Of the explicit flexibility market, where there is one."""
@@ -231,9 +248,14 @@ class ActiveNetworkManagement(Behaviour):
     def setup(self) -> None:
         """Nothing has been called yet."""
         self.calls = 0
+        self.reports: list[DemandResponseReport] = []
 
     def relieve(self, network: Network, start_s: int) -> None:
         """Signal the aggregator to keep the segment's import below where yellow begins."""
+        contract = self._contract(network.segment_id, start_s)
+        if contract is None and self.settings.contracts:
+            self.agent.counts["emergencies without a contract"] += 1
+            return
         self.calls += 1
         limit_w = int(network.transformer.rated_va * self.settings.thresholds.loading_yellow)
         signal = DRSignal(
@@ -242,17 +264,65 @@ class ActiveNetworkManagement(Behaviour):
             start_s=start_s,
             duration_s=INTERVAL_S,
             limit_w=limit_w,
-            contract_id=self.settings.contract_id,
+            contract_id=contract.contract_id if contract else self.settings.contract_id,
             deadline_s=start_s,
         )
-        self.agent.spawn(self._signal(signal))
+        if contract is not None:
+            self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
+        self.agent.spawn(self._signal(signal, contract))
 
-    async def _signal(self, signal: DRSignal) -> None:
+    def _contract(self, segment_id: str, start_s: int) -> BilateralContract | None:
+        """Return a contract that may be called at a time, the cheapest first."""
+        by_price = sorted(self.settings.contracts, key=lambda c: (c.activation_ticks_per_kwh, c.contract_id))
+        for contract in by_price:
+            prefix = f"{_ACTIVATED}{contract.contract_id} "
+            activated = [int(name.removeprefix(prefix)) for name in self.agent.kept_names(prefix)]
+            signal = DRSignal(
+                signal_id="?",
+                segment_id=segment_id,
+                start_s=start_s,
+                duration_s=INTERVAL_S,
+                limit_w=0,
+                contract_id=contract.contract_id,
+                deadline_s=start_s,
+            )
+            now_s = self.now_s()
+            if not reason_to_refuse_signal(contract, signal, now_s, now_s, activated):
+                return contract
+        return None
+
+    async def _signal(self, signal: DRSignal, contract: BilateralContract | None) -> None:
+        """Call on the aggregator, and pay for what it reports when the signal is over."""
+        within_s = signal.start_s + signal.duration_s + REPORT_WITHIN_S - self.now_s()
         try:
-            await self.ask(self.settings.aggregator, signal, Acknowledgement)
+            report = await self.ask(self.settings.aggregator, signal, DemandResponseReport, within_s=within_s)
         except ParityError as error:
             self.agent.counts["signals not served"] += 1
             log.warning("emergency signal not served", signal=signal.signal_id, why=str(error))
+            return
+        self.reports.append(report)
+        if contract is not None:
+            self.agent.counts["contracts kept" if is_kept(contract, report) else "contracts not kept"] += 1
+            self._pay(contract, signal.signal_id, activation_ticks(contract, report))
+
+    @every(minutes=60, offset_s=120)
+    def pay_availability(self) -> None:
+        """Pay for the power that was held ready in the hour that has ended; forget old activations."""
+        end_s = self.now_s() // SECONDS_AN_HOUR * SECONDS_AN_HOUR
+        for contract in self.settings.contracts:
+            start_s = end_s - SECONDS_AN_HOUR
+            ticks = availability_ticks(contract, start_s, end_s)
+            self._pay(contract, f"{contract.contract_id}-available-{start_s}", ticks)
+        for name in self.agent.kept_names(_ACTIVATED):
+            if int(name.rpartition(" ")[2]) < self.now_s() - REMEMBERED_S:
+                self.keep(name, None)
+
+    def _pay(self, contract: BilateralContract, payment_id: str, ticks: int) -> None:
+        """Order a payment to the aggregator, once for each id."""
+        payer: PayerSettings | None = self.settings.payer
+        if payer is not None and contract.payee and ticks:
+            tokens = tokens_of([(contract.payee, ticks)], payer.tokens_per_currency)
+            self.sibling(Paying).pay(SettlementKind.DEMAND_RESPONSE, payment_id, tokens)
 
     @on(DstatcomStatus)
     def note(self, status: DstatcomStatus, letter: Letter) -> None:

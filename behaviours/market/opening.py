@@ -3,6 +3,7 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import FlexibilityTerms
 from behaviours.market.agreements import Agreement
 from behaviours.market.payments import PayerSettings
@@ -52,6 +53,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     plants_for: tuple[str, ...] = ()
     """Demand for which plants are formed: `external` sales, `demand-response` signals."""
     agreements: tuple[Agreement, ...] = ()
+    contracts: tuple[BilateralContract, ...] = ()
+    """With the DSO, for emergencies; none: its limits are served all the same."""
     external_products: tuple[ExternalProduct, ...] = ()
     """What is sold outside the community."""
     external_scale: float = 0.001

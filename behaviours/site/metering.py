@@ -2,7 +2,7 @@
 
 from array import array
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -23,13 +23,23 @@ from ontology.measurements import IntervalReading, Measurement, Quality, Quantit
 from ontology.performatives import Performative
 from ontology.storage import StorageStatus, ThermalStatus
 
-__all__ = ["AgreedReporting", "DeviceMetering", "DeviceReading", "GatewaySettings", "ReadingStorage"]
+__all__ = [
+    "SAMPLES",
+    "AgreedReporting",
+    "DeviceMetering",
+    "DeviceReading",
+    "GatewaySettings",
+    "ReadingStorage",
+]
 
 log = structlog.get_logger()
 
 _UNSTORED = "reading "
 _METERED = (Metric.INDOOR, Metric.PRODUCTION)
 _MEASUREMENT = message_type_of(Measurement)
+SAMPLES = "samples"
+"""What a query names to be told of what devices drew by the minute."""
+SAMPLES_KEPT_S = 7200
 INTERVALS_KEPT = INTERVALS_A_DAY
 """For how many intervals a gateway can say what each device drew."""
 
@@ -86,6 +96,7 @@ class DeviceReading(Behaviour):
         """Read all devices, pass their reports on, and return the meter's readings."""
         readings: list[IntervalReading] = []
         explained_w = 0
+        present_w: dict[str, int] = {}
         for device in self.devices:
             receiver = self._receivers.get(device.name, "")
             device_w = 0
@@ -98,6 +109,9 @@ class DeviceReading(Behaviour):
             explained_w += device_w
             if device.name != "meter":
                 self._sampled_devices_w.setdefault(device.name, []).append(device_w)
+                present_w[device.name] = device_w
+        if self.settings.real_time_s:
+            self.sibling(DeviceMetering).note_present(self.now_s(), present_w)
         self._sampled_w.append(explained_w)
         return readings
 
@@ -137,6 +151,8 @@ class DeviceMetering(Behaviour):
         """Nothing has been metered yet."""
         self._names: tuple[str, ...] = ()
         self._power_w: deque[tuple[int, tuple[str, ...], array[float]]] = deque(maxlen=INTERVALS_KEPT)
+        self._present_w: dict[int, dict[str, list[int]]] = {}
+        self._bucket_s = max(60, self.settings.real_time_s)
 
     def note(self, end_s: int, samples_w: Mapping[str, Sequence[int]]) -> None:
         """Keep the mean power of each device, and at the meter, over the interval that ended."""
@@ -145,14 +161,24 @@ class DeviceMetering(Behaviour):
         means_w = array("f", [sum(values) / len(values) for values in samples_w.values()])
         self._power_w.append((end_s - INTERVAL_S, self._names, means_w))
 
+    def note_present(self, end_s: int, power_w: Mapping[str, int]) -> None:
+        """Keep what each device drew in a step of the world, for two hours, by the minute."""
+        start_s = (end_s - 1) // self._bucket_s * self._bucket_s
+        bucket = self._present_w.setdefault(start_s, {})
+        for name, value in power_w.items():
+            bucket.setdefault(name, []).append(value)
+        self._present_w.pop(start_s - SAMPLES_KEPT_S, None)
+
     @on(Query)
     def answer(self, query: Query, letter: Letter) -> QueryResult:
-        """Return the mean powers of the site's devices, or of some, interval by interval.
+        """Return the mean powers of the site's devices, or of some, by the interval or (`samples`) minute.
 
         Raises: Refused for anyone but the site's prosumer, or about anything else.
         """
         if letter.sender != self.settings.contacts.prosumer or query.entity != _MEASUREMENT:
             raise Refused("a gateway tells the powers of devices, and only to its site's prosumer")
+        if query.subject == SAMPLES:
+            return QueryResult(entity=_MEASUREMENT, items=list(self._samples(query)))
         wanted = {subject.removeprefix(f"{self.settings.site}-") for subject in query.subjects}
         items = [
             self._measurement(name, start_s, power_w)
@@ -162,6 +188,12 @@ class DeviceMetering(Behaviour):
             if not wanted or name in wanted
         ]
         return QueryResult(entity=_MEASUREMENT, items=list(items))
+
+    def _samples(self, query: Query) -> Iterator[Measurement]:
+        for start_s, of_devices in sorted(self._present_w.items()):
+            if query.start_s <= start_s < query.end_s:
+                for name, values in of_devices.items():
+                    yield self._measurement(name, start_s, sum(values) / len(values))
 
     def _measurement(self, device: str, start_s: int, power_w: float) -> Measurement:
         return Measurement(
