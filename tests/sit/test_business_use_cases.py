@@ -22,9 +22,12 @@ from ontology.flexibility_trading import DRSignal
 from ontology.forecasts import Forecast
 from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridState, GridStatusEvent
 from ontology.market import (
+    ExternalActivation,
     ExternalBid,
     ExternalBidResult,
     ExternalBidWithdrawal,
+    ExternalProduct,
+    ExternalSettlement,
     Lem,
     LemDataset,
     LemResult,
@@ -81,6 +84,44 @@ def laboratory() -> RecordedRun:
 def street() -> RecordedRun:
     """A winter evening on two feeders that are too small: GREEN, YELLOW and RED."""
     return RecordedRun(parse_scenario(STREET)).run()
+
+
+OUTSIDE = """
+start: "2024-02-13"
+zone: Europe/Berlin
+seed: 5
+intervals: 14
+population: {sites: 16}
+plants_for: [external]
+record: false
+"""
+
+
+@pytest.fixture(scope="module")
+def intraday() -> RecordedRun:
+    """A winter night whose spare flexibility is sold on the intraday market."""
+    return RecordedRun(parse_scenario(OUTSIDE, {"external_markets.products": ["intraday"]})).run()
+
+
+@pytest.fixture(scope="module")
+def reserve() -> RecordedRun:
+    """The same night sold as reserve (mFRR); in its eleventh interval the DSO foresees YELLOW."""
+    run = RecordedRun(parse_scenario(OUTSIDE, {"external_markets.products": ["mfrr"]})).step(10)
+    start_s = run.world.now_s + 900
+    warning = GridStatusEvent(
+        segment_id=run.world.feeders[0].segment_id,
+        start_s=start_s,
+        end_s=start_s + 900,
+        published_at_s=run.world.now_s,
+        state=GridState.YELLOW,
+        causes=[],
+        loading=0.9,
+        voltage_min_pu=1.0,
+        voltage_max_pu=1.0,
+    )
+    dso = run.community.agents["dso@localhost"]
+    run.offline.loop.call_soon(dso.publish, warning, warning.segment_id)
+    return run.run()
 
 
 @pytest.fixture(scope="module")
@@ -246,29 +287,56 @@ def test_buc3_energy_in_red_is_settled_at_the_usual_prices(street):
 # -- BUC4 and BUC5: markets outside --------------------------------------------------------------------
 
 
-def test_buc4_and_5_the_aggregator_sells_outside_while_green_and_takes_it_back_when_the_light_changes(street):
-    bids = {each.content.bid_id: each.time_s for each in street.noted(ExternalBid, sender="aggregator")}
-    accepted = {each.bid_id for each in street.contents(ExternalBidResult) if each.accepted}
-    taken_back = {each.content.bid_id: each for each in street.noted(ExternalBidWithdrawal)}
-    first_warning_s = min(
+def test_buc4_a_reserve_is_sold_paid_for_being_held_and_delivered_when_it_is_called(reserve):
+    results = {each.bid_id: each for each in reserve.contents(ExternalBidResult) if each.accepted}
+    asked = {each.bid_id: each for each in reserve.contents(ExternalBid) if each.bid_id in results}
+    assert {each.product for each in asked.values()} == {ExternalProduct.MFRR}
+    assert all(results[name].price_ticks_per_kwh >= bid.price_ticks_per_kwh for name, bid in asked.items())
+    settled = {each.bid_id: each for each in reserve.contents(ExternalSettlement)}
+    assert all(each.capacity_ticks > 0 for each in settled.values())
+    calls = reserve.contents(ExternalActivation)
+    assert calls
+    for call in calls:
+        assert call.bid_id in asked
+        sale = settled[call.bid_id]
+        assert sale.ordered_wh == call.energy_wh < 0
+        assert sale.delivered_wh == pytest.approx(sale.ordered_wh, rel=0.1)
+        assert sale.energy_ticks > sale.imbalance_ticks
+
+
+def test_buc4_bids_are_taken_back_within_five_seconds_when_a_segment_is_about_to_leave_green(reserve):
+    """What was accepted before stays sold; nothing more is offered for that interval."""
+    warned_s = next(
         each.time_s
-        for each in street.noted(GridStatusEvent, to="aggregator")
-        if each.content.state != "GREEN"
+        for each in reserve.noted(GridStatusEvent, to="aggregator")
+        if each.content.state is GridState.YELLOW
     )
-    assert accepted
-    assert all(time_s < first_warning_s + 60 for time_s in bids.values())
-    assert set(taken_back) <= accepted
-    still_ahead = {name for name in accepted if int(name.rpartition("-")[2]) >= first_warning_s}
-    assert still_ahead <= set(taken_back)
-
-
-def test_buc5_what_is_sold_is_paid_at_the_markets_price_not_the_bids(street):
-    asked = {
-        each.bid_id: each.price_ticks_per_kwh for each in street.contents(ExternalBid, sender="aggregator")
+    results = {each.content.bid_id: each.time_s for each in reserve.noted(ExternalBidResult)}
+    open_then = {
+        each.content.bid_id
+        for each in reserve.noted(ExternalBid)
+        if each.time_s < warned_s and results.get(each.content.bid_id, warned_s + 1) > warned_s
     }
-    results = [each for each in street.contents(ExternalBidResult) if each.accepted]
-    assert results
-    assert all(each.price_ticks_per_kwh >= asked[each.bid_id] for each in results)
+    withdrawn = {each.content.bid_id: each.time_s for each in reserve.noted(ExternalBidWithdrawal)}
+    assert set(withdrawn) == open_then != set()
+    assert all(warned_s <= time_s <= warned_s + 5 for time_s in withdrawn.values())
+
+
+def test_buc5_energy_is_sold_at_the_intraday_price_and_delivered_by_plants(intraday):
+    asked = {each.bid_id: each for each in intraday.contents(ExternalBid)}
+    results = {each.bid_id: each for each in intraday.contents(ExternalBidResult) if each.accepted}
+    settled = intraday.contents(ExternalSettlement)
+    assert len(settled) >= 3
+    for sale in settled:
+        bid, price = asked[sale.bid_id], results[sale.bid_id].price_ticks_per_kwh
+        assert price >= bid.price_ticks_per_kwh
+        assert sale.ordered_wh == bid.energy_wh < 0
+        assert sale.delivered_wh == pytest.approx(sale.ordered_wh, rel=0.1)
+        missed_wh = abs(sale.delivered_wh - sale.ordered_wh)
+        assert sale.energy_ticks == pytest.approx(-sale.ordered_wh * price / 1_000, abs=1)
+        assert sale.imbalance_ticks == pytest.approx(missed_wh * 1.5 * price / 1_000, abs=1)
+    plants = intraday.tables().plants
+    assert len(plants["plant"]) >= len(settled)
 
 
 # -- BUC6: prepaid service levels ----------------------------------------------------------------------
