@@ -20,6 +20,7 @@ from agents.prosumer import Prosumer
 from agents.pv_manager import PvManager
 from agents.repository import RepositoryAgent
 from behaviours.agent import Agent
+from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
@@ -151,7 +152,8 @@ def _community(
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
-    yield from _dso_node(scenario, world, at, contacts, key, _payer(scenario, at, accounts[1], sites))
+    payer, terms = _payer(scenario, at, accounts[1], sites), procurement_terms(scenario, accounts)
+    yield from _dso_node(scenario, world, at, contacts, key, payer, terms)
     yield Part(
         ExternalMarkets,
         at["external-markets"],
@@ -188,7 +190,7 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
-            flexibility=flexibility_terms(scenario),
+            flexibility=flexibility_terms(scenario, accounts),
             agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
             payer=_payer(scenario, at, accounts[0], sites),
         ),
@@ -283,8 +285,8 @@ def _dso_node(
     contacts: SiteContacts,
     key: bytes,
     payer: PayerSettings,
+    terms: ProcurementTerms | None,
 ) -> Iterator[Part]:
-    terms = procurement_terms(scenario)
     yield Part(
         Dso,
         at["dso"],
