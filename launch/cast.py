@@ -21,6 +21,7 @@ from agents.pv_manager import PvManager
 from agents.repository import RepositoryAgent
 from behaviours.agent import Agent
 from behaviours.decisions.bilateral_contract import BilateralContract
+from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
@@ -155,9 +156,9 @@ def _community(
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
-    payer = _payer(scenario, at, accounts[1], sites)
+    payer, terms = _payer(scenario, at, accounts[1], sites), procurement_terms(scenario, accounts)
     contracts = contracts_of(scenario, accounts[0])
-    yield from _dso_node(scenario, world, at, contacts, key, payer, contracts)
+    yield from _dso_node(scenario, world, at, contacts, key, payer, contracts, terms)
     yield Part(
         ExternalMarkets,
         at["external-markets"],
@@ -201,7 +202,7 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
-            flexibility=flexibility_terms(scenario),
+            flexibility=flexibility_terms(scenario, accounts),
             contracts=contracts_of(scenario, accounts[0]),
             external_products=_external_products(scenario),
             external_scale=scenario.external_markets.scale,
@@ -315,8 +316,8 @@ def _dso_node(
     key: bytes,
     payer: PayerSettings,
     contracts: tuple[BilateralContract, ...],
+    terms: ProcurementTerms | None,
 ) -> Iterator[Part]:
-    terms = procurement_terms(scenario)
     yield Part(
         Dso,
         at["dso"],

@@ -59,6 +59,8 @@ ANSWER_WITHIN_S = 5.0
 LEAST_OFFER_S, LEAST_ORDER_S = 60, 120
 """How long offers and orders take at least where congestion is foreseen late, in seconds from the request."""
 _ORDER, _REQUEST, _RELIABILITY = "flex order ", "flex request ", "flex reliability "
+LEAST_NEED_W = 500
+"""Less than this is not asked for."""
 LEARNING = 0.3
 """Weight of the newest order in what is known of a seller's reliability."""
 
@@ -125,6 +127,7 @@ class FlexibilityProcurement(Behaviour):
         self._to_cover_w: dict[tuple[str, int], int] = {}
         """What orders were to cover, as it was known when they were placed, in W."""
         self._asked = {(r.order.congestion_point, s) for r in self.orders.values() for s in r.powers_w}
+        self._pending: set[tuple[str, int]] = set()
         self._requests: dict[str, KnownRequest] = {}
         self._offers: dict[str, _Made] = {}
         self._prognoses: dict[str, DPrognosis] = {}
@@ -154,12 +157,29 @@ class FlexibilityProcurement(Behaviour):
         for i, (strain, power_w) in enumerate(zip(strains, net_w, strict=True)):
             self.outlook[point, start_s + i * INTERVAL_S] = self._foreseen(strain, round(power_w))
         self._reserve(point)
-        due = [s for s in self._in_time() if self.outlook.get((point, s), _CALM).needed_w]
-        new = [each for each in due if (point, each) not in self._asked]
-        if new:
-            self._asked |= {(point, each) for each in new}
-            self.agent.spawn(self._procure(point, new))
+        starts = self._to_ask(point)
+        if starts:
+            self._pending |= {(point, each) for each in starts}
+            self._asked |= {(point, each) for each in starts}
+            self.agent.spawn(self._procure(point, starts))
         self._forget_past()
+
+    def _to_ask(self, point: str) -> list[int]:
+        """Return the intervals to ask for now: from the first that is due to the end of what is foreseen.
+
+        What is put off in one interval comes back in the next, so they are asked for together. What has
+        been ordered already is in the outlook; what is still missing then is asked for again.
+        """
+        assert self.terms is not None
+        due = [each for each in self._in_time() if self._is_wanted(point, each)]
+        if not due:
+            return []
+        reach = range(due[0], due[0] + self.terms.span_s, INTERVAL_S)
+        return [each for each in reach if self._is_wanted(point, each)]
+
+    def _is_wanted(self, point: str, start_s: int) -> bool:
+        needed = abs(self.outlook.get((point, start_s), _CALM).needed_w)
+        return needed >= LEAST_NEED_W and (point, start_s) not in self._pending
 
     def _foreseen(self, strain: Strain, net_w: int) -> Outlook:
         """Return what is needed of a segment: nothing while it is green, since nothing is traded then."""
@@ -207,7 +227,7 @@ class FlexibilityProcurement(Behaviour):
     # -- asking ---------------------------------------------------------------------------------
 
     async def _procure(self, point: str, starts: list[int]) -> None:
-        """Ask all aggregators for the need of some intervals, and order in time what suits best."""
+        """Ask all aggregators for what some intervals need, and order in time what suits best."""
         assert self.terms is not None
         now_s = self.now_s()
         order_s = max(starts[0] - self.terms.order_lead_s, now_s + LEAST_ORDER_S)
@@ -218,11 +238,20 @@ class FlexibilityProcurement(Behaviour):
         asked = [self._offer_of(net, each, request, offer_s - now_s) for each in self.aggregators]
         await asyncio.gather(*asked)
         await self.clock.sleep_until(order_s)
+        await self._order(net, request, starts)
+        self._pending -= {(point, each) for each in starts}
+
+    async def _order(self, net: ContractNet[FlexOffer], request: FlexRequest, starts: list[int]) -> None:
+        """Choose among the offers that still hold, order, and reject the others."""
+        assert self.terms is not None
         need_w = {each: self._need_now_w(request, each) for each in starts}
-        chosen = chosen_offers(need_w, self._bids(net, request), self.terms.willingness_ticks_per_kwh)
+        chosen = chosen_offers(need_w, self._bids(net), self.terms.willingness_ticks_per_kwh)
         for who in sorted(set(net.bidders) - {each.bid.seller for each in chosen}):
             net.reject(who, "not chosen")
-        self._to_cover_w |= {(point, each): need_w[each] for each in starts}
+        point = request.congestion_point
+        self._to_cover_w |= {
+            (point, each): abs(need_w[each]) + self._bought_w(point, each) for each in starts
+        }
         numbered = enumerate(chosen, start=1)
         await asyncio.gather(*(self._place(net, request, each, number) for number, each in numbered))
 
@@ -277,8 +306,8 @@ class FlexibilityProcurement(Behaviour):
         needed = self.outlook.get((request.congestion_point, start_s), _CALM).needed_w
         return min(max(needed, asked.power_min_w), asked.power_max_w)
 
-    def _bids(self, net: ContractNet[FlexOffer], request: FlexRequest) -> list[Bid]:
-        """Return the offers for a request that still hold."""
+    def _bids(self, net: ContractNet[FlexOffer]) -> list[Bid]:
+        """Return the offers of a call that still hold."""
         return [
             Bid(made.seller, message_id, made.sent_at_s, made.offer, self._reliability(made.seller))
             for message_id, made in self._offers.items()
@@ -433,7 +462,7 @@ class FlexibilityProcurement(Behaviour):
         Source: SPEC 2.1 (YELLOW, and accepted flexibility below the need).
         """
         foreseen = self.outlook.get((point, start_s))
-        to_cover_w = abs(self._to_cover_w.get((point, start_s), 0))
+        to_cover_w = self._to_cover_w.get((point, start_s), 0)
         if foreseen is None or self._bought_w(point, start_s) >= to_cover_w:
             return None
         red = severity(foreseen.strain, self._thresholds) is GridState.RED

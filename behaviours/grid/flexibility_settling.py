@@ -27,6 +27,7 @@ from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.flexibility_market.validation import Known, breaches, reasons
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement, OrderRecord
 from behaviours.information.delivery import grouped
+from behaviours.market.flexibility_metering import pay_flexibility
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Query, QueryResult
@@ -123,7 +124,7 @@ class FlexibilitySettling(Behaviour):
                 if not record.state.agreed:
                     await self._propose(record, record.state.settlement)
                 if record.state.agreed and not record.state.paid:
-                    await self._pay(record, record.state.settlement)
+                    self._pay(record, record.state.settlement)
 
     async def _propose(self, record: OrderRecord, settled: OrderSettlement) -> None:
         """Propose an order's settlement; what is disputed is not paid, and told to people."""
@@ -159,8 +160,10 @@ class FlexibilitySettling(Behaviour):
             orders=[settled],
         )
 
-    async def _pay(self, record: OrderRecord, settled: OrderSettlement) -> None:
-        """Let the tokens of an agreed settlement move: from the DSO, or to it where penalties prevail."""
+    def _pay(self, record: OrderRecord, settled: OrderSettlement) -> None:
+        """Order the payment of what was agreed; where penalties prevail, the aggregator pays."""
+        assert self.terms is not None
+        pay_flexibility(self, settled, self.terms.aggregator_account)
         self.agent.counts["orders paid"] += 1
         self.sibling(FlexibilityProcurement).advance(record, paid=True)
 

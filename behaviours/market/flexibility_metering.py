@@ -1,12 +1,16 @@
 """The aggregator meters what it sold, and says what it thinks of the DSO's settlement (SPEC 2.5)."""
 
+import msgspec
+
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.flexibility_market.baselines import ADJACENT_S, Baseline
 from behaviours.decisions.flexibility_market.flexibility_settlement import verdicts
 from behaviours.decisions.flexibility_market.terms import FlexibilityTerms
+from behaviours.decisions.payments import tokens_of
 from behaviours.information.delivery import grouped
 from behaviours.market.flexibility_offering import FlexibilityOffering, SoldOrder
 from behaviours.market.opening import AggregatorSettings
+from behaviours.market.payments import PayerSettings, Paying
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Query, QueryResult
@@ -17,8 +21,11 @@ from ontology.flexibility_trading import (
     FlexSettlement,
     FlexSettlementResponse,
     MeteredInterval,
+    OrderSettlement,
+    OrderStatus,
     OrderVerdict,
 )
+from ontology.ledger import SettlementKind
 from ontology.letter import Letter
 from ontology.measurements import IntervalReading
 from ontology.performatives import Performative
@@ -27,7 +34,8 @@ __all__ = ["FlexibilityMetering"]
 
 ATTEMPTS = 96
 """How often it is tried to meter an order and to tell the DSO: a day long."""
-SITES_A_QUERY = 24
+_REVISION = "flex metering revision"
+READINGS_A_QUERY = 100
 _READING = message_type_of(IntervalReading)
 
 
@@ -71,7 +79,7 @@ class FlexibilityMetering(Behaviour):
             period_start_s=starts[0],
             period_end_s=starts[-1] + INTERVAL_S,
             congestion_point=sold.order.congestion_point,
-            revision=sold.attempts,
+            revision=self._next_revision(),
             intervals=[
                 MeteredInterval(
                     start_s=start_s,
@@ -89,14 +97,21 @@ class FlexibilityMetering(Behaviour):
         sold.reported = True
         self.sibling(FlexibilityOffering).remember(sold)
 
+    def _next_revision(self) -> int:
+        """Return a number above those of all meterings so far, over restarts as well."""
+        revision = int(self.agent.kept_bytes(_REVISION) or b"0") + 1
+        self.keep(_REVISION, str(revision).encode())
+        return revision
+
     async def _metered_w(self, sold: SoldOrder) -> dict[int, int]:
         """Return what the pool drew in W by start of interval; nothing while a reading is missing."""
         first_s, end_s = min(sold.powers_w) - self._margin_s, sold.end_s + self._margin_s
         sites = sorted(
             each.site for each in self.settings.portfolio if each.segment_id == sold.order.congestion_point
         )
+        starts = range(first_s, end_s, INTERVAL_S)
         readings: dict[tuple[str, int], int] = {}
-        for group in grouped(sites, SITES_A_QUERY):
+        for group in grouped(sites, max(1, READINGS_A_QUERY // len(starts))):
             query = Query(entity=_READING, subjects=list(group), start_s=first_s, end_s=end_s)
             try:
                 result = await self.ask(
@@ -108,7 +123,6 @@ class FlexibilityMetering(Behaviour):
             for each in result.items:
                 if isinstance(each, IntervalReading):
                     readings[each.subject, each.start_s] = each.consumed_w - each.produced_w
-        starts = range(first_s, end_s, INTERVAL_S)
         if len(readings) < len(sites) * len(starts):
             self.agent.counts["readings missing"] += 1
             return {}
@@ -131,8 +145,11 @@ class FlexibilityMetering(Behaviour):
             {name: each.metered_w for name, each in sold.items()},
             self.terms.penalty_ticks_per_kwh,
         )
-        for status in statuses:
-            self._note(sold.get(status.order_reference), status.verdict, status.reason)
+        for status, settled in zip(statuses, settlement.orders, strict=True):
+            self._note(sold.get(status.order_reference), status)
+            if status.verdict is OrderVerdict.ACCEPTED:
+                back = msgspec.structs.replace(settled, net_ticks=-settled.net_ticks)
+                pay_flexibility(self, back, self.terms.dso_account)
         disputed = any(each.verdict is OrderVerdict.DISPUTED for each in statuses)
         act = Performative.REJECT_PROPOSAL if disputed else Performative.ACCEPT_PROPOSAL
         answer = FlexSettlementResponse(settlement_message_id=letter.message_id, orders=statuses)
@@ -143,8 +160,20 @@ class FlexibilityMetering(Behaviour):
         """Whether the baseline is the aggregator's own prognosis."""
         return self.terms is not None and self.terms.baseline is Baseline.D_PROGNOSIS
 
-    def _note(self, sold: SoldOrder | None, verdict: OrderVerdict, reason: str) -> None:
+    def _note(self, sold: SoldOrder | None, status: OrderStatus) -> None:
         if sold is not None:
-            sold.agreed, sold.disputed = verdict is OrderVerdict.ACCEPTED, reason
+            sold.agreed, sold.disputed = status.verdict is OrderVerdict.ACCEPTED, status.reason
             self.sibling(FlexibilityOffering).remember(sold)
-        self.agent.counts[f"settlements {verdict.lower()}"] += 1
+        self.agent.counts[f"settlements {status.verdict.lower()}"] += 1
+
+
+def pay_flexibility(payer: Behaviour, settled: OrderSettlement, account: str) -> None:
+    """Order the payment of a settlement's net to an account, if there is one and it is to get something.
+
+    Both sides know what is owed: who owes pays, under the order's reference, so that it is paid once.
+    """
+    terms: PayerSettings | None = payer.settings.payer
+    if terms is None or not account or settled.net_ticks <= 0:
+        return
+    tokens = tokens_of([(account, settled.net_ticks)], terms.tokens_per_currency)
+    payer.sibling(Paying).pay(SettlementKind.FLEXIBILITY_ORDER, settled.order_reference, tokens)

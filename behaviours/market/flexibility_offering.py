@@ -14,13 +14,14 @@ from collections.abc import Mapping
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
-from behaviours.decisions.coalition.products import product_of_order
+from behaviours.decisions.coalition.products import product_of_order, product_of_request
 from behaviours.decisions.flexibility_market.baselines import Baseline
 from behaviours.decisions.flexibility_market.flexibility_settlement import ordered_powers
 from behaviours.decisions.flexibility_market.offering import (
     USUAL_TERMS,
     MemberFlexibility,
-    members_of,
+    members_by_bid,
+    members_by_forecast,
     offer_options,
     wanted_powers,
 )
@@ -56,8 +57,12 @@ __all__ = ["FlexibilityOffering", "OfferRecord", "SoldOrder"]
 
 _FORECAST = message_type_of(Forecast)
 _OFFER, _SOLD, _RESERVED, _REVISION = "flex offer ", "flex sold ", "flex reserved ", "flex revision "
-OUTLOOK = 12
-"""Intervals that a prognosis covers: three hours."""
+OUTLOOK = 28
+"""Intervals that a prognosis covers: seven hours, beyond the end of any request."""
+PRICE_MAX_TICKS_PER_KWH = 5000
+"""What members are asked for at most: what they bid is what is offered."""
+ENERGY_TICKS_PER_KWH = 1200
+"""What making up for a kWh costs a member at most while prices are as usual."""
 SITES_A_QUERY = 24
 
 
@@ -170,7 +175,7 @@ class FlexibilityOffering(Behaviour):
     # -- offering -------------------------------------------------------------------------------
 
     @on(FlexRequest, Performative.CFP)
-    def offer(self, request: FlexRequest, letter: Letter) -> None:
+    async def offer(self, request: FlexRequest, letter: Letter) -> None:
         """Propose what the portfolio can do towards a request, in exclusive options.
 
         Raises: Refused with every reason: a rule is broken, the light does not allow trading, there is
@@ -178,7 +183,7 @@ class FlexibilityOffering(Behaviour):
         """
         self._require_open(request, letter)
         wanted_w = wanted_powers(request)
-        options = self._options(request, wanted_w)
+        options = await self._options(request, wanted_w)
         if not options:
             raise Refused("nothing to offer")
         prognosis_id, baseline_w = self._prognoses.get(request.congestion_point, ("", {}))
@@ -223,12 +228,20 @@ class FlexibilityOffering(Behaviour):
             if light is not None and not is_active(Market.EXPLICIT_FLEXIBILITY, light):
                 raise Refused(f"flexibility is not traded while {light}")
 
-    def _options(self, request: FlexRequest, wanted_w: Mapping[int, int]) -> list[OfferOption]:
-        """Return the options for a request, from what members could do and is not promised elsewhere."""
+    async def _options(self, request: FlexRequest, wanted_w: Mapping[int, int]) -> list[OfferOption]:
+        """Return the options for a request, from what members bid or else from what they said last.
+
+        Raises: Refused when the request wants nothing.
+        """
+        product = product_of_request(request, PRICE_MAX_TICKS_PER_KWH)
+        if product is None:
+            raise Refused("nothing is wanted")
+        bids = await self.sibling(VppInitiation).sound(product)
+        members = members_by_bid(bids, product, wanted_w) or self._members(request.congestion_point, wanted_w)
         point, portfolio = request.congestion_point, self.sibling(PortfolioKeeping)
-        besides = _RESERVED if request.contract_id else ""
+        besides = ((_RESERVED,) if request.contract_id else ()) + ((_SOLD,) if bids else ())
         taken_w = {s: portfolio.promised_w(s, point, besides=besides) for s in wanted_w}
-        return offer_options(wanted_w, self._members(point, wanted_w), taken_w)
+        return offer_options(wanted_w, members, taken_w)
 
     # -- orders ---------------------------------------------------------------------------------
 
@@ -260,7 +273,7 @@ class FlexibilityOffering(Behaviour):
 
     def _dispatch(self, order: FlexOrder) -> None:
         """Form a plant that delivers an order, unless there is one already."""
-        product = product_of_order(order, ordered_powers(order), USUAL_TERMS.margin)
+        product = product_of_order(order, ordered_powers(order), USUAL_TERMS.fee)
         plants = self.sibling(VppInitiation)
         if plant_of(product) not in plants.plants and product.deadline_s > self.now_s():
             plants.offer(product)
@@ -280,7 +293,9 @@ class FlexibilityOffering(Behaviour):
 
     def _promise(self, sold: SoldOrder) -> None:
         order = sold.order
-        self.sibling(PortfolioKeeping).promise(order.order_reference, sold.powers_w, order.congestion_point)
+        self.sibling(PortfolioKeeping).promise(
+            _SOLD + order.order_reference, sold.powers_w, order.congestion_point
+        )
 
     # -- revocation -----------------------------------------------------------------------------
 
@@ -300,19 +315,23 @@ class FlexibilityOffering(Behaviour):
         return any(self._can_do(made.offer.congestion_point, option) for option in made.offer.options)
 
     def _can_do(self, point: str, option: OfferOption) -> bool:
-        """Tell whether members could do an option at its least activation."""
-        least_w = {each.start_s: round(each.power_w * option.activation_min) for each in option.intervals}
-        able = self._members(point, least_w)
-        sums_w = [sum(column) for column in zip(*(each.power_w for each in able), strict=True)]
-        return bool(sums_w) and all(
-            there_w >= abs(each) for there_w, each in zip(sums_w, least_w.values(), strict=True)
-        )
+        """Tell whether members could do an option at its least activation, each interval by itself.
+
+        Where no member's forecast reaches, they are taken at their word.
+        """
+        portfolio, sites = self.sibling(PortfolioKeeping), self._sites(point)
+        for each in option.intervals:
+            if portfolio.covering(sites, each.start_s):
+                able = self._members(point, {each.start_s: each.power_w})
+                if sum(member.power_w[0] for member in able) < abs(each.power_w) * option.activation_min:
+                    return False
+        return True
 
     def _members(self, point: str, wanted_w: Mapping[int, int]) -> list[MemberFlexibility]:
         """Return what the members at a congestion point could do in the wanted intervals."""
         portfolio, sites = self.sibling(PortfolioKeeping), self._sites(point)
         known = {f.subject: f for start_s in wanted_w for f in portfolio.covering(sites, start_s)}
-        return members_of(known.values(), wanted_w)
+        return members_by_forecast(known.values(), wanted_w, ENERGY_TICKS_PER_KWH)
 
     async def _take_back(self, made: OfferRecord) -> None:
         """Revoke an offer; where the DSO has ordered meanwhile, the order stands."""

@@ -49,18 +49,18 @@ class PortfolioKeeping(Behaviour):
         """Let go of what was promised under a name."""
         self._promised.pop(name, None)
 
-    def promised_w(self, start_s: int, segment_id: str = "", *, besides: str = "") -> int:
+    def promised_w(self, start_s: int, segment_id: str = "", *, besides: tuple[str, ...] = ()) -> int:
         """Return what is promised of an interval in a segment, or in all, in W.
 
         Args:
             start_s: of the interval.
             segment_id: the segment; empty is all.
-            besides: beginning of the names that are not counted; empty counts all.
+            besides: beginnings of the names that are not counted.
         """
         return sum(
             abs(power_w.get(start_s, 0))
             for name, (segment, power_w) in self._promised.items()
-            if not (besides and name.startswith(besides)) and (not segment_id or segment in ("", segment_id))
+            if not name.startswith(besides) and (not segment_id or segment in ("", segment_id))
         )
 
     def free(self, flexibility: FlexibilityForecast) -> FlexibilityForecast:

@@ -65,7 +65,7 @@ def product_of_order(order: FlexOrder, ordered_w: Mapping[int, int], fee: float)
         segment_id=order.congestion_point,
         start_s=starts[0],
         target_w=[ordered_w.get(start_s, 0) for start_s in starts],
-        price_ticks_per_kwh=int(order.price_ticks * (1 - fee) * 1000) // energy_wh,
+        price_ticks_per_kwh=round(order.price_ticks * (1 - fee) * 1000 / energy_wh),
         deadline_s=starts[0],
     )
 

@@ -1,31 +1,38 @@
 """What an aggregator offers for a request: exclusive options, from its cheapest members to all (SPEC 2.5)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from typing import NamedTuple
 
+from behaviours.decisions.coalition.recruitment import by_step
 from ontology.base import INTERVAL_S
+from ontology.coalition import CoalitionBid, FlexProduct
 from ontology.flexibility import FlexibilityForecast
 from ontology.flexibility_trading import Disposition, FlexRequest, OfferOption, PowerInterval
 
-__all__ = ["MemberFlexibility", "OfferTerms", "members_of", "offer_options", "wanted_powers"]
+__all__ = [
+    "USUAL_TERMS",
+    "MemberFlexibility",
+    "OfferTerms",
+    "members_by_bid",
+    "members_by_forecast",
+    "offer_options",
+    "wanted_powers",
+]
 
 
 class OfferTerms(NamedTuple):
-    """How an aggregator prices what it offers.
+    """How an aggregator makes up its offers: one option for each share of what it could do."""
 
-    Each option takes one more share of the wanted power; the further it goes, the dearer is a kWh, since
-    members are left to choose from less and less.
-    """
-
-    base_ticks_per_kwh: int = 1200
-    """What shifting a kWh costs a member at most where prices are as usual, beside its wear."""
-    margin: float = 0.05
-    risk: float = 0.10
-    """How much dearer the largest option is than a vanishingly small one."""
-    firm: float = 0.7
+    margin: float = 0.25
+    """Added to what members ask: their surplus, what their costs may rise until delivery, and the fee."""
+    fee: float = 0.05
+    """Share of the price that the aggregator keeps."""
+    firm: float = 0.85
     """Share of what members could do that is offered: the rest covers what they will not do."""
     shares: tuple[float, ...] = (1.0, 0.6, 0.3)
     activation_min: float = 0.2
+    """Of the largest option; the others are cheaper a kWh and indivisible."""
     least_w: int = 100
 
 
@@ -50,21 +57,47 @@ def wanted_powers(request: FlexRequest) -> dict[int, int]:
     }
 
 
-def members_of(
-    forecasts: Iterable[FlexibilityForecast], wanted_w: Mapping[int, int]
+def members_by_forecast(
+    forecasts: Iterable[FlexibilityForecast], wanted_w: Mapping[int, int], energy_ticks_per_kwh: int = 0
 ) -> list[MemberFlexibility]:
-    """Return what members could do in the wanted intervals, cheapest first.
+    """Return what members could do in the wanted intervals by what they said last, cheapest first.
 
     A forecast says what can be changed in a single interval; over several, the same energy is shared out.
+
+    Args:
+        forecasts: of the members.
+        wanted_w: what is asked for by start of interval, in W.
+        energy_ticks_per_kwh: what making up for a kWh costs, which forecasts leave out.
     """
     members = []
     for each in forecasts:
-        power_w = tuple(
-            _able_w(each, start_s, wanted) // len(wanted_w) for start_s, wanted in wanted_w.items()
-        )
+        able_w = [_able_w(each, start_s, wanted) for start_s, wanted in wanted_w.items()]
+        power_w = tuple(power // len(wanted_w) for power in able_w)
         if any(power_w):
-            members.append(MemberFlexibility(each.subject, power_w, max(each.cost_ticks_per_kwh)))
-    return sorted(members, key=lambda each: (each.cost_ticks_per_kwh, each.member))
+            cost = max(each.cost_ticks_per_kwh) + energy_ticks_per_kwh
+            members.append(MemberFlexibility(each.subject, power_w, cost))
+    return _cheapest_first(members)
+
+
+def members_by_bid(
+    bids: Mapping[str, CoalitionBid], product: FlexProduct, wanted_w: Iterable[int]
+) -> list[MemberFlexibility]:
+    """Return what members could do by what they bid, weighted by their reliability, cheapest first.
+
+    Args:
+        bids: by member.
+        product: what they bid for.
+        wanted_w: starts of the intervals that are wanted.
+    """
+    steps = len(product.target_w)
+    wanted = [(start_s - product.start_s) // product.step_s for start_s in wanted_w]
+    members = []
+    for who, bid in bids.items():
+        power_w = by_step(bid.capacity_w, steps) * bid.reliability
+        members.append(
+            MemberFlexibility(who, tuple(int(power_w[step]) for step in wanted), bid.cost_ticks_per_kwh)
+        )
+    return _cheapest_first(members)
 
 
 def offer_options(
@@ -75,6 +108,8 @@ def offer_options(
 ) -> list[OfferOption]:
     """Return the options of an offer, the largest first; none when there is too little to offer.
 
+    A kWh of an option costs what the dearest member costs that it needs, and the aggregator's margin.
+
     Args:
         wanted_w: what is asked for by start of interval, in W; negative is consuming less.
         members: what each could do towards it, cheapest first.
@@ -84,15 +119,15 @@ def offer_options(
     options: list[OfferOption] = []
     able_w = _offered_w(wanted_w, members, taken_w or {}, terms)
     for number, share in enumerate(terms.shares, start=1):
-        power_w = {start_s: round(each * share) for start_s, each in able_w.items()}
+        power_w = {start_s: round(each * share) for start_s, each in able_w.items() if round(each * share)}
         if max(map(abs, power_w.values()), default=0) < terms.least_w:
             continue
         energy_wh = sum(map(abs, power_w.values())) * INTERVAL_S / 3600
-        unit = (terms.base_ticks_per_kwh + _cost(members)) * (1 + terms.margin + terms.risk * share)
+        unit = _marginal_cost(members, energy_wh / terms.firm) * (1 + terms.margin)
         options.append(
             OfferOption(
                 option_reference=f"option-{number}",
-                price_ticks=round(energy_wh * unit / 1000),
+                price_ticks=ceil(energy_wh * unit / 1000),
                 activation_min=terms.activation_min if number == 1 else 1.0,
                 intervals=[
                     PowerInterval(start_s=start_s, power_w=each) for start_s, each in sorted(power_w.items())
@@ -124,7 +159,17 @@ def _able_w(forecast: FlexibilityForecast, start_s: int, wanted_w: int) -> int:
     return forecast.up_w[step] if wanted_w < 0 else forecast.down_w[step]
 
 
-def _cost(members: Sequence[MemberFlexibility]) -> float:
-    """Return the mean cost of members in ticks per kWh, by what each could do."""
-    able = sum(sum(each.power_w) for each in members)
-    return sum(sum(each.power_w) * each.cost_ticks_per_kwh for each in members) / able if able else 0.0
+def _marginal_cost(members: Sequence[MemberFlexibility], energy_wh: float) -> int:
+    """Return the cost per kWh of the dearest of the members that are needed for an energy."""
+    left_wh, cost = energy_wh, 0
+    for each in members:
+        if left_wh <= 0:
+            break
+        cost = each.cost_ticks_per_kwh
+        left_wh -= sum(each.power_w) * INTERVAL_S / 3600
+    return cost
+
+
+def _cheapest_first(members: Iterable[MemberFlexibility]) -> list[MemberFlexibility]:
+    able = (each for each in members if any(each.power_w))
+    return sorted(able, key=lambda each: (each.cost_ticks_per_kwh, each.member))

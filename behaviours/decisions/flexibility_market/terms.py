@@ -18,6 +18,8 @@ class FlexibilityTerms(msgspec.Struct, frozen=True, kw_only=True):
     """For each kWh that was ordered and is missing."""
     contracts_w: Mapping[str, int] = {}
     """Power in W that a contract keeps ready at each congestion point, by the contract's id."""
+    aggregator_account: str = ""
+    dso_account: str = ""
 
 
 class ProcurementTerms(FlexibilityTerms, frozen=True, kw_only=True):
@@ -29,8 +31,10 @@ class ProcurementTerms(FlexibilityTerms, frozen=True, kw_only=True):
     request_lead_s: int = 5400
     offer_lead_s: int = 3600
     order_lead_s: int = 2700
+    span_s: int = 14_400
+    """How far a request reaches: what is put off must not come back while congestion lasts."""
 
     @property
     def outlook_steps(self) -> int:
-        """How many intervals ahead congestion must be foreseen for a request to be made in time."""
-        return self.request_lead_s // INTERVAL_S + 2
+        """How many intervals ahead congestion must be foreseen for requests to be made."""
+        return (self.request_lead_s + self.span_s) // INTERVAL_S + 2
