@@ -134,7 +134,7 @@ class ExternalBidding(Behaviour):
         portfolio = flexibility_of_portfolio("portfolio", self.sibling(PortfolioKeeping).present(next_s))
         if portfolio is None:
             return 0, 0
-        elsewhere_w = self.sibling(PortfolioKeeping).promised_w(start_s, besides=_PROMISE)
+        elsewhere_w = self.sibling(PortfolioKeeping).promised_w(start_s, besides=(_PROMISE,))
         power_w = spare_power(portfolio, start_s) - self._promised_w(start_s) - elsewhere_w
         if NORDIC[product].is_reserve:
             return power_w, HOLDING_TICKS
