@@ -1,5 +1,6 @@
 """YEAR-LIC (SPEC 6, 8): the Lugaggia community, with its agents in control and left to itself."""
 
+from calendar import monthrange
 from functools import cache
 
 import numpy as np
@@ -63,3 +64,28 @@ def test_control_costs_no_comfort():
     rooms = lived(*SPRING_DAY, True).tables.sites["indoor_degc"]
     heated = rooms[~np.isnan(rooms)]
     assert np.mean(heated < 21.0 - COMFORT_K - 0.5) <= 0.01
+
+
+def month(number: int, control: bool) -> RunResult:
+    """Let a month of 2023 pass, from midnight to midnight UTC."""
+    days = monthrange(2023, number)[1]
+    settings = {"start": f"2023-{number:02d}-01T00:00Z", "intervals": days * 96, "control": control}
+    return run_offline(load_scenario(LUGAGGIA, settings))
+
+
+def kept_of_the_sun(control: bool) -> float:
+    """Return the share of a year's photovoltaic energy that did not leave the community, month by month."""
+    pv_kwh = exported_kwh = 0.0
+    for number in range(1, 13):
+        summary = summarise(month(number, control))
+        assert summary.estimated == 0
+        pv_kwh += summary.pv_kwh
+        exported_kwh += summary.exported_kwh
+    return 1 - exported_kwh / pv_kwh
+
+
+@pytest.mark.soak
+def test_over_a_year_nine_tenths_of_the_sun_stay_in_the_community_and_a_sixth_more_than_without_control():
+    steered, alone = (kept_of_the_sun(control) for control in (True, False))
+    assert steered >= 0.90
+    assert steered >= alone + 0.1
