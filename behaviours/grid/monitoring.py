@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from behaviours.behaviour import Behaviour, every, on
+from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.bilateral_contract import (
     BilateralContract,
     activation_ticks,
     availability_ticks,
     is_kept,
     reason_to_refuse_signal,
+    relief_w,
 )
 from behaviours.decisions.dstatcom import balancing_power_w
 from behaviours.decisions.grid.network import Network
@@ -57,7 +58,7 @@ UNEVEN = 0.5
 
 DSTATCOM_VA = 30_000
 
-_ACTIVATED = "activated "
+_ACTIVATED, _SINCE = "activated ", "contracts since"
 SECONDS_AN_HOUR = 3600
 REPORT_WITHIN_S = 120
 """How long after its end the DSO waits to hear what came of a signal."""
@@ -110,10 +111,16 @@ class NetworkMonitoring(Behaviour):
         foreseen_w = await self._foreseen_w(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
         flows = self.flows(np.concatenate([measured_w[None, :], foreseen_w]))
+        first = 0
         for network, flow in zip(self.settings.networks, flows, strict=True):
+            own = slice(first, first := first + len(network.sites))
+            import_w = (float(measured_w[own].sum()), float(foreseen_w[0, own].sum()))
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
             self._balance(network, flow)
             self._set_light(network, strains[0], strains[1:], next_s)
+            emergency = self._lights[network.segment_id].state is GridState.RED
+            management = self.sibling(ActiveNetworkManagement)
+            management.relieve(network, next_s, import_w) if emergency else management.stand_down(network)
 
     def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
         """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
@@ -171,8 +178,6 @@ class NetworkMonitoring(Behaviour):
         self.keep(f"light {segment_id}", event)
         self.publish(event, segment_id)
         self.tell(settings.repository, event)
-        if light.state is GridState.RED:
-            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     async def _foreseen_w(self, start_s: int) -> npt.NDArray[np.float64]:
         """Return what the sites expect to draw in the steps from a time, (steps, sites) in W."""
@@ -215,27 +220,59 @@ class ActiveNetworkManagement(Behaviour):
         """Nothing has been called yet."""
         self.calls = 0
         self.reports: list[DemandResponseReport] = []
+        self._called_w: dict[str, int] = {}
 
-    def relieve(self, network: Network, start_s: int) -> None:
-        """Signal the aggregator to keep the segment's import below where yellow begins."""
+    @when("started")
+    def note_beginning(self) -> None:
+        """Note since when contracts are held; no hour before is paid for."""
+        if self.agent.kept_bytes(_SINCE) is None:
+            self.keep(_SINCE, str(self.now_s()).encode())
+
+    def stand_down(self, network: Network) -> None:
+        """Note that a segment's emergency is over."""
+        self._called_w.pop(network.segment_id, None)
+
+    def relieve(self, network: Network, start_s: int, import_w: Sequence[float]) -> None:
+        """Call on a contract for the power that is too much; without contracts limit the segment's import.
+
+        What was called for is called for again until the emergency is over.
+
+        Args:
+            network: the segment.
+            start_s: the interval in which it is to be relieved.
+            import_w: what its sites drew last and are expected to draw, in W.
+        """
         contract = self._contract(network.segment_id, start_s)
         if contract is None and self.settings.contracts:
             self.agent.counts["emergencies without a contract"] += 1
             return
         self.calls += 1
         limit_w = int(network.transformer.rated_va * self.settings.thresholds.loading_yellow)
+        delta_w = self._change_w(network.segment_id, limit_w, import_w, contract) if contract else 0
         signal = DRSignal(
             signal_id=f"dr-{network.segment_id}-{start_s}",
             segment_id=network.segment_id,
             start_s=start_s,
             duration_s=INTERVAL_S,
-            limit_w=limit_w,
+            limit_w=None if delta_w else limit_w,
+            delta_w=delta_w or None,
             contract_id=contract.contract_id if contract else self.settings.contract_id,
             deadline_s=start_s,
         )
         if contract is not None:
             self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
         self.agent.spawn(self._signal(signal, contract))
+
+    def _change_w(
+        self, segment_id: str, limit_w: int, import_w: Sequence[float], contract: BilateralContract
+    ) -> int:
+        """Return the change of power to call for, in W, at most what the contract reserves."""
+        wanted_w = relief_w(limit_w, import_w)
+        before_w = self._called_w.get(segment_id, 0)
+        if abs(before_w) > abs(wanted_w):
+            wanted_w = before_w
+        self._called_w[segment_id] = max(-contract.reserved_w, min(contract.reserved_w, wanted_w))
+        return self._called_w[segment_id]
 
     def _contract(self, segment_id: str, start_s: int) -> BilateralContract | None:
         """Return a contract that may be called at a time, the cheapest first."""
@@ -275,6 +312,8 @@ class ActiveNetworkManagement(Behaviour):
     def pay_availability(self) -> None:
         """Pay for the power that was held ready in the hour that has ended; forget old activations."""
         end_s = self.now_s() // SECONDS_AN_HOUR * SECONDS_AN_HOUR
+        if end_s - SECONDS_AN_HOUR < int(self.agent.kept_bytes(_SINCE) or 0):
+            return
         for contract in self.settings.contracts:
             start_s = end_s - SECONDS_AN_HOUR
             ticks = availability_ticks(contract, start_s, end_s)
