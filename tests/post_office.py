@@ -30,13 +30,15 @@ some = settings(deadline=None, max_examples=25)
 
 
 class Notebook:
-    """The `Recorder` port: a list of (message type, outcome)."""
+    """The `Recorder` port: a list of (message type, outcome), and of (message type, act)."""
 
     def __init__(self) -> None:
         self.noted: list[tuple[str, str]] = []
+        self.acts: list[tuple[str, str]] = []
 
     def record(self, envelope: Envelope, outcome: str, time_s: float) -> None:
         self.noted.append((envelope.message_type, outcome))
+        self.acts.append((envelope.message_type, envelope.performative))
 
 
 class Mailbox(Post):

@@ -1,7 +1,8 @@
 """Bilateral contracts of DSO and aggregator for emergencies: what they allow and what they pay (SPEC 2.7)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from math import ceil
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -17,6 +18,7 @@ __all__ = [
     "is_kept",
     "ramped",
     "reason_to_refuse_signal",
+    "relief_w",
 ]
 
 FRESH_S = 30
@@ -129,6 +131,18 @@ def useful_w(report: DemandResponseReport, delivered_w: int) -> int:
     """Return how much of a delivery is in the direction of the order and not beyond it, in W."""
     sign = -1 if report.ordered_w < 0 else 1
     return max(0, min(abs(report.ordered_w), sign * delivered_w))
+
+
+def relief_w(limit_w: int, import_w: Sequence[float]) -> int:
+    """Return the change of power that brings a segment's flow back within a limit; 0 where it is within.
+
+    Args:
+        limit_w: most that may flow either way.
+        import_w: flows that were measured or are foreseen, import positive; the greatest counts.
+    """
+    worst_w = max(import_w, key=abs)
+    excess_w = max(0, ceil(abs(worst_w)) - limit_w)
+    return -excess_w if worst_w > 0 else excess_w
 
 
 def ramped(before_w: int, after_w: int, elapsed_s: float) -> int:

@@ -131,9 +131,9 @@ def plan_load(
     rows = zip(net, load.power_min_w, load.power_max_w, *terms[:4], strict=True)
     for n, a, b, buy, sell, net_max, net_min in rows:
         least, most = n + a, n + b
-        if least >= 0 and most <= eased_w and most <= net_max:
+        if least >= 0 and least >= net_min and most <= eased_w and most <= net_max:
             pieces.append(((buy, b - a),))
-        elif net_min <= least and most <= 0:
+        elif net_min <= least and most <= 0 and most <= net_max:
             pieces.append(((sell, b - a),))
         elif a == b:
             pieces.append(())
@@ -320,8 +320,15 @@ def rungs(n: int, a: int, b: int, prices: Sequence[int], curtailable: bool) -> l
     counts nothing where a plant can be turned down instead.
     """
     buy, sell, net_max, net_min = prices
-    beyond = min(sell, 0) if curtailable else sell - OVERLOAD_TICKS_PER_KWH
-    ladder = ((beyond, net_min), (sell, 0), (buy, net_max), (buy + OVERLOAD_TICKS_PER_KWH, UNLIMITED_W))
+    beyond = min(sell, 0) if curtailable and net_min <= 0 else sell - OVERLOAD_TICKS_PER_KWH
+    ladder: tuple[tuple[int, int], ...] = (
+        (beyond, min(net_min, 0)),
+        (buy - OVERLOAD_TICKS_PER_KWH, net_min if net_min > 0 else -UNLIMITED_W),
+        (sell, min(0, net_max)),
+        (sell + OVERLOAD_TICKS_PER_KWH, 0),
+        (buy, net_max),
+        (buy + OVERLOAD_TICKS_PER_KWH, UNLIMITED_W),
+    )
     pieces: list[Piece] = []
     for price, until in ladder:
         amount = min(until - n, b) - a

@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from behaviours.behaviour import Behaviour, every, on
+from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.bilateral_contract import (
     BilateralContract,
     activation_ticks,
     availability_ticks,
     is_kept,
     reason_to_refuse_signal,
+    relief_w,
 )
 from behaviours.decisions.dstatcom import balancing_power_w
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
@@ -59,7 +60,7 @@ UNEVEN = 0.5
 
 DSTATCOM_VA = 30_000
 
-_ACTIVATED = "activated "
+_ACTIVATED, _SINCE = "activated ", "contracts since"
 SECONDS_AN_HOUR = 3600
 REPORT_WITHIN_S = 120
 """How long after its end the DSO waits to hear what came of a signal."""
@@ -106,6 +107,8 @@ class NetworkMonitoring(Behaviour):
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
         self._balancing: set[str] = set()
         self._escalated: set[tuple[str, int]] = set()
+        self._imports_w: dict[str, tuple[float, ...]] = {}
+        """What each segment drew last and is expected to draw, interval by interval, in W."""
         self._lights = {network.segment_id: Light() for network in self.settings.networks}
         for network in self.settings.networks:
             last = self.kept(f"light {network.segment_id}", GridStatusEvent)
@@ -119,13 +122,25 @@ class NetworkMonitoring(Behaviour):
         foreseen_w = await self._foreseen_w(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
         flows = self.flows(np.concatenate([measured_w[None, :], foreseen_w]))
+        first = 0
         for network, flow in zip(self.settings.networks, flows, strict=True):
+            own = slice(first, first := first + len(network.sites))
+            import_w = (float(measured_w[own].sum()), float(foreseen_w[0, own].sum()))
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
             self._balance(network, flow)
             self._set_light(network, strains[0], strains[1:], next_s)
-            columns = [self._sites.index(site) for site in network.sites]
-            net_w = foreseen_w[:, columns].sum(axis=1).tolist()
+            net_w = foreseen_w[:, own].sum(axis=1).tolist()
+            self._imports_w[network.segment_id] = (float(measured_w[own].sum()), *map(float, net_w))
             self.sibling(FlexibilityProcurement).consider(network, strains[1:], net_w, next_s)
+            self._manage(network, next_s, import_w)
+
+    def _manage(self, network: Network, start_s: int, import_w: Sequence[float]) -> None:
+        """Relieve a segment that will be RED, unless that was begun when it was escalated."""
+        management = self.sibling(ActiveNetworkManagement)
+        if self._lights[network.segment_id].state is not GridState.RED:
+            management.stand_down(network)
+        elif (network.segment_id, start_s) not in self._escalated:
+            management.relieve(network, start_s, import_w)
 
     @every(minutes=15)
     def escalate(self) -> None:
@@ -136,7 +151,9 @@ class NetworkMonitoring(Behaviour):
             if strain is not None:
                 self._escalated.add((network.segment_id, start_s))
                 self._announce(network, Light(GridState.RED), strain, start_s)
-                self.sibling(ActiveNetworkManagement).relieve(network, start_s)
+                known_w = self._imports_w.get(network.segment_id, (0.0,))
+                expected_w = known_w[2] if len(known_w) > 2 else known_w[-1]
+                self.sibling(ActiveNetworkManagement).relieve(network, start_s, (known_w[0], expected_w))
 
     def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
         """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
@@ -181,14 +198,11 @@ class NetworkMonitoring(Behaviour):
         light = next_light(
             before, ahead, measured=measured, unresolved=unresolved, thresholds=settings.thresholds
         )
-        escalated = (segment_id, start_s) in self._escalated
-        if escalated:
+        if (segment_id, start_s) in self._escalated:
             light = Light(GridState.RED)
         self._escalated = {key for key in self._escalated if key[1] >= start_s}
         self._lights[segment_id] = light
         self._announce(network, light, ahead, start_s)
-        if light.state is GridState.RED and not escalated:
-            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     def _announce(self, network: Network, light: Light, ahead: Strain, start_s: int) -> None:
         """Tell everybody the light of an interval."""
@@ -249,27 +263,59 @@ class ActiveNetworkManagement(Behaviour):
         """Nothing has been called yet."""
         self.calls = 0
         self.reports: list[DemandResponseReport] = []
+        self._called_w: dict[str, int] = {}
 
-    def relieve(self, network: Network, start_s: int) -> None:
-        """Signal the aggregator to keep the segment's import below where yellow begins."""
+    @when("started")
+    def note_beginning(self) -> None:
+        """Note since when contracts are held; no hour before is paid for."""
+        if self.agent.kept_bytes(_SINCE) is None:
+            self.keep(_SINCE, str(self.now_s()).encode())
+
+    def stand_down(self, network: Network) -> None:
+        """Note that a segment's emergency is over."""
+        self._called_w.pop(network.segment_id, None)
+
+    def relieve(self, network: Network, start_s: int, import_w: Sequence[float]) -> None:
+        """Call on a contract for the power that is too much; without contracts limit the segment's import.
+
+        What was called for is called for again until the emergency is over.
+
+        Args:
+            network: the segment.
+            start_s: the interval in which it is to be relieved.
+            import_w: what its sites drew last and are expected to draw, in W.
+        """
         contract = self._contract(network.segment_id, start_s)
         if contract is None and self.settings.contracts:
             self.agent.counts["emergencies without a contract"] += 1
             return
         self.calls += 1
         limit_w = int(network.transformer.rated_va * self.settings.thresholds.loading_yellow)
+        delta_w = self._change_w(network.segment_id, limit_w, import_w, contract) if contract else 0
         signal = DRSignal(
             signal_id=f"dr-{network.segment_id}-{start_s}",
             segment_id=network.segment_id,
             start_s=start_s,
             duration_s=INTERVAL_S,
-            limit_w=limit_w,
+            limit_w=None if delta_w else limit_w,
+            delta_w=delta_w or None,
             contract_id=contract.contract_id if contract else self.settings.contract_id,
             deadline_s=start_s,
         )
         if contract is not None:
             self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
         self.agent.spawn(self._signal(signal, contract))
+
+    def _change_w(
+        self, segment_id: str, limit_w: int, import_w: Sequence[float], contract: BilateralContract
+    ) -> int:
+        """Return the change of power to call for, in W, at most what the contract reserves."""
+        wanted_w = relief_w(limit_w, import_w)
+        before_w = self._called_w.get(segment_id, 0)
+        if abs(before_w) > abs(wanted_w):
+            wanted_w = before_w
+        self._called_w[segment_id] = max(-contract.reserved_w, min(contract.reserved_w, wanted_w))
+        return self._called_w[segment_id]
 
     def _contract(self, segment_id: str, start_s: int) -> BilateralContract | None:
         """Return a contract that may be called at a time, the cheapest first."""
@@ -309,6 +355,8 @@ class ActiveNetworkManagement(Behaviour):
     def pay_availability(self) -> None:
         """Pay for the power that was held ready in the hour that has ended; forget old activations."""
         end_s = self.now_s() // SECONDS_AN_HOUR * SECONDS_AN_HOUR
+        if end_s - SECONDS_AN_HOUR < int(self.agent.kept_bytes(_SINCE) or 0):
+            return
         for contract in self.settings.contracts:
             start_s = end_s - SECONDS_AN_HOUR
             ticks = availability_ticks(contract, start_s, end_s)

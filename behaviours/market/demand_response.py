@@ -65,7 +65,7 @@ class DemandResponse(Behaviour):
         ordered_w = await self._share_out(signal, contract)
         self.agent.counts["signals served"] += 1
         await self.clock.sleep_until(reported_s(signal))
-        return self._report(signal, sum(ordered_w.values()))
+        return self._report(signal, signal.delta_w or sum(ordered_w.values()))
 
     @on(DemandResponseReport)
     def note(self, report: DemandResponseReport, letter: Letter) -> None:

@@ -58,6 +58,10 @@ class ExternalBidding(Behaviour):
 
     settings: AggregatorSettings
 
+    def setup(self) -> None:
+        """Which bids the market has taken up is not known after a restart: they are brought again."""
+        self._taken_up: set[str] = set()
+
     @when("started")
     def recall(self) -> None:
         """Let nobody else offer what was offered or sold before a restart."""
@@ -163,15 +167,17 @@ class ExternalBidding(Behaviour):
     async def _submit(self, name: str) -> None:
         """Bring a bid to the market; without an answer it is brought again until its gate closes."""
         bid = self.kept(name, ExternalBid)
-        if bid is None:
+        if bid is None or (name in self._taken_up and self.now_s() < bid.start_s):
             return
         if self.now_s() >= bid.start_s:
+            self._taken_up.discard(name)
             self.keep(name, None)
             return
         if self.now_s() >= bid.start_s - self.rules(bid.product).gate_s:
             return
         try:
             await self.ask(self.settings.external_markets, bid, Acknowledgement)
+            self._taken_up.add(name)
         except Refused:
             self.agent.counts["bids refused"] += 1
             self.keep(name, None)

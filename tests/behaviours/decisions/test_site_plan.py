@@ -284,6 +284,15 @@ def test_a_battery_gives_when_only_it_can_keep_the_limit():
     assert max(plan.net_w) <= 4_000
 
 
+def test_a_battery_feeds_in_where_the_limit_is_below_nothing_and_takes_where_it_must_draw():
+    limits = [-2_000] * 4 + [9_000] * 92
+    plan = plan_site([300] * STEPS, FLAT_BUY, FLAT_SELL, [battery(0.8)], import_max_w=limits)
+    assert plan.net_w[:4] == [-2_000] * 4
+    at_least = [-1_500] * 4 + [9_000] * 92
+    plan = plan_site([300] * STEPS, FLAT_BUY, FLAT_SELL, [battery(0.2)], export_max_w=at_least)
+    assert min(plan.net_w[:4]) == 1_500
+
+
 def test_a_limit_of_export_is_kept_by_storing_first_and_curtailing_last():
     plan = plan_site([300] * STEPS, FLAT_BUY, FLAT_SELL, [battery(0.0), plant(8_000)], export_max_w=3_000)
     assert min(plan.net_w) >= -3_000
