@@ -5,6 +5,8 @@ from behaviours.information.directory import DirectoryMembership
 from behaviours.market.agreements import AgreementWriting
 from behaviours.market.demand_response import DemandResponse
 from behaviours.market.external_bidding import ExternalBidding, ExternalDelivering, ReserveKeeping
+from behaviours.market.flexibility_metering import FlexibilityMetering
+from behaviours.market.flexibility_offering import FlexibilityOffering
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
 from behaviours.market.payments import Paying
 from behaviours.market.portfolio import PortfolioKeeping
@@ -26,6 +28,8 @@ class Aggregator(Agent):
         LemOpening,  # a market for every interval
         PriceRelaying,  # prices ahead, to the prosumers
         DemandResponse,  # the DSO's emergency signals
+        FlexibilityOffering,  # the DSO's requests for flexibility
+        FlexibilityMetering,  # what was delivered of them, and what it is worth
         DirectoryMembership,  # to be found by others
         Paying,  # what members of plants have earned
         VppInitiation,  # virtual power plants, for who wants flexibility

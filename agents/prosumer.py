@@ -3,8 +3,10 @@
 from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
 from behaviours.market.payments import Paying
+from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.frequency_response import ReserveRelaying
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
+from behaviours.site.responding import ResponseReporting
 from behaviours.site.signal_reporting import SignalReporting
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.membership import VppMembership
@@ -31,4 +33,6 @@ class Prosumer(Agent):
         Paying,  # what members of plants have earned
         VppInitiation,  # plants of its own
         SiteReporting,  # its metrics, for the aggregator
+        ResponseReporting,  # how fast it answers signals
+        FactReporting,  # what agreements want to know
     )

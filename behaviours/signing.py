@@ -5,6 +5,7 @@ The body is signed as the text that was sent, so two JSON libraries have nothing
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
+from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -27,6 +28,10 @@ class Signer:
     def verify_key(self) -> bytes:
         """Return the raw public key (32 bytes)."""
         return self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def secret(self, about: str) -> bytes:
+        """Return 32 bytes that only the holder of this key can know, always the same for the same words."""
+        return sha256(self._key.sign(f"secret {about}".encode())).digest()
 
     def sign(self, envelope: Envelope) -> str:
         """Return the signature of an envelope, base64url."""

@@ -14,11 +14,13 @@ import msgspec
 from eth_account import Account
 from eth_keys.exceptions import BadSignature
 from eth_utils import ValidationError
+from hexbytes import HexBytes
 from requests.exceptions import RequestException
 from web3 import Web3
-from web3.exceptions import ContractLogicError, TimeExhausted, Web3RPCError
+from web3.exceptions import ContractLogicError, TimeExhausted, TransactionNotFound, Web3RPCError
 from web3.middleware import ExtraDataToPOAMiddleware
 
+from contracts.journal import Sent, TransactionJournal
 from ontology.errors import Conflict, InvalidInput, ParityError, Unavailable, problem
 
 __all__ = ["Chain", "Log", "Mined", "Reverted", "Signer", "node_chain", "signer_of"]
@@ -105,6 +107,7 @@ class Chain:
         set_time: sets the next block's timestamp where the chain lets us (epoch seconds).
         reverts: what web3 raises over this connection when a contract turns a call down.
         wait_s: how long a transaction may take.
+        journal: keeps what was sent, where the chain may lose blocks that it had (a node that dies).
     """
 
     def __init__(
@@ -116,8 +119,11 @@ class Chain:
         set_time: Callable[[int], None] = lambda time_s: None,
         reverts: type[Exception] = ContractLogicError,
         wait_s: float = 60.0,
+        journal: TransactionJournal | None = None,
     ) -> None:
         self._web3 = web3
+        self._journal = journal
+        self._restoring = Lock()
         self._gas = gas
         self._gas_price = gas_price
         self._set_time = set_time
@@ -138,10 +144,11 @@ class Chain:
 
         Raises: Reverted with the contract's reason, Unavailable when the chain cannot be reached in time.
         """
+        self._restore()
         with self._reached(), signer.turn(self._count) as nonce:
             transaction = self._filled(signer, nonce, data, to)
             self._set_time(time_s)
-            hash_ = self._web3.eth.send_raw_transaction(signer.sign(transaction))
+            hash_ = self._sent(Sent(signer.address, nonce, signer.sign(transaction)))
             receipt = self._web3.eth.wait_for_transaction_receipt(hash_, timeout=self._wait_s)
         if receipt["status"] != 1:
             self.call(to, data, sender=signer.address)
@@ -159,6 +166,7 @@ class Chain:
         Raises: Reverted with the contract's reason, Unavailable when the chain cannot be reached.
         """
         request: dict[str, Any] = {"data": data} | ({"to": to} if to else {})
+        self._restore()
         with self._reached():
             return bytes(self._web3.eth.call(request | ({"from": sender} if sender else {})))
 
@@ -172,6 +180,7 @@ class Chain:
             "fromBlock": first_block,
             "toBlock": "latest" if last_block is None else last_block,
         }
+        self._restore()
         with self._reached():
             return [_log(each) for each in self._web3.eth.get_logs(request)]
 
@@ -189,22 +198,76 @@ class Chain:
 
     def last_block(self) -> int:
         """Return the number of the newest block."""
+        self._restore()
         with self._reached():
             return int(self._web3.eth.block_number)
 
     def code_at(self, address: str) -> bytes:
         """Return the code that an address runs, nothing when it runs none."""
+        self._restore()
         with self._reached():
             return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
 
     @property
     def state_root(self) -> str:
         """The root hash (hexadecimal) of the state after the last block."""
+        self._restore()
         with self._reached():
             return bytes(self._web3.eth.get_block("latest")["stateRoot"]).hex()
 
     def close(self) -> None:
         """Let go of the connection."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def _sent(self, sent: Sent) -> HexBytes:
+        """Write a signed transaction down and send it; one that the node turns down is struck out."""
+        if self._journal is None:
+            return self._web3.eth.send_raw_transaction(sent.raw)
+        self._journal.add(sent)
+        try:
+            return self._given(sent)
+        except Web3RPCError:
+            self._journal.strike(sent)
+            raise
+
+    def _given(self, sent: Sent) -> HexBytes:
+        """Send a signed transaction, unless the node has it."""
+        hash_ = Web3.keccak(sent.raw)
+        try:
+            return self._web3.eth.send_raw_transaction(sent.raw)
+        except Web3RPCError:
+            if not self._has(hash_):
+                raise
+        return hash_
+
+    def _restore(self) -> None:
+        """Send again what the node has lost, if it has lost anything.
+
+        Raises: Unavailable when the chain cannot be reached, Conflict when somebody else has used the nonces.
+        """
+        if self._journal is None:
+            return
+        with self._restoring, self._reached():
+            counts = {sender: self._count(sender) for sender in self._journal.last}
+            if all(counts[sender] > last for sender, last in self._journal.last.items() if sender in counts):
+                return
+            for sent in self._journal.from_on({sender: count - 1 for sender, count in counts.items()}):
+                self._send_again(sent, counts[sent.sender])
+
+    def _send_again(self, sent: Sent, count: int) -> None:
+        """Send a transaction that a node has not counted; of those counted, the last one must be ours."""
+        if sent.nonce >= count:
+            self._web3.eth.wait_for_transaction_receipt(self._given(sent), timeout=self._wait_s)
+        elif not self._has(Web3.keccak(sent.raw)):
+            raise Conflict(f"chain: another client has used nonce {sent.nonce} of {sent.sender}")
+
+    def _has(self, hash_: HexBytes) -> bool:
+        try:
+            self._web3.eth.get_transaction(hash_)
+        except TransactionNotFound:
+            return False
+        return True
 
     def _count(self, address: str) -> int:
         return int(self._web3.eth.get_transaction_count(address, "pending"))
@@ -228,7 +291,7 @@ class Chain:
             raise Unavailable(f"chain: {error}") from error
 
 
-def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0) -> Chain:
+def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0, journal: Path | None = None) -> Chain:
     """Return the chain behind a JSON-RPC address (http or https).
 
     Headers with more than 32 bytes of extra data are read, too: proof-of-authority chains have them.
@@ -237,12 +300,13 @@ def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0) -> Chain:
         url: of the node.
         chain_id: which chain it should be of; 0 is any.
         wait_s: how long a transaction may take.
+        journal: file of what was sent, for a client that may die together with its node; none: in memory.
 
     Raises: Unavailable when nobody answers there, Conflict when it is another chain.
     """
     web3 = Web3(Web3.HTTPProvider(url))
     web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
-    chain = Chain(web3, wait_s=wait_s)
+    chain = Chain(web3, wait_s=wait_s, journal=TransactionJournal(journal))
     if chain_id and chain.id != chain_id:
         raise Conflict(f"chain: {url} is of chain {chain.id}, not of {chain_id}")
     chain.check()

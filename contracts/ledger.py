@@ -175,10 +175,12 @@ class EvmLedger:
         minimum: int = 0,
         chain_id: int = 0,
         wait_s: float = 60.0,
+        journal: Path | None = None,
     ) -> "EvmLedger":
         """Return a ledger on a node by its JSON-RPC address; private keys are read from files.
 
-        Attestors are those beside the operator, which is the first. A chain number of 0 is any.
+        A journal (a file) keeps what was sent, so that a node which lost blocks gets them again. Attestors
+        are those beside the operator, which is the first. A chain number of 0 is any.
 
         Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key, Conflict
         when the node is of another chain.
@@ -188,7 +190,7 @@ class EvmLedger:
         if owner and owner.address == operator.address:
             owner = operator  # one key, one sequence of nonces
         return cls(
-            node_chain(url, chain_id, wait_s),
+            node_chain(url, chain_id, wait_s, journal),
             operator=operator,
             owner=owner,
             contract=contract,

@@ -8,6 +8,7 @@
         the grid and the default parameters of the markets. Aggregators open, close and solve local markets. A
         player commits to its own datasets and forecasts. Everybody reads. What is written about an interval stays.
 @dev    Commitments are salted hashes; no measurement is ever written here. Names (segments, players) are hashes.
+        What is written each interval is packed: the chain's cost is its leaves.
 """
 
 flag Role:
@@ -22,6 +23,7 @@ flag State:
     SOLVED
 
 struct Parameters:
+    mechanism: uint64  # how prices are found; see ontology/market.py, in its order
     buy_usual: uint64  # all in ticks per kWh
     sell_usual: uint64
     buy_peer: uint64
@@ -29,15 +31,19 @@ struct Parameters:
     beta: uint64  # in ticks per kWh²
 
 struct Constraint:
-    import_w: uint128
-    export_w: uint128
+    start_s: uint64  # holds from then on, until another is set
+    import_w: uint96
+    export_w: uint96
+
+struct Opening:
+    segment: bytes32
+    grid_state: uint8  # 1 green, 2 yellow, 3 red
+    players: bytes32  # hash of who may take part
 
 struct Lem:
     aggregator: address
     state: State
-    grid_state: uint8  # 1 green, 2 yellow, 3 red
-    parameters: bytes32  # hash of the parameters that hold
-    players: bytes32  # root of the players
+    grid_state: uint8
     datasets: bytes32  # root of the commitments to what the players brought
     result: bytes32
 
@@ -65,8 +71,8 @@ event GridStateSet:
 event ConstraintSet:
     segment: indexed(bytes32)
     start_s: indexed(uint256)
-    import_w: uint128
-    export_w: uint128
+    import_w: uint96
+    export_w: uint96
 
 event ParametersSet:
     grid_state: indexed(uint8)
@@ -78,6 +84,9 @@ event LemOpened:
     start_s: indexed(uint256)
     end_s: uint256
     aggregator: address
+    grid_state: uint8
+    parameters: bytes32
+    players: bytes32
 
 event LemClosed:
     lem: indexed(bytes32)
@@ -98,14 +107,20 @@ event ForecastCommitted:
     commitment: bytes32
 
 MAX_SEGMENTS: constant(uint256) = 1024  # in one call
+PACKED: constant(uint256) = 64  # states of intervals that follow each other in one word, four bits each
+STATE_BITS: constant(uint256) = 160  # above the aggregator's address in the head of a market
+GRID_BITS: constant(uint256) = 168
+ADDRESS: constant(uint256) = (1 << 160) - 1
 
 settlement: public(immutable(address))
 roles: public(HashMap[address, Role])
 speakers: public(HashMap[bytes32, address])  # who speaks for a player
-grid_states: public(HashMap[bytes32, HashMap[uint256, uint8]])
-constraints: public(HashMap[bytes32, HashMap[uint256, Constraint]])
+grid_states: HashMap[bytes32, HashMap[uint256, uint256]]
+constraints: HashMap[bytes32, uint256]
 parameters: public(HashMap[uint8, Parameters])
-lems: public(HashMap[bytes32, Lem])
+lems: HashMap[bytes32, uint256]  # aggregator, state and state of the grid in one word
+lem_datasets: HashMap[bytes32, bytes32]
+lem_results: HashMap[bytes32, bytes32]
 datasets: public(HashMap[bytes32, HashMap[uint256, bytes32]])
 forecasts: public(HashMap[bytes32, Forecast])
 
@@ -154,22 +169,52 @@ def setGridStates(
     self._only(Role.DSO)
     assert start_s % 900 == 0, "not the start of an interval"
     assert len(segments) == len(states), "one state a segment"
+    word: uint256 = start_s // 900 // PACKED
+    bits: uint256 = 4 * (start_s // 900 % PACKED)
     for i: uint256 in range(len(segments), bound=MAX_SEGMENTS):
+        held: uint256 = self.grid_states[segments[i]][word]
         assert states[i] >= 1 and states[i] <= 3, "unknown state"
-        assert states[i] >= self.grid_states[segments[i]][start_s], "a state may only become graver"
-        self.grid_states[segments[i]][start_s] = states[i]
+        assert convert(states[i], uint256) >= (held >> bits) & 15, "a state may only become graver"
+        self.grid_states[segments[i]][word] = (held & ~(15 << bits)) | (convert(states[i], uint256) << bits)
         log GridStateSet(segment=segments[i], start_s=start_s, grid_state=states[i])
 
 
 @external
-def setConstraint(segment: bytes32, start_s: uint256, import_w: uint128, export_w: uint128):
+@view
+def gridState(segment: bytes32, start_s: uint256) -> uint8:
     """
-    @notice Set what a segment may draw and feed in during an interval, in W.
+    @return The state of a segment in an interval, 0 where none was set.
+    """
+    word: uint256 = self.grid_states[segment][start_s // 900 // PACKED]
+    return convert((word >> (4 * (start_s // 900 % PACKED))) & 15, uint8)
+
+
+@external
+def setConstraint(segment: bytes32, start_s: uint256, import_w: uint96, export_w: uint96):
+    """
+    @notice Set what a segment may draw and feed in from an interval on, in W; an older one does not come back.
     """
     self._only(Role.DSO)
-    assert start_s % 900 == 0, "not the start of an interval"
-    self.constraints[segment][start_s] = Constraint(import_w=import_w, export_w=export_w)
+    assert start_s % 900 == 0 and start_s < 2**64, "not the start of an interval"
+    assert start_s >= self.constraints[segment] >> 192, "older than what is set"
+    self.constraints[segment] = (
+        (start_s << 192) | (convert(import_w, uint256) << 96) | convert(export_w, uint256)
+    )
     log ConstraintSet(segment=segment, start_s=start_s, import_w=import_w, export_w=export_w)
+
+
+@external
+@view
+def constraintOf(segment: bytes32) -> Constraint:
+    """
+    @return The newest constraint of a segment, all zero where none was set.
+    """
+    held: uint256 = self.constraints[segment]
+    return Constraint(
+        start_s=convert(held >> 192, uint64),
+        import_w=convert((held >> 96) & (2**96 - 1), uint96),
+        export_w=convert(held & (2**96 - 1), uint96),
+    )
 
 
 @external
@@ -198,49 +243,78 @@ def lemKey(start_s: uint256, end_s: uint256, segment: bytes32, aggregator: addre
 
 
 @external
-def openLem(start_s: uint256, end_s: uint256, segment: bytes32, grid_state: uint8, players: bytes32):
+def openLems(start_s: uint256, end_s: uint256, openings: DynArray[Opening, MAX_SEGMENTS]):
     """
-    @notice Open a local market with the parameters that hold in a state of the grid.
+    @notice Open the local markets of some segments with the parameters that hold in their states.
     """
     self._only(Role.AGGREGATOR)
     assert start_s % 900 == 0 and end_s % 900 == 0 and end_s > start_s, "not whole intervals"
-    assert grid_state >= 1 and grid_state <= 3, "unknown state"
-    key: bytes32 = self._key(start_s, end_s, segment, msg.sender)
-    assert self.lems[key].aggregator == empty(address), "open already"
-    self.lems[key] = Lem(
-        aggregator=msg.sender,
-        state=State.ACTIVE,
-        grid_state=grid_state,
-        parameters=keccak256(abi_encode(self.parameters[grid_state])),
-        players=players,
-        datasets=empty(bytes32),
-        result=empty(bytes32),
+    for opening: Opening in openings:
+        assert opening.grid_state >= 1 and opening.grid_state <= 3, "unknown state"
+        key: bytes32 = self._key(start_s, end_s, opening.segment, msg.sender)
+        assert self.lems[key] == 0, "open already"
+        self.lems[key] = self._head(State.ACTIVE) | (convert(opening.grid_state, uint256) << GRID_BITS)
+        log LemOpened(
+            lem=key,
+            segment=opening.segment,
+            start_s=start_s,
+            end_s=end_s,
+            aggregator=msg.sender,
+            grid_state=opening.grid_state,
+            parameters=keccak256(abi_encode(self.parameters[opening.grid_state])),
+            players=opening.players,
+        )
+
+
+@external
+def closeLems(keys: DynArray[bytes32, MAX_SEGMENTS], datasets: bytes32):
+    """
+    @notice Close markets: what their players brought, all under one root, is what they will be solved with.
+    """
+    for key: bytes32 in keys:
+        self._close(key, datasets)
+
+
+@external
+def solveLems(keys: DynArray[bytes32, MAX_SEGMENTS], results: DynArray[bytes32, MAX_SEGMENTS]):
+    """
+    @notice Write down the results of closed markets, once each.
+    """
+    assert len(keys) == len(results), "one result a market"
+    for i: uint256 in range(len(keys), bound=MAX_SEGMENTS):
+        self._solve(keys[i], results[i])
+
+
+@external
+def settleLems(
+    keys: DynArray[bytes32, MAX_SEGMENTS], datasets: bytes32, results: DynArray[bytes32, MAX_SEGMENTS]
+):
+    """
+    @notice Close markets and write down their results at once, as it is usual.
+    """
+    assert len(keys) == len(results), "one result a market"
+    for i: uint256 in range(len(keys), bound=MAX_SEGMENTS):
+        self._close(keys[i], datasets)
+        self._solve(keys[i], results[i])
+
+
+@external
+@view
+def lemOf(key: bytes32) -> Lem:
+    """
+    @return What is known of a market, all zero where it was never opened.
+    """
+    head: uint256 = self.lems[key]
+    state: State = empty(State)
+    if head != 0:
+        state = convert((head >> STATE_BITS) & 255, State)
+    return Lem(
+        aggregator=convert(head & ADDRESS, address),
+        state=state,
+        grid_state=convert(head >> GRID_BITS, uint8),
+        datasets=self.lem_datasets[key],
+        result=self.lem_results[key],
     )
-    log LemOpened(lem=key, segment=segment, start_s=start_s, end_s=end_s, aggregator=msg.sender)
-
-
-@external
-def closeLem(key: bytes32, datasets: bytes32):
-    """
-    @notice Close a market: what its players brought is what it will be solved with.
-    """
-    assert self.lems[key].aggregator == msg.sender, "only its aggregator"
-    assert self.lems[key].state == State.ACTIVE, "not active"
-    self.lems[key].state = State.CLOSED
-    self.lems[key].datasets = datasets
-    log LemClosed(lem=key, datasets=datasets)
-
-
-@external
-def solveLem(key: bytes32, result: bytes32):
-    """
-    @notice Write down the result of a closed market, once.
-    """
-    assert self.lems[key].aggregator == msg.sender, "only its aggregator"
-    assert self.lems[key].state == State.CLOSED, "not closed"
-    self.lems[key].state = State.SOLVED
-    self.lems[key].result = result
-    log LemSolved(lem=key, result=result)
 
 
 @external
@@ -266,6 +340,34 @@ def commitForecast(player: bytes32, start_s: uint256, commitment: bytes32):
     assert start_s > self.forecasts[player].start_s, "not newer"
     self.forecasts[player] = Forecast(start_s=start_s, commitment=commitment)
     log ForecastCommitted(player=player, start_s=start_s, commitment=commitment)
+
+
+@internal
+def _close(key: bytes32, datasets: bytes32):
+    self._move(key, State.ACTIVE, State.CLOSED, "not active")
+    self.lem_datasets[key] = datasets
+    log LemClosed(lem=key, datasets=datasets)
+
+
+@internal
+def _solve(key: bytes32, result: bytes32):
+    self._move(key, State.CLOSED, State.SOLVED, "not closed")
+    self.lem_results[key] = result
+    log LemSolved(lem=key, result=result)
+
+
+@internal
+def _move(key: bytes32, before: State, after: State, why: String[16]):
+    head: uint256 = self.lems[key]
+    assert convert(head & ADDRESS, address) == msg.sender, "only its aggregator"
+    assert (head >> STATE_BITS) & 255 == convert(before, uint256), why
+    self.lems[key] = (head & ~(255 << STATE_BITS)) | (convert(after, uint256) << STATE_BITS)
+
+
+@internal
+@view
+def _head(state: State) -> uint256:
+    return convert(msg.sender, uint256) | (convert(state, uint256) << STATE_BITS)
 
 
 @internal

@@ -21,10 +21,11 @@ from agents.pv_manager import PvManager
 from agents.repository import RepositoryAgent
 from behaviours.agent import Agent
 from behaviours.decisions.bilateral_contract import BilateralContract
+from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
-from behaviours.grid.monitoring import DsoSettings
+from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestation import AttestorSettings
 from behaviours.market.clearing import ClearingTerms
@@ -47,8 +48,9 @@ from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
-from launch.agreements import agreements_of
+from launch.agreements import agreements_of, metrics_of
 from launch.contracts import contracts_of
+from launch.flexibility import flexibility_terms, procurement_terms
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
 from launch.world_settings import sells_frequency, thresholds
@@ -154,9 +156,9 @@ def _community(
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
-    payer = _payer(scenario, at, accounts[1], sites)
+    payer, terms = _payer(scenario, at, accounts[1], sites), procurement_terms(scenario, accounts)
     contracts = contracts_of(scenario, accounts[0])
-    yield from _dso_node(scenario, world, at, contacts, key, payer, contracts)
+    yield from _dso_node(scenario, world, at, contacts, key, payer, contracts, terms)
     yield Part(
         ExternalMarkets,
         at["external-markets"],
@@ -200,6 +202,7 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
+            flexibility=flexibility_terms(scenario, accounts),
             contracts=contracts_of(scenario, accounts[0]),
             external_products=_external_products(scenario),
             external_scale=scenario.external_markets.scale,
@@ -313,6 +316,7 @@ def _dso_node(
     key: bytes,
     payer: PayerSettings,
     contracts: tuple[BilateralContract, ...],
+    terms: ProcurementTerms | None,
 ) -> Iterator[Part]:
     yield Part(
         Dso,
@@ -325,6 +329,8 @@ def _dso_node(
             thresholds=thresholds(scenario),
             contracts=contracts,
             payer=payer,
+            outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
+            flexibility=terms,
         ),
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])
@@ -351,7 +357,9 @@ def _site(
     scenario: Scenario, world: World, site: SiteSettings, at: _Directory, key: bytes, player: str
 ) -> Iterator[Part]:
     """Cast the agents of a site: prosumer, oracle, blockchain agent, gateway and a manager for each asset."""
-    devices = {device.name: device for device in world.devices(site.id)}
+    devices = {
+        device.name: device for device in world.devices(site.id) if scenario.control or device.name == "meter"
+    }
     contacts = _contacts(site.id, devices, at)
     segment_id = world.feeder_of(site.id).segment_id
 
@@ -367,10 +375,11 @@ def _site(
             import_max_w=CONNECTION_W,
             export_max_w=CONNECTION_W,
             real_time_s=world.settings.step_s if world.settings.step_s < 900 else 0,
+            reports=metrics_of(scenario, site.id),
         ),
         devices=tuple(devices.values()),
     )
-    yield from _managers(scenario, world, site, devices, contacts, at)
+    yield from _managers(scenario, world, site, devices, contacts)
     yield part(
         Prosumer,
         "prosumer",
@@ -385,7 +394,9 @@ def _site(
             directory=at["market"],
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
             products=products_of(scenario, site.id),
+            partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
             payer=_payer(scenario, at, player, _attesting(world)),
+            reports=metrics_of(scenario, site.id),
         ),
     )
     yield part(
@@ -416,12 +427,11 @@ def _managers(
     site: SiteSettings,
     devices: Mapping[str, SiteDevice],
     contacts: SiteContacts,
-    at: _Directory,
 ) -> Iterator[Part]:
     """Cast the managers of the assets that a site has."""
     models = {name: device.describe() for name, device in devices.items()}
     battery, charger = models.get("bess"), models.get("ev")
-    if site.pv is not None:
+    if site.pv is not None and "pv" in devices:
         array = PvArray(
             peak_w=round(site.pv.kwp * 1000),
             tilt_deg=site.pv.tilt_deg,
@@ -454,6 +464,7 @@ def _managers(
             power_max_w=charger.charge_max_w,
             charge_efficiency=charger.charge_efficiency,
             discharge_efficiency=charger.discharge_efficiency,
+            reports=metrics_of(scenario, site.id),
         )
         yield Part(EvManager, contacts.ev, ev, site.id)
     if contacts.p2h:
@@ -497,7 +508,7 @@ def _contacts(site: str, devices: Mapping[str, SiteDevice], at: _Directory) -> S
 def usual_load_w(site: SiteSettings, start_s: int) -> tuple[int, ...]:
     """Return the standard profile of a household in W, by step of a UTC day."""
     mean_w = site.annual_kwh * 1000 / 8760
-    profile = profile_day(site.zone, start_s // 86_400 * 86_400)
+    profile = profile_day(site.zone, start_s // 86_400 * 86_400, site.profile)
     return tuple(round(float(share) * mean_w) for share in profile)
 
 

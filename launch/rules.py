@@ -45,6 +45,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _sites(scenario)
     yield from _products(scenario)
     yield from _agreements(scenario)
+    yield from _preferences(scenario)
     yield from _services(scenario)
     yield from _servers(scenario)
 
@@ -197,6 +198,15 @@ def _agreements(scenario: Scenario) -> Iterator[Complaint]:
             for site in indicator.sites:
                 if site not in sites:
                     yield f"{path}.indicators[{i}].sites", site, "must be the id of a site"
+
+
+def _preferences(scenario: Scenario) -> Iterator[Complaint]:
+    """Whom a site buys from first must be another site."""
+    known = set(site_ids(scenario))
+    for number, site in enumerate(scenario.sites):
+        for other in site.prefers:
+            if other not in known or other == site.id:
+                yield f"sites[{number}].prefers", other, "must be the id of another site"
 
 
 def _services(scenario: Scenario) -> Iterator[Complaint]:

@@ -118,7 +118,7 @@ def scenario_schema() -> dict[str, Any]:
     schema["title"] = "parity-mas scenario"
     for kind, forms in SHORT_FORMS.items():
         full = schema["$defs"].pop(kind.__name__)
-        names = {int: "integer", str: "string"}
+        names = {int: "integer", str: "string", bool: "boolean"}
         schema["$defs"][kind.__name__] = {"anyOf": [full, *({"type": names[form]} for form in forms)]}
     return schema
 

@@ -68,6 +68,7 @@ def _site(site: Site, zone: str) -> SiteSettings:
     return SiteSettings(
         id=site.id,
         annual_kwh=site.annual_kwh,
+        profile=site.profile,
         zone=zone,
         csv=site.load_csv,
         csv_zone=zone if site.load_csv else None,

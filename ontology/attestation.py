@@ -1,4 +1,4 @@
-"""Vouching for settlements: what the market engine asks of the attestors, and what they say."""
+"""Vouching for settlements: what the market engine asks of the attestors, what they say, and proofs."""
 
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from ontology.base import (
     Count,
     Energy,
     EpochSeconds,
+    Hash,
     Identifier,
     IntervalStart,
     Label,
@@ -18,7 +19,15 @@ from ontology.base import (
 from ontology.ledger import PaymentOrder
 from ontology.market import Lem
 
-__all__ = ["Attestation", "AttestationRequest", "EstimatedEnergy", "Penalty"]
+__all__ = [
+    "Attestation",
+    "AttestationRequest",
+    "DatasetProof",
+    "EstimatedEnergy",
+    "Penalty",
+    "ProofRequest",
+    "ProofStep",
+]
 
 Signature = Annotated[str, Meta(max_length=130, description="r, s, v in hexadecimal; empty: none")]
 
@@ -62,3 +71,26 @@ class Attestation(Concept, frozen=True, kw_only=True, tag="parity:Attestation"):
     attestor: Identifier
     result_hash: Label
     signature: Signature = ""
+
+
+class ProofRequest(Concept, frozen=True, kw_only=True, tag="parity:ProofRequest"):
+    """Asks for the way from a player's commitment to what its market closed with (D8.1 3.3.3)."""
+
+    player: Identifier
+    start_s: IntervalStart
+
+
+class ProofStep(Part, frozen=True, kw_only=True):
+    """The hash beside the one that is proven, on the way up a Merkle tree."""
+
+    other: Hash
+    other_is_left: bool
+
+
+class DatasetProof(Concept, frozen=True, kw_only=True, tag="parity:DatasetProof"):
+    """The way from a player's commitment up to the root that stands in the register (D8.1 3.3.3)."""
+
+    player: Identifier
+    start_s: IntervalStart
+    commitment: Hash
+    path: Annotated[list[ProofStep], Meta(max_length=40)]

@@ -26,6 +26,7 @@ __all__ = [
     "EpochSeconds",
     "Factor",
     "Fraction",
+    "Hash",
     "Identifier",
     "IntervalStart",
     "Label",
@@ -59,6 +60,7 @@ _INT53 = 2**53 - 1
 _YEAR_9999 = 253_402_300_799
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=256, description="id or pseudonym")]
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
 Label = Annotated[str, Meta(max_length=256)]
 Text = Annotated[str, Meta(max_length=4096)]
 Address = Annotated[str, Meta(min_length=1, max_length=512, description="bare JID, name@domain")]

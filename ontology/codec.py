@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Raw
 
-from ontology.attestation import Attestation, AttestationRequest
+from ontology.attestation import Attestation, AttestationRequest, DatasetProof, ProofRequest
 from ontology.base import ONTOLOGY, Concept
 from ontology.coalition import (
     CoalitionBid,
@@ -39,7 +39,12 @@ from ontology.discourse import (
     Subscription,
 )
 from ontology.errors import InvalidInput, NotUnderstood, Problem, problem
-from ontology.flexibility_trading import DemandResponseReport
+from ontology.flexibility_trading import (
+    DemandResponseReport,
+    FlexOfferRevocation,
+    FlexResponse,
+    FlexSettlementResponse,
+)
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import (
@@ -83,7 +88,8 @@ _COALITION = (
     ScheduleCommitment,
     DeliveryReport,
 )
-_MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder)
+_MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder, ProofRequest, DatasetProof)
+_TRADING = (FlexResponse, FlexOfferRevocation, FlexSettlementResponse)
 _SERVICES = (
     ExternalActivation,
     ExternalDelivery,
@@ -100,7 +106,15 @@ def _tag(cls: type[Concept]) -> str:
 
 MESSAGE_TYPES: dict[str, type[Concept]] = {
     _tag(cls): cls
-    for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_MARKET, *_SERVICES)
+    for cls in (
+        *get_args(AnyConcept),
+        *_DISCOURSE,
+        *_DIRECTORY,
+        *_COALITION,
+        *_MARKET,
+        *_TRADING,
+        *_SERVICES,
+    )
 }
 """Every wire tag and its class."""
 

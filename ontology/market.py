@@ -12,6 +12,7 @@ from ontology.base import (
     Duration,
     Energy,
     EpochSeconds,
+    Hash,
     Identifier,
     IntervalStart,
     Label,
@@ -61,6 +62,9 @@ class LemState(StrEnum):
     CLOSED = "CLOSED"
     SOLVED = "SOLVED"
     VOID = "VOID"
+
+
+Partners = Annotated[list[Identifier], Meta(max_length=100)]
 
 
 class ExternalProduct(StrEnum):
@@ -160,6 +164,8 @@ class Lem(Concept, frozen=True, kw_only=True, tag="parity:Lem"):
     grid_state: GridState
     parameters: LemParameters
     players: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)]
+    absent: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
+    """Sites of the segment that take no part this time."""
 
     def __post_init__(self) -> None:
         require(self.end_s > self.start_s, "end_s", self.end_s, "later than start_s")
@@ -176,6 +182,8 @@ class LemOrder(Concept, frozen=True, kw_only=True, tag="parity:LemOrder"):
     start_s: IntervalStart
     buy_limit_ticks_per_kwh: Ticks
     sell_limit_ticks_per_kwh: Ticks
+    partners: Partners = []
+    """Sites from which it would rather buy than from others, where their price allows."""
 
 
 class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
@@ -190,6 +198,9 @@ class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
     source_hash: Label
     buy_limit_ticks_per_kwh: Ticks | None = None
     sell_limit_ticks_per_kwh: Ticks | None = None
+    partners: Partners = []
+    commitment: Hash | None = None
+    """A salted hash of all the rest, by which the player can show later what it brought."""
 
     def __post_init__(self) -> None:
         require_aligned(self, "consumption_w", "production_w")

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
-from ontology.attestation import Attestation, AttestationRequest
+from ontology.attestation import Attestation, AttestationRequest, DatasetProof, ProofRequest
 from ontology.base import Concept
 from ontology.charging import (
     ChargingSchedule,
@@ -49,11 +49,15 @@ from ontology.flexibility_trading import (
     DemandResponseReport,
     DPrognosis,
     DRSignal,
+    FlexMetering,
     FlexOffer,
+    FlexOfferRevocation,
     FlexOrder,
     FlexRequest,
     FlexReservation,
+    FlexResponse,
     FlexSettlement,
+    FlexSettlementResponse,
 )
 from ontology.forecasts import Forecast
 from ontology.grid import (
@@ -180,7 +184,7 @@ TABLE: tuple[Row, ...] = (
         TELL,
         (Role.EV, Role.PROSUMER, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR),
-        readers=(Role.UI,),
+        readers=(Role.ORACLE, Role.UI),
     ),
     Row(
         (WeatherObservation, WeatherForecast),
@@ -235,6 +239,8 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.MARKET_OPERATOR,),
     ),
     Row((LemOrder,), (Act.INFORM,), (Role.PROSUMER,), (Role.ORACLE,)),
+    Row((ProofRequest,), ASK, (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,)),
+    Row((DatasetProof,), (Act.INFORM, Act.INFORM_REF), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,)),
     Row((AttestationRequest,), (Act.REQUEST,), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,)),
     Row((Attestation,), (Act.INFORM,), (Role.BLOCKCHAIN,), (Role.BLOCKCHAIN,), readers=(Role.UI,)),
     Row(
@@ -312,8 +318,32 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.PROSUMER),
         readers=(Role.REPOSITORY, Role.UI),
     ),
-    Row((DPrognosis,), (Act.INFORM,), (Role.AGGREGATOR,), (Role.DSO, Role.REPOSITORY), readers=(Role.UI,)),
-    Row((FlexRequest,), (Act.CFP,), (Role.DSO, Role.AGGREGATOR), (Role.AGGREGATOR, Role.PROSUMER)),
+    Row(
+        (DPrognosis, FlexMetering),
+        TELL,
+        (Role.AGGREGATOR,),
+        (Role.DSO, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (FlexResponse,),
+        (Act.INFORM, Act.AGREE, Act.FAILURE),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
+    Row(
+        (FlexOfferRevocation,),
+        (Act.CANCEL,),
+        (Role.AGGREGATOR, Role.PROSUMER),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
+    Row(
+        (FlexRequest,),
+        (Act.CFP, Act.INFORM),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
     Row(
         (FlexOffer,),
         (Act.PROPOSE, Act.CANCEL),
@@ -322,19 +352,26 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (FlexOrder,),
-        (Act.ACCEPT_PROPOSAL,),
+        (Act.ACCEPT_PROPOSAL, Act.REQUEST, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
     Row(
         (FlexSettlement,),
-        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.DSO, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
-    Row((FlexReservation,), (Act.INFORM,), (Role.DSO,), (Role.AGGREGATOR,)),
+    Row(
+        (FlexSettlementResponse,),
+        (Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Role.AGGREGATOR,),
+        (Role.DSO, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row((FlexReservation,), TELL, (Role.DSO,), (Role.AGGREGATOR,)),
     Row(
         (ExternalBid,),
         (Act.PROPOSE, Act.REQUEST),
@@ -370,7 +407,7 @@ TABLE: tuple[Row, ...] = (
         TRADE,
         (Role.AGGREGATOR, Role.PROSUMER),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.ORACLE, Role.UI),
     ),
     Row((FlexProduct,), (Act.CFP, Act.CANCEL), COALITION, COALITION, readers=(Role.UI,)),
     Row((CoalitionBid,), (Act.PROPOSE,), COALITION, COALITION),
@@ -379,7 +416,13 @@ TABLE: tuple[Row, ...] = (
     Row((SelectionRun, SelectionTurn), (Act.INFORM,), COALITION, COALITION),
     Row((ScheduleCommitment,), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),
     Row((DeliveryReport,), (Act.INFORM,), (*COALITION, Role.BESS), COALITION, readers=(Role.UI,)),
-    Row((VppPayoff,), (Act.INFORM,), COALITION, (*COALITION, Role.REPOSITORY), readers=(Role.UI,)),
+    Row(
+        (VppPayoff,),
+        (Act.INFORM,),
+        COALITION,
+        (*COALITION, Role.REPOSITORY),
+        readers=(Role.ORACLE, Role.UI),
+    ),
     # -- agreements and their indicators ---------------------------------------------------------
     Row(
         (Sla, KpiFeature),
@@ -433,6 +476,7 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         DRSignal,
         FlexOrder,
         FlexSettlement,
+        FlexSettlementResponse,
         ExternalBid,
         ExternalBidWithdrawal,
         ExternalActivation,

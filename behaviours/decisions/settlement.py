@@ -40,6 +40,8 @@ class MeteredEnergy(NamedTuple):
     """What the player would pay for local energy, in ticks per kWh; the usual price where it has not said."""
     sell_limit: int | None = None
     """What the player asks for its energy, likewise."""
+    partners: frozenset[str] = frozenset()
+    """From whom it would rather buy."""
 
 
 class Settlement(NamedTuple):
@@ -160,7 +162,9 @@ def settle_traded(
 
 def as_order(row: MeteredEnergy) -> MeteredOrder:
     """Return what a player brings to an auction."""
-    return MeteredOrder(row.player, row.consumed_wh, row.produced_wh, row.buy_limit, row.sell_limit)
+    return MeteredOrder(
+        row.player, row.consumed_wh, row.produced_wh, row.buy_limit, row.sell_limit, row.partners
+    )
 
 
 def settled_row(
@@ -239,6 +243,7 @@ def metered_energy(dataset: LemDataset) -> MeteredEnergy:
         reading.produced_wh,
         buy_limit=dataset.buy_limit_ticks_per_kwh,
         sell_limit=dataset.sell_limit_ticks_per_kwh,
+        partners=frozenset(dataset.partners),
     )
 
 
@@ -251,7 +256,9 @@ def estimated_energy(dataset: LemDataset, start_s: int, step_s: int = INTERVAL_S
     """
     steps = min(len(dataset.consumption_w), len(dataset.production_w))
     if not steps:
-        return metered_energy(dataset)._replace(estimated=True, buy_limit=None, sell_limit=None)
+        return metered_energy(dataset)._replace(
+            estimated=True, buy_limit=None, sell_limit=None, partners=frozenset()
+        )
     index = max(0, min(steps - 1, (start_s - dataset.forecast_start_s) // step_s))
     consumed = round_half_even(max(0, dataset.consumption_w[index]) * step_s, 3600)
     produced = round_half_even(max(0, dataset.production_w[index]) * step_s, 3600)

@@ -17,6 +17,7 @@ from behaviours.decisions.bilateral_contract import (
     relief_w,
 )
 from behaviours.decisions.dstatcom import balancing_power_w
+from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
 from behaviours.decisions.grid.traffic_light import (
@@ -29,6 +30,7 @@ from behaviours.decisions.grid.traffic_light import (
     severity,
 )
 from behaviours.decisions.payments import tokens_of
+from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.information.delivery import grouped
 from behaviours.market.payments import PayerSettings, Paying
 from ontology.base import INTERVAL_S
@@ -68,6 +70,10 @@ SITES_A_QUERY = 24
 """Forecasts of a day that fit one letter."""
 
 
+OUTLOOK_STEPS = 4
+"""Intervals that are looked at ahead, unless flexibility is to be bought: an hour."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DsoSettings:
     """The networks that the DSO runs, and whom it works with."""
@@ -77,13 +83,15 @@ class DsoSettings:
     aggregator: str
     dstatcom: str = ""
     thresholds: Thresholds = STANDARD
-    outlook_steps: int = 4
+    outlook_steps: int = OUTLOOK_STEPS
     reactive_share: float = 0.2
     """var of reactive power that a consumed W brings with it (power factor 0.98)."""
     contract_id: str = "bilateral"
     """Of the standing agreement where no contracts were made."""
     contracts: tuple[BilateralContract, ...] = ()
     payer: PayerSettings | None = None
+    flexibility: ProcurementTerms | None = None
+    """Of the explicit flexibility market, where there is one."""
 
 
 class NetworkMonitoring(Behaviour):
@@ -98,6 +106,9 @@ class NetworkMonitoring(Behaviour):
         self._sites = [site for network in self.settings.networks for site in network.sites]
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
         self._balancing: set[str] = set()
+        self._escalated: set[tuple[str, int]] = set()
+        self.import_w: dict[str, tuple[float, float]] = {}
+        """What each segment's sites drew last, and are expected to draw next, in W."""
         self._lights = {network.segment_id: Light() for network in self.settings.networks}
         for network in self.settings.networks:
             last = self.kept(f"light {network.segment_id}", GridStatusEvent)
@@ -114,13 +125,26 @@ class NetworkMonitoring(Behaviour):
         first = 0
         for network, flow in zip(self.settings.networks, flows, strict=True):
             own = slice(first, first := first + len(network.sites))
-            import_w = (float(measured_w[own].sum()), float(foreseen_w[0, own].sum()))
+            self.import_w[network.segment_id] = (
+                float(measured_w[own].sum()),
+                float(foreseen_w[0, own].sum()),
+            )
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
             self._balance(network, flow)
             self._set_light(network, strains[0], strains[1:], next_s)
-            emergency = self._lights[network.segment_id].state is GridState.RED
-            management = self.sibling(ActiveNetworkManagement)
-            management.relieve(network, next_s, import_w) if emergency else management.stand_down(network)
+            net_w = foreseen_w[:, own].sum(axis=1).tolist()
+            self.sibling(FlexibilityProcurement).consider(network, strains[1:], net_w, next_s)
+
+    @every(minutes=15)
+    def escalate(self) -> None:
+        """Let the next interval be RED already where too little flexibility was bought for it (SPEC 2.1)."""
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
+        for network in self.settings.networks:
+            strain = self.sibling(FlexibilityProcurement).unresolved(network.segment_id, start_s)
+            if strain is not None:
+                self._escalated.add((network.segment_id, start_s))
+                self._announce(network, Light(GridState.RED), strain, start_s)
+                self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
         """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
@@ -158,12 +182,27 @@ class NetworkMonitoring(Behaviour):
         settings, segment_id = self.settings, network.segment_id
         before = self._lights[segment_id]
         ahead = foreseen[0]
-        asked = before.state is not GridState.GREEN
+        asked = before.state is not GridState.GREEN or self.sibling(FlexibilityProcurement).was_asked(
+            segment_id, start_s
+        )
         unresolved = asked and severity(ahead, settings.thresholds) is GridState.RED
         light = next_light(
             before, ahead, measured=measured, unresolved=unresolved, thresholds=settings.thresholds
         )
+        escalated = (segment_id, start_s) in self._escalated
+        if escalated:
+            light = Light(GridState.RED)
+        self._escalated = {key for key in self._escalated if key[1] >= start_s}
         self._lights[segment_id] = light
+        self._announce(network, light, ahead, start_s)
+        if light.state is not GridState.RED:
+            self.sibling(ActiveNetworkManagement).stand_down(network)
+        elif not escalated:
+            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
+
+    def _announce(self, network: Network, light: Light, ahead: Strain, start_s: int) -> None:
+        """Tell everybody the light of an interval."""
+        settings, segment_id = self.settings, network.segment_id
         event = GridStatusEvent(
             segment_id=segment_id,
             start_s=start_s,
@@ -232,15 +271,10 @@ class ActiveNetworkManagement(Behaviour):
         """Note that a segment's emergency is over."""
         self._called_w.pop(network.segment_id, None)
 
-    def relieve(self, network: Network, start_s: int, import_w: Sequence[float]) -> None:
+    def relieve(self, network: Network, start_s: int) -> None:
         """Call on a contract for the power that is too much; without contracts limit the segment's import.
 
         What was called for is called for again until the emergency is over.
-
-        Args:
-            network: the segment.
-            start_s: the interval in which it is to be relieved.
-            import_w: what its sites drew last and are expected to draw, in W.
         """
         contract = self._contract(network.segment_id, start_s)
         if contract is None and self.settings.contracts:
@@ -248,7 +282,7 @@ class ActiveNetworkManagement(Behaviour):
             return
         self.calls += 1
         limit_w = int(network.transformer.rated_va * self.settings.thresholds.loading_yellow)
-        delta_w = self._change_w(network.segment_id, limit_w, import_w, contract) if contract else 0
+        delta_w = self._change_w(network.segment_id, limit_w, contract) if contract else 0
         signal = DRSignal(
             signal_id=f"dr-{network.segment_id}-{start_s}",
             segment_id=network.segment_id,
@@ -263,11 +297,9 @@ class ActiveNetworkManagement(Behaviour):
             self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
         self.agent.spawn(self._signal(signal, contract))
 
-    def _change_w(
-        self, segment_id: str, limit_w: int, import_w: Sequence[float], contract: BilateralContract
-    ) -> int:
+    def _change_w(self, segment_id: str, limit_w: int, contract: BilateralContract) -> int:
         """Return the change of power to call for, in W, at most what the contract reserves."""
-        wanted_w = relief_w(limit_w, import_w)
+        wanted_w = relief_w(limit_w, self.sibling(NetworkMonitoring).import_w.get(segment_id, (0.0,)))
         before_w = self._called_w.get(segment_id, 0)
         if abs(before_w) > abs(wanted_w):
             wanted_w = before_w

@@ -10,7 +10,7 @@ delivered as far as the grid lets it, and the rest is paid as imbalance.
 
 from collections import defaultdict
 
-from behaviours.behaviour import Behaviour, every, on
+from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.coalition.products import product_of_activation, product_of_sale
 from behaviours.decisions.dispatch import MemberRange, disaggregate
 from behaviours.decisions.external_bids import NORDIC, ProductRules, bid_of, spare_power
@@ -45,6 +45,7 @@ _OPEN, _WITHDRAWN, _SALE, _DELIVERY = (
     "external sale ",
     "external delivery ",
 )
+_PROMISE = "external "
 BID_AHEAD_S = 4500
 """Bids are for the interval that begins so long after the next one: one interval before the longest gate."""
 HOLDING_TICKS = 20
@@ -61,6 +62,15 @@ class ExternalBidding(Behaviour):
         """Which bids the market has taken up is not known after a restart: they are brought again."""
         self._taken_up: set[str] = set()
 
+    @when("started")
+    def recall(self) -> None:
+        """Let nobody else offer what was offered or sold before a restart."""
+        for prefix in (_OPEN, _SALE):
+            for name in self.agent.kept_names(prefix):
+                bid = self.kept(name, ExternalBid)
+                if bid is not None:
+                    self._promise(bid)
+
     @every(minutes=15, offset_s=640)
     async def bid(self) -> None:
         """Bid for the interval behind the gate; say again what has not been acknowledged."""
@@ -73,6 +83,7 @@ class ExternalBidding(Behaviour):
             bid = self._bid_for(product, next_s)
             if bid is not None and not self._is_known(bid):
                 self.keep(_OPEN + bid.bid_id, bid)
+                self._promise(bid)
                 await self._submit(_OPEN + bid.bid_id)
 
     @on(GridStatusEvent)
@@ -85,6 +96,7 @@ class ExternalBidding(Behaviour):
             if bid is not None:
                 self.keep(_WITHDRAWN + bid.bid_id, bid)
                 self.keep(name, None)
+                self.sibling(PortfolioKeeping).release(_PROMISE + bid.bid_id)
         await self._take_back()
 
     @every(minutes=1, offset_s=30)
@@ -106,7 +118,10 @@ class ExternalBidding(Behaviour):
                 self.keep(name, None)
                 self.agent.counts["bids accepted" if result.accepted else "bids declined"] += 1
                 if result.accepted:
+                    self._promise(bid)
                     self.sibling(ExternalDelivering).sell(bid, result)
+                else:
+                    self.sibling(PortfolioKeeping).release(_PROMISE + bid.bid_id)
         return Acknowledgement(of=letter.message_id)
 
     def _bid_for(self, product: ExternalProduct, next_s: int) -> ExternalBid | None:
@@ -123,11 +138,18 @@ class ExternalBidding(Behaviour):
         portfolio = flexibility_of_portfolio("portfolio", self.sibling(PortfolioKeeping).present(next_s))
         if portfolio is None:
             return 0, 0
-        power_w = spare_power(portfolio, start_s) - self._promised_w(start_s)
+        elsewhere_w = self.sibling(PortfolioKeeping).promised_w(start_s, besides=(_PROMISE,))
+        power_w = spare_power(portfolio, start_s) - self._promised_w(start_s) - elsewhere_w
         if NORDIC[product].is_reserve:
             return power_w, HOLDING_TICKS
         step = min((start_s - portfolio.start_s) // portfolio.step_s, len(portfolio.up_w) - 1)
         return power_w, portfolio.cost_ticks_per_kwh[step]
+
+    def _promise(self, bid: ExternalBid) -> None:
+        """Let nobody else offer what is offered or sold here: energy, as the frequency is for batteries."""
+        if bid.product not in FREQUENCY_PRODUCTS:
+            power_w = bid.energy_wh * 3600 // INTERVAL_S
+            self.sibling(PortfolioKeeping).promise(_PROMISE + bid.bid_id, {bid.start_s: power_w})
 
     def _promised_w(self, start_s: int) -> int:
         """Return the up-regulation that is offered or sold in an interval."""

@@ -4,6 +4,7 @@ import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.bilateral_contract import BilateralContract
+from behaviours.decisions.flexibility_market.terms import FlexibilityTerms
 from behaviours.market.agreements import Agreement
 from behaviours.market.payments import PayerSettings
 from behaviours.vpp.portfolio import PlannedProduct
@@ -59,6 +60,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     external_scale: float = 0.001
     """Which part of the markets' minimum bids a bid must come to."""
     payer: PayerSettings | None = None
+    flexibility: FlexibilityTerms | None = None
+    """Of the explicit flexibility market, where there is one."""
 
 
 class TrafficLightObedience(Behaviour):
@@ -94,6 +97,10 @@ class TrafficLightObedience(Behaviour):
             self.agent.counts["grid states missing"] += self.ever_told
             return GridState.GREEN
         return state
+
+    def known(self, segment_id: str, start_s: int) -> GridState | None:
+        """Return the state of a segment in an interval, if the DSO has said it yet."""
+        return self._states.get((segment_id, start_s))
 
     def worst(self, start_s: int) -> GridState:
         """Return the gravest state known of any segment in an interval."""

@@ -8,8 +8,11 @@ import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.kpi import Metric
+from behaviours.information.metrics import indoor_of, production_of
 from behaviours.ports import Device
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.fact_reporting import FactReporting
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY, Concept
 from ontology.charging import EvSocUpdate
 from ontology.codec import message_type_of
@@ -20,11 +23,19 @@ from ontology.measurements import IntervalReading, Measurement, Quality, Quantit
 from ontology.performatives import Performative
 from ontology.storage import StorageStatus, ThermalStatus
 
-__all__ = ["SAMPLES", "DeviceMetering", "DeviceReading", "GatewaySettings", "ReadingStorage"]
+__all__ = [
+    "SAMPLES",
+    "AgreedReporting",
+    "DeviceMetering",
+    "DeviceReading",
+    "GatewaySettings",
+    "ReadingStorage",
+]
 
 log = structlog.get_logger()
 
 _UNSTORED = "reading "
+_METERED = (Metric.INDOOR, Metric.PRODUCTION)
 _MEASUREMENT = message_type_of(Measurement)
 SAMPLES = "samples"
 """What a query names to be told of what devices drew by the minute."""
@@ -41,6 +52,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     import_max_w: int = 43_000
     export_max_w: int = 43_000
     real_time_s: int = 0
+    reports: tuple[Metric, ...] = ()
 
 
 class DeviceReading(Behaviour):
@@ -88,7 +100,7 @@ class DeviceReading(Behaviour):
         for device in self.devices:
             receiver = self._receivers.get(device.name, "")
             device_w = 0
-            for report in await self._percepts(device):
+            for report in await self.percepts_of(device):
                 device_w += device_power_w(report) if device.name != "meter" else 0
                 if isinstance(report, IntervalReading):
                     readings.append(report)
@@ -118,7 +130,7 @@ class DeviceReading(Behaviour):
         )
         self.tell(contacts.prosumer, base)
 
-    async def _percepts(self, device: Device) -> Sequence[Concept]:
+    async def percepts_of(self, device: Device) -> Sequence[Concept]:
         """Read a device; one that does not answer reports nothing and is counted."""
         try:
             return await device.percepts()
@@ -190,6 +202,37 @@ class DeviceMetering(Behaviour):
             time_s=start_s,
             value=power_w,
         )
+
+
+class AgreedReporting(Behaviour):
+    """Tells of an interval what an agreement is about: the room's temperature at its end, the sun's yield.
+
+    Both stand under the interval's start, production as negative mean power; a site without a plant says 0.
+    """
+
+    settings: GatewaySettings
+
+    @every(seconds=lambda settings: INTERVAL_S if {*settings.reports} & {*_METERED} else 0)
+    async def report(self) -> None:
+        """Read the devices that are asked for, and report on the interval that has ended."""
+        reports = {
+            device.name: await self.sibling(DeviceReading).percepts_of(device)
+            for device in self.agent.surroundings.devices
+            if device.name in ("pv", "heat_pump")
+        }
+        site = self.settings.site
+        if Metric.PRODUCTION in self.settings.reports and reports.get("pv") != ():
+            power_w = sum(device_power_w(each) for each in reports.get("pv", ()))
+            self._tell(production_of(site), Quantity.ACTIVE_POWER_W, power_w)
+        if Metric.INDOOR in self.settings.reports:
+            for status in reports.get("heat_pump", ()):
+                if isinstance(status, ThermalStatus):
+                    self._tell(indoor_of(site), Quantity.TEMPERATURE_DEGC, status.temperature_degc)
+
+    def _tell(self, subject: str, quantity: Quantity, value: float) -> None:
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
+        measurement = Measurement(subject=subject, quantity=quantity, time_s=start_s, value=float(value))
+        self.sibling(FactReporting).report(measurement)
 
 
 class ReadingStorage(Behaviour):

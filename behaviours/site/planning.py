@@ -10,6 +10,7 @@ from behaviours.decisions.bilateral_contract import ramped
 from behaviours.decisions.envelopes import advanced, pinned
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
+from behaviours.decisions.kpi import Metric
 from behaviours.decisions.markets.auction import limits_of_plan
 from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
@@ -36,6 +37,8 @@ _ENVELOPE = "envelope "
 _CONGESTED = "congested"
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
+TOLD_STEPS = 12
+"""How far ahead the aggregator is told of it: three hours, enough for the DSO's requests between turns."""
 FLEXIBILITY_TICKS_PER_KWH = 300
 """What a site wants for a kWh of deviation: 0.03 EUR, beside what the energy costs it."""
 
@@ -55,7 +58,10 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     directory: str = ""
     offers: tuple[str, ...] = ()
     products: tuple[PlannedProduct, ...] = ()
+    partners: tuple[str, ...] = ()
+    """Sites to buy from rather than from others, where the market is an auction."""
     payer: PayerSettings | None = None
+    reports: tuple[Metric, ...] = ()
 
 
 class LoadForecasting(Behaviour):
@@ -285,6 +291,7 @@ class SitePlanning(Behaviour):
             start_s=start_s,
             buy_limit_ticks_per_kwh=buy_limit,
             sell_limit_ticks_per_kwh=sell_limit,
+            partners=list(self.settings.partners),
         )
         self.tell(self.settings.contacts.oracle, order)
 
@@ -422,16 +429,16 @@ class SitePlanning(Behaviour):
             self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
-        """Tell the aggregator how far the site could deviate in the next two hours."""
+        """Tell the aggregator how far the site could deviate in the next three hours."""
         envelopes = [opening(self._envelopes[name]) for name in plan.setpoints]
         flexibility = flexibility_of_plan(
             self.settings.site,
             envelopes,
-            {asset_id: power_w[:FLEXIBLE_STEPS] for asset_id, power_w in plan.setpoints.items()},
+            {asset_id: power_w[:TOLD_STEPS] for asset_id, power_w in plan.setpoints.items()},
             FLEXIBILITY_TICKS_PER_KWH,
         )
         if flexibility is not None:
-            self.flexibility_w = flexibility.up_w, flexibility.down_w
+            self.flexibility_w = flexibility.up_w[:FLEXIBLE_STEPS], flexibility.down_w[:FLEXIBLE_STEPS]
             self.tell(self.settings.contacts.aggregator, flexibility)
 
     def _runs_free(self, asset_id: str, start_s: int, power_w: int) -> bool:
@@ -456,14 +463,14 @@ def end_of_envelope(envelope: FlexEnvelope) -> int:
 
 
 def opening(envelope: FlexEnvelope) -> FlexEnvelope:
-    """Return the first two hours of an envelope."""
+    """Return the first three hours of an envelope."""
     return msgspec.structs.replace(
         envelope,
-        power_min_w=envelope.power_min_w[:FLEXIBLE_STEPS],
-        power_max_w=envelope.power_max_w[:FLEXIBLE_STEPS],
-        energy_min_wh=envelope.energy_min_wh[:FLEXIBLE_STEPS],
-        energy_max_wh=envelope.energy_max_wh[:FLEXIBLE_STEPS],
-        preferred_w=envelope.preferred_w[:FLEXIBLE_STEPS],
+        power_min_w=envelope.power_min_w[:TOLD_STEPS],
+        power_max_w=envelope.power_max_w[:TOLD_STEPS],
+        energy_min_wh=envelope.energy_min_wh[:TOLD_STEPS],
+        energy_max_wh=envelope.energy_max_wh[:TOLD_STEPS],
+        preferred_w=envelope.preferred_w[:TOLD_STEPS],
     )
 
 

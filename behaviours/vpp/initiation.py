@@ -130,6 +130,14 @@ class VppInitiation(Behaviour):
         record.formed_s = self.clock.now_s()
         self._enter(record, VppState.ACTIVE if record.commitments else VppState.DISSOLVED)
 
+    async def sound(self, product: FlexProduct) -> dict[str, CoalitionBid]:
+        """Ask who could contribute to a product, how far and at what price, without taking anybody."""
+        near, far = await self._candidates(product)
+        net = ContractNet(self.agent, CoalitionBid)
+        bids = await net.call([*near, *far], product, within_s=BID_WITHIN_S)
+        net.reject_rest("only asked what is possible")
+        return bids
+
     # -- recruitment ----------------------------------------------------------------------------
 
     async def _recruit(self, record: VppRecord) -> list[str]:

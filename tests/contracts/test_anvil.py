@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from anvil_node import CHAIN_ID, RICH_KEYS, AnvilNode
+from anvil_node import need_anvil
 from ledger_helpers import ACCOUNTS, inline, opened
 
 from contracts import EvmLedger
 from contracts.chain import Signer
+from contracts.local_node import CHAIN_ID, RICH_KEYS, LocalNode
 from ontology.errors import Conflict, InvalidInput, Refused, Unavailable
 
 pytestmark = [pytest.mark.chain, pytest.mark.server]
@@ -18,11 +19,12 @@ OTHERS = [Signer(bytes([number]) * 32) for number in (11, 12, 13)]
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnvilNode]:
-    node = AnvilNode(tmp_path_factory.mktemp("anvil") / "state.json")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNode]:
+    need_anvil()
+    node = LocalNode(tmp_path_factory.mktemp("anvil"))
     node.start()
     yield node
-    node.kill()
+    node.stop()
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def keys(tmp_path: Path) -> dict[str, Path]:
     return {name: tmp_path / name for name in ("owner_key", "operator_key")}
 
 
-def on(node: AnvilNode, keys: dict[str, Path], contract: str = "") -> EvmLedger:
+def on(node: LocalNode, keys: dict[str, Path], contract: str = "") -> EvmLedger:
     return EvmLedger.on_node(node.url, **keys, contract=contract, chain_id=CHAIN_ID, wait_s=10.0)
 
 
@@ -120,7 +122,7 @@ def test_two_clients_with_one_key_get_all_their_batches_through(node, keys):
 
 @pytest.mark.parametrize("deaths", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_node_that_is_killed_at_random_points_pays_everything_once(keys, tmp_path, deaths):
-    node, generator = AnvilNode(tmp_path / "state.json"), np.random.default_rng(deaths)
+    node, generator = LocalNode(tmp_path), np.random.default_rng(deaths)
     node.start()
     ledger = opened(on(node, keys))
     over = threading.Event()
@@ -155,6 +157,6 @@ def test_a_node_that_is_killed_at_random_points_pays_everything_once(keys, tmp_p
 
 
 def test_a_node_that_is_away_is_named_as_such(keys, tmp_path):
-    node = AnvilNode(tmp_path / "state.json")
+    node = LocalNode(tmp_path)
     with pytest.raises(Unavailable, match="chain"):
         on(node, keys)

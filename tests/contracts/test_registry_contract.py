@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from contracts.calldata import key_hash
 from contracts.chain import Mined, Reverted, Signer
@@ -15,7 +17,9 @@ DSO, AGGREGATOR, OPERATOR, PLAYER, STRANGER, POOR = (Signer(bytes([n]) * 32) for
 ROLES = {"DSO": 1, "AGGREGATOR": 2, "MARKET_OPERATOR": 4, "ORACLE": 8}
 SEGMENT, ALICE, CAROL, ZERO = key_hash("feeder 1"), key_hash("alice"), key_hash("carol"), bytes(32)
 GREEN, YELLOW, RED = 1, 2, 3
-PARAMETERS = (2_000, 650, 1_400, 800, 0)
+OPENING = (SEGMENT, GREEN, b"\1" * 32)
+ACTIVE, CLOSED, SOLVED = 1, 2, 4
+PARAMETERS = (0, 2_000, 650, 1_400, 800, 0)
 
 
 class Register(NamedTuple):
@@ -58,7 +62,7 @@ EDITS: dict[str, tuple[set[Signer], str, Write]] = {
         "wrong role",
         lambda r, who: r.by(who, "setParameters", GREEN, PARAMETERS),
     ),
-    "lem": ({AGGREGATOR}, "wrong role", lambda r, who: r.by(who, "openLem", 900, 1800, SEGMENT, 1, ZERO)),
+    "lem": ({AGGREGATOR}, "wrong role", lambda r, who: r.by(who, "openLems", 900, 1_800, [OPENING])),
     "dataset": ({PLAYER}, "speaks for", lambda r, who: r.by(who, "commitDataset", ALICE, 900, b"\1" * 32)),
     "forecast": ({PLAYER}, "speaks for", lambda r, who: r.by(who, "commitForecast", ALICE, 900, ZERO)),
 }
@@ -77,23 +81,79 @@ def test_the_edit_rights_matrix_holds_in_every_cell(register, edit, writer):
 
 
 def test_a_market_is_opened_closed_and_solved_once_each_by_its_aggregator(register):
-    register.by(AGGREGATOR, "openLem", 900, 1_800, SEGMENT, GREEN, b"\1" * 32)
+    register.by(AGGREGATOR, "openLems", 900, 1_800, [OPENING])
     key = register.lem()
     with pytest.raises(Reverted, match="open already"):
-        register.by(AGGREGATOR, "openLem", 900, 1_800, SEGMENT, GREEN, b"\1" * 32)
+        register.by(AGGREGATOR, "openLems", 900, 1_800, [OPENING])
     with pytest.raises(Reverted, match="not closed"):
-        register.by(AGGREGATOR, "solveLem", key, b"\3" * 32)
-    for function in ("closeLem", "solveLem"):
-        with pytest.raises(Reverted, match="only its aggregator"):
-            register.by(DSO, function, key, b"\2" * 32)
-    register.by(AGGREGATOR, "closeLem", key, b"\2" * 32)
+        register.by(AGGREGATOR, "solveLems", [key], [b"\3" * 32])
+    register.by(AGGREGATOR, "closeLems", [key], b"\2" * 32)
+    assert register.contract.ask("lemOf", key)[1] == CLOSED
     with pytest.raises(Reverted, match="not active"):
-        register.by(AGGREGATOR, "closeLem", key, b"\7" * 32)
-    register.by(AGGREGATOR, "solveLem", key, b"\3" * 32)
-    with pytest.raises(Reverted, match="not closed"):
-        register.by(AGGREGATOR, "solveLem", key, b"\7" * 32)
-    _, state, _, _, players, datasets, result = register.contract.ask("lems", key)
-    assert (state, players, datasets, result) == (4, b"\1" * 32, b"\2" * 32, b"\3" * 32)
+        register.by(AGGREGATOR, "closeLems", [key], b"\7" * 32)
+    register.by(AGGREGATOR, "solveLems", [key], [b"\3" * 32])
+    for again in (("solveLems", [key], [b"\7" * 32]), ("settleLems", [key], b"\7" * 32, [b"\7" * 32])):
+        with pytest.raises(Reverted, match=r"not (closed|active)"):
+            register.by(AGGREGATOR, *again)
+    assert register.contract.ask("lemOf", key) == (
+        AGGREGATOR.address.lower(),
+        SOLVED,
+        GREEN,
+        b"\2" * 32,
+        b"\3" * 32,
+    )
+
+
+def test_markets_are_closed_and_solved_at_once(register):
+    register.by(AGGREGATOR, "openLems", 900, 1_800, [OPENING, (ALICE, RED, ZERO)])
+    keys = [
+        register.contract.ask("lemKey", 900, 1_800, each, AGGREGATOR.address) for each in (SEGMENT, ALICE)
+    ]
+    mined = register.by(AGGREGATOR, "settleLems", keys, b"\2" * 32, [b"\3" * 32, b"\4" * 32])
+    told = [(each.name, each.values["lem"]) for each in register.contract.events_of(mined)]
+    assert told == [(name, key.hex()) for key in keys for name in ("LemClosed", "LemSolved")]
+    assert [register.contract.ask("lemOf", key)[1:] for key in keys] == [
+        (SOLVED, GREEN, b"\2" * 32, b"\3" * 32),
+        (SOLVED, RED, b"\2" * 32, b"\4" * 32),
+    ]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("closeLems", "KEY", b"\2" * 32),
+        ("solveLems", "KEY", [b"\2" * 32]),
+        ("settleLems", "KEY", b"\2" * 32, [b"\2" * 32]),
+    ],
+    ids=lambda edit: edit[0],
+)
+@pytest.mark.parametrize("key", ["another's", "nobody's"])
+def test_only_its_aggregator_moves_a_market(register, edit, key):
+    register.by(AGGREGATOR, "openLems", 900, 1_800, [OPENING])
+    register.by(DSO, "setRoles", STRANGER.address, ROLES["AGGREGATOR"])
+    function, _, *rest = edit
+    keys = [register.lem() if key == "another's" else b"\5" * 32]
+    with pytest.raises(Reverted, match="only its aggregator"):
+        register.by(STRANGER, function, keys, *rest)
+    assert register.contract.ask("lemOf", register.lem())[1] == ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (("openLems", 901, 1_800, [OPENING]), "whole intervals"),
+        (("openLems", 900, 1_801, [OPENING]), "whole intervals"),
+        (("openLems", 1_800, 900, [OPENING]), "whole intervals"),
+        (("openLems", 900, 1_800, [(SEGMENT, 4, ZERO)]), "unknown state"),
+        (("openLems", 900, 1_800, [(SEGMENT, 0, ZERO)]), "unknown state"),
+        (("solveLems", [ZERO], []), "one result"),
+        (("settleLems", [ZERO], ZERO, []), "one result"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_market_that_makes_no_sense_is_turned_down(register, edit, why):
+    with pytest.raises(Reverted, match=why):
+        register.by(AGGREGATOR, *edit)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +166,7 @@ def test_a_market_is_opened_closed_and_solved_once_each_by_its_aggregator(regist
         (("setConstraint", SEGMENT, 901, 1, 1), "start of an interval"),
         (("setPlayers", [ALICE], []), "one speaker a player"),
         (("setParameters", 4, PARAMETERS), "unknown state"),
-        (("setParameters", GREEN, (650, 2_000, 800, 1_400, 0)), "sell usual"),
+        (("setParameters", GREEN, (0, 650, 2_000, 800, 1_400, 0)), "sell usual"),
         (("setRoles", DSO.address, 0), "does not dismiss itself"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -121,7 +181,29 @@ def test_a_state_of_the_grid_may_only_become_graver(register):
     register.by(DSO, "setGridStates", 900, [SEGMENT], [RED])
     with pytest.raises(Reverted, match="graver"):
         register.by(DSO, "setGridStates", 900, [SEGMENT], [GREEN])
-    assert register.contract.ask("grid_states", SEGMENT, 900) == RED
+    assert register.contract.ask("gridState", SEGMENT, 900) == RED
+
+
+@given(
+    st.dictionaries(st.integers(0, 200), st.integers(GREEN, RED), max_size=12),
+    st.integers(0, 200),
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_states_of_neighbouring_intervals_do_not_touch_each_other(register, states, other):
+    segment = key_hash(repr(sorted(states.items())))
+    for number, state in states.items():
+        register.by(DSO, "setGridStates", 900 * number, [segment], [state])
+    for number in {*states, other}:
+        assert register.contract.ask("gridState", segment, 900 * number) == states.get(number, 0)
+
+
+def test_a_constraint_holds_until_a_newer_one_is_set(register):
+    register.by(DSO, "setConstraint", SEGMENT, 1_800, 50_000, 40_000)
+    register.by(DSO, "setConstraint", SEGMENT, 1_800, 50_000, 30_000)
+    with pytest.raises(Reverted, match="older"):
+        register.by(DSO, "setConstraint", SEGMENT, 900, 1, 1)
+    assert register.contract.ask("constraintOf", SEGMENT) == (1_800, 50_000, 30_000)
+    assert register.contract.ask("constraintOf", ALICE) == (0, 0, 0)
 
 
 def test_a_dataset_is_committed_once_and_only_with_the_minimum_balance(register):
@@ -146,4 +228,4 @@ def test_a_dismissed_aggregator_writes_no_more(register):
     (event,) = register.contract.events_of(register.by(DSO, "setRoles", AGGREGATOR.address, 0))
     assert event.name == "RoleSet"
     with pytest.raises(Reverted, match="wrong role"):
-        register.by(AGGREGATOR, "openLem", 900, 1_800, SEGMENT, GREEN, ZERO)
+        register.by(AGGREGATOR, "openLems", 900, 1_800, [OPENING])

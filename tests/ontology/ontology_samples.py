@@ -17,6 +17,7 @@ EVERY_TYPE = sorted(MESSAGE_TYPES)
 
 _PSEUDONYM = "^p_[a-z2-7]{26}$"
 _CURRENCY = "^[A-Z]{3}$"
+_HASH = "^[0-9a-f]{64}$"
 
 # Pairs that must be ordered (a <= b, or a < b for times), by class name.
 _ORDERED: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -44,7 +45,15 @@ _ORDERED: dict[str, tuple[tuple[str, ...], ...]] = {
     "Query": (("start_s", "end_s"),),
     "RequestInterval": (("power_min_w", "power_max_w"),),
     **dict.fromkeys(
-        ("DPrognosis", "FlexRequest", "FlexOffer", "FlexOrder", "FlexSettlement", "FlexReservation"),
+        (
+            "DPrognosis",
+            "FlexRequest",
+            "FlexOffer",
+            "FlexOrder",
+            "FlexSettlement",
+            "FlexReservation",
+            "FlexMetering",
+        ),
         (("period_start_s", "period_end_s"),),
     ),
 }
@@ -127,6 +136,12 @@ def _repaired(name: str, values: dict[str, Any]) -> dict[str, Any]:
                 "kind": SettlementKind.VPP_PAYOFF,
                 "payments": list(paid.values()),
             }
+        case "FlexResponse":
+            values["reasons"] = ["too late"]
+        case "OrderStatus":
+            values["reason"] = "another actual power"
+        case "FlexSettlementResponse":
+            values["orders"] = list({each.order_reference: each for each in values["orders"]}.values())
         case "FlexOffer":
             options = {each.option_reference: each for each in values["options"]}
             values |= {"options": list(options.values()), "request_message_id": "m1"}
@@ -161,6 +176,8 @@ def _fixed(which: int) -> Pick:
                 return which == MOST
             case inspect.StrType(pattern="^p_[a-z2-7]{26}$"):
                 return "p_" + "a2z7b3"[which] * 26
+            case inspect.StrType(pattern="^[0-9a-f]{64}$"):
+                return "0af"[which] * 64
             case inspect.StrType(pattern="^[A-Z]{3}$"):
                 return ("CHF", "EUR", "SEK")[which]
             case inspect.StrType():
@@ -190,6 +207,8 @@ def _strategy_of(node: inspect.Type) -> st.SearchStrategy[Any]:
             return st.floats(low, high, exclude_min=node.gt is not None, allow_nan=False)
         case inspect.BoolType():
             return st.booleans()
+        case inspect.StrType(pattern=pattern) if pattern == _HASH:
+            return st.binary(min_size=32, max_size=32).map(bytes.hex)
         case inspect.StrType(pattern=str(pattern)):
             letters = string.ascii_uppercase if pattern == _CURRENCY else string.ascii_lowercase + "234567"
             size = 3 if pattern == _CURRENCY else 26

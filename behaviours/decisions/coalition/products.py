@@ -1,11 +1,19 @@
 """What a virtual power plant is to deliver, from wherever the demand for flexibility comes (SPEC 5.3)."""
 
+from collections.abc import Mapping
+
 from ontology.base import INTERVAL_S
 from ontology.coalition import FlexProduct, ProductKind
-from ontology.flexibility_trading import Disposition, DRSignal, FlexRequest
+from ontology.flexibility_trading import Disposition, DRSignal, FlexOrder, FlexRequest
 from ontology.market import ExternalActivation, ExternalBid, ExternalBidResult
 
-__all__ = ["product_of_activation", "product_of_request", "product_of_sale", "product_of_signal"]
+__all__ = [
+    "product_of_activation",
+    "product_of_order",
+    "product_of_request",
+    "product_of_sale",
+    "product_of_signal",
+]
 
 W_PER_WH = 3600 // INTERVAL_S
 
@@ -36,6 +44,29 @@ def product_of_request(request: FlexRequest, price_ticks_per_kwh: int) -> FlexPr
         target_w=target_w,
         price_ticks_per_kwh=price_ticks_per_kwh,
         deadline_s=min(request.expiration_s, steps[0]),
+    )
+
+
+def product_of_order(order: FlexOrder, ordered_w: Mapping[int, int], fee: float) -> FlexProduct:
+    """Return what a DSO has bought; the members get its price but for the aggregator's fee.
+
+    Args:
+        order: whose price is for all that was ordered.
+        ordered_w: deviation by start of interval, in W, as activated.
+        fee: share of the price that the aggregator keeps.
+
+    Source: UFTP, FlexOrder; SPEC 2.5.
+    """
+    starts = range(min(ordered_w), max(ordered_w) + 1, INTERVAL_S)
+    energy_wh = max(1, sum(map(abs, ordered_w.values())) // W_PER_WH)
+    return FlexProduct(
+        product_id=order.order_reference,
+        kind=ProductKind.FLEX_REQUEST,
+        segment_id=order.congestion_point,
+        start_s=starts[0],
+        target_w=[ordered_w.get(start_s, 0) for start_s in starts],
+        price_ticks_per_kwh=round(order.price_ticks * (1 - fee) * 1000 / energy_wh),
+        deadline_s=starts[0],
     )
 
 

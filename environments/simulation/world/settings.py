@@ -92,6 +92,8 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
 
     id: str
     annual_kwh: float = 3_500.0
+    profile: str = "household"
+    """Of its own demand: `household` (BDEW H25) or `commerce` (G25)."""
     zone: str = "Europe/Berlin"
     csv: str | None = None
     """A file of meter readings that replaces the standard profile; see `meter_csv`."""

@@ -156,7 +156,7 @@ class World(mesa.Model):  # type: ignore[misc]
         self._frequency = GridFrequency(seed, start_s, settings.step_s, settings.frequency_events_a_day)
         self._readings = _read_all(sites)
         self._standard = np.array([i for i in range(len(sites)) if i not in self._readings], dtype=np.int64)
-        homes = [Household(names[i], sites[i].annual_kwh, zones[i]) for i in self._standard]
+        homes = [Household(names[i], sites[i].annual_kwh, zones[i], sites[i].profile) for i in self._standard]
         self._households = Households(seed, homes)
         self._plants = Plants(
             self.weather,
