@@ -321,7 +321,7 @@ def rungs(n: int, a: int, b: int, prices: Sequence[int], curtailable: bool) -> l
     """
     buy, sell, net_max, net_min = prices
     beyond = min(sell, 0) if curtailable and net_min <= 0 else sell - OVERLOAD_TICKS_PER_KWH
-    ladder: tuple[tuple[int, int], ...] = (
+    ladder: tuple[tuple[float, int], ...] = (
         (beyond, min(net_min, 0)),
         (buy - OVERLOAD_TICKS_PER_KWH, net_min if net_min > 0 else -UNLIMITED_W),
         (sell, min(0, net_max)),

@@ -107,8 +107,8 @@ class NetworkMonitoring(Behaviour):
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
         self._balancing: set[str] = set()
         self._escalated: set[tuple[str, int]] = set()
-        self._imports_w: dict[str, tuple[float, ...]] = {}
-        """What each segment drew last and is expected to draw, interval by interval, in W."""
+        self.import_w: dict[str, tuple[float, float]] = {}
+        """What each segment's sites drew last, and are expected to draw next, in W."""
         self._lights = {network.segment_id: Light() for network in self.settings.networks}
         for network in self.settings.networks:
             last = self.kept(f"light {network.segment_id}", GridStatusEvent)
@@ -125,22 +125,15 @@ class NetworkMonitoring(Behaviour):
         first = 0
         for network, flow in zip(self.settings.networks, flows, strict=True):
             own = slice(first, first := first + len(network.sites))
-            import_w = (float(measured_w[own].sum()), float(foreseen_w[0, own].sum()))
+            self.import_w[network.segment_id] = (
+                float(measured_w[own].sum()),
+                float(foreseen_w[0, own].sum()),
+            )
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
             self._balance(network, flow)
             self._set_light(network, strains[0], strains[1:], next_s)
             net_w = foreseen_w[:, own].sum(axis=1).tolist()
-            self._imports_w[network.segment_id] = (float(measured_w[own].sum()), *map(float, net_w))
             self.sibling(FlexibilityProcurement).consider(network, strains[1:], net_w, next_s)
-            self._manage(network, next_s, import_w)
-
-    def _manage(self, network: Network, start_s: int, import_w: Sequence[float]) -> None:
-        """Relieve a segment that will be RED, unless that was begun when it was escalated."""
-        management = self.sibling(ActiveNetworkManagement)
-        if self._lights[network.segment_id].state is not GridState.RED:
-            management.stand_down(network)
-        elif (network.segment_id, start_s) not in self._escalated:
-            management.relieve(network, start_s, import_w)
 
     @every(minutes=15)
     def escalate(self) -> None:
@@ -151,9 +144,7 @@ class NetworkMonitoring(Behaviour):
             if strain is not None:
                 self._escalated.add((network.segment_id, start_s))
                 self._announce(network, Light(GridState.RED), strain, start_s)
-                known_w = self._imports_w.get(network.segment_id, (0.0,))
-                expected_w = known_w[2] if len(known_w) > 2 else known_w[-1]
-                self.sibling(ActiveNetworkManagement).relieve(network, start_s, (known_w[0], expected_w))
+                self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
         """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
@@ -198,11 +189,16 @@ class NetworkMonitoring(Behaviour):
         light = next_light(
             before, ahead, measured=measured, unresolved=unresolved, thresholds=settings.thresholds
         )
-        if (segment_id, start_s) in self._escalated:
+        escalated = (segment_id, start_s) in self._escalated
+        if escalated:
             light = Light(GridState.RED)
         self._escalated = {key for key in self._escalated if key[1] >= start_s}
         self._lights[segment_id] = light
         self._announce(network, light, ahead, start_s)
+        if light.state is not GridState.RED:
+            self.sibling(ActiveNetworkManagement).stand_down(network)
+        elif not escalated:
+            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     def _announce(self, network: Network, light: Light, ahead: Strain, start_s: int) -> None:
         """Tell everybody the light of an interval."""
@@ -275,15 +271,10 @@ class ActiveNetworkManagement(Behaviour):
         """Note that a segment's emergency is over."""
         self._called_w.pop(network.segment_id, None)
 
-    def relieve(self, network: Network, start_s: int, import_w: Sequence[float]) -> None:
+    def relieve(self, network: Network, start_s: int) -> None:
         """Call on a contract for the power that is too much; without contracts limit the segment's import.
 
         What was called for is called for again until the emergency is over.
-
-        Args:
-            network: the segment.
-            start_s: the interval in which it is to be relieved.
-            import_w: what its sites drew last and are expected to draw, in W.
         """
         contract = self._contract(network.segment_id, start_s)
         if contract is None and self.settings.contracts:
@@ -291,7 +282,7 @@ class ActiveNetworkManagement(Behaviour):
             return
         self.calls += 1
         limit_w = int(network.transformer.rated_va * self.settings.thresholds.loading_yellow)
-        delta_w = self._change_w(network.segment_id, limit_w, import_w, contract) if contract else 0
+        delta_w = self._change_w(network.segment_id, limit_w, contract) if contract else 0
         signal = DRSignal(
             signal_id=f"dr-{network.segment_id}-{start_s}",
             segment_id=network.segment_id,
@@ -306,11 +297,9 @@ class ActiveNetworkManagement(Behaviour):
             self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
         self.agent.spawn(self._signal(signal, contract))
 
-    def _change_w(
-        self, segment_id: str, limit_w: int, import_w: Sequence[float], contract: BilateralContract
-    ) -> int:
+    def _change_w(self, segment_id: str, limit_w: int, contract: BilateralContract) -> int:
         """Return the change of power to call for, in W, at most what the contract reserves."""
-        wanted_w = relief_w(limit_w, import_w)
+        wanted_w = relief_w(limit_w, self.sibling(NetworkMonitoring).import_w.get(segment_id, (0.0,)))
         before_w = self._called_w.get(segment_id, 0)
         if abs(before_w) > abs(wanted_w):
             wanted_w = before_w

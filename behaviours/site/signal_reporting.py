@@ -1,4 +1,4 @@
-"""Saying what a site did for an emergency signal, by the minute where devices are read so (SPEC 2.7)."""
+"""What a site did for an emergency signal, by the minute where devices are read as often (SPEC 2.7)."""
 
 from collections.abc import Mapping
 

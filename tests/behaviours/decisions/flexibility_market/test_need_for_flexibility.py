@@ -8,7 +8,7 @@ from trade_samples import REQUEST, START_S, changed, wanted
 from behaviours.decisions.flexibility_market.need import needed_w
 from behaviours.decisions.flexibility_market.offering import (
     OfferTerms,
-    members_of,
+    members_by_forecast,
     offer_options,
     wanted_powers,
 )
@@ -62,18 +62,18 @@ def test_only_what_is_requested_counts_as_wanted():
 
 
 def test_over_several_intervals_the_same_energy_is_shared_out():
-    members = members_of([could("h1", [4000, 4000])], {START_S: -9000, START_S + 900: -9000})
+    members = members_by_forecast([could("h1", [4000, 4000])], {START_S: -9000, START_S + 900: -9000})
     assert members[0].power_w == (2000, 2000)
 
 
 def test_who_can_do_nothing_then_is_no_member():
-    assert members_of([could("h1", [0]), could("h2", [50])], {START_S: 100}) == []
-    assert members_of([could("h1", [50])], {START_S + 900: -100}) == []
+    assert members_by_forecast([could("h1", [0]), could("h2", [50])], {START_S: 100}) == []
+    assert members_by_forecast([could("h1", [50])], {START_S + 900: -100}) == []
 
 
 def test_options_go_from_all_that_is_wanted_to_a_cheaper_part():
     wanted_w = {START_S: -9000}
-    members = members_of([could(f"h{i}", [3000]) for i in range(6)], wanted_w)
+    members = members_by_forecast([could(f"h{i}", [3000], cost=100 * i) for i in range(6)], wanted_w)
     options = offer_options(wanted_w, members, terms=OfferTerms(shares=(1.0, 0.5)))
     assert [each.intervals[0].power_w for each in options] == [-9000, -4500]
     assert [each.activation_min for each in options] == [0.2, 1.0]
@@ -83,7 +83,7 @@ def test_options_go_from_all_that_is_wanted_to_a_cheaper_part():
 
 def test_what_is_sold_elsewhere_or_uncertain_is_not_offered():
     wanted_w = {START_S: -9000}
-    members = members_of([could("h1", [10_000])], wanted_w)
+    members = members_by_forecast([could("h1", [10_000])], wanted_w)
     (option, *_) = offer_options(wanted_w, members, {START_S: 2000})
-    assert option.intervals[0].power_w == -5000
-    assert offer_options(wanted_w, members, {START_S: 7000}) == []
+    assert option.intervals[0].power_w == -6500
+    assert offer_options(wanted_w, members, {START_S: 8450}) == []
