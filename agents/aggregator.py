@@ -4,8 +4,11 @@ from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
 from behaviours.market.agreements import AgreementWriting
 from behaviours.market.demand_response import DemandResponse
-from behaviours.market.external_bidding import ExternalBidding
+from behaviours.market.external_bidding import ExternalBidding, ExternalDelivering, ReserveKeeping
+from behaviours.market.flexibility_metering import FlexibilityMetering
+from behaviours.market.flexibility_offering import FlexibilityOffering
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
+from behaviours.market.payments import Paying
 from behaviours.market.portfolio import PortfolioKeeping
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.reporting import VppReporting
@@ -25,8 +28,13 @@ class Aggregator(Agent):
         LemOpening,  # a market for every interval
         PriceRelaying,  # prices ahead, to the prosumers
         DemandResponse,  # the DSO's emergency signals
+        FlexibilityOffering,  # the DSO's requests for flexibility
+        FlexibilityMetering,  # what was delivered of them, and what it is worth
         DirectoryMembership,  # to be found by others
+        Paying,  # what members of plants have earned
         VppInitiation,  # virtual power plants, for who wants flexibility
         VppReporting,  # clusters' properties and prosumers' metrics
-        ExternalBidding,  # wholesale, green only
+        ExternalBidding,  # wholesale and reserves, green only
+        ExternalDelivering,  # what was sold, and what it earned
+        ReserveKeeping,  # batteries, for the frequency
     )

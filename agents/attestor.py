@@ -1,7 +1,7 @@
 """Attestors: one at each of a configured few nodes, so that nobody settles alone."""
 
 from behaviours.agent import Agent
-from behaviours.market.attestation import Attesting, Evidence, MarketWatching
+from behaviours.market.attestation import Attesting, Evidence, MarketWatching, PaymentEvidence
 from ontology.roles import Role
 
 __all__ = ["Attestor"]
@@ -14,5 +14,6 @@ class Attestor(Agent):
     behaviours = (
         MarketWatching,  # under which terms markets are held
         Evidence,  # what each player brought
+        PaymentEvidence,  # what payers ordered
         Attesting,  # the result, computed again
     )

@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.site.battery_management import BatteryOffering, PeakShaving
+from behaviours.site.frequency_response import FrequencyResponse
 from ontology.roles import Role
 
 __all__ = ["BatteryManager"]
@@ -14,4 +15,5 @@ class BatteryManager(Agent):
     behaviours = (
         BatteryOffering,  # the envelope of the day ahead
         PeakShaving,  # the real-time engine
+        FrequencyResponse,  # power held ready for the frequency
     )

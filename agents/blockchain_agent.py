@@ -11,6 +11,7 @@ from behaviours.market.dataset_submission import (
     ResultKeeping,
 )
 from behaviours.market.engine import LemSolving, PriceForecasting, ResultAnnouncing
+from behaviours.market.payments import EntryKeeping, PaymentSettling
 from behaviours.market.players import DatasetCollection, PlayerRegistration
 from ontology.roles import Role
 
@@ -37,6 +38,8 @@ class MarketEngine(Agent):
         DatasetCollection,  # what each player brought
         LemSolving,  # market engine and payment engine
         AttestationCollecting,  # nobody settles alone
+        PaymentSettling,  # what payers order
+        EntryKeeping,  # who paid whom, for all to read
         SlaChecking,  # agreements, verdicts and penalties
         ResultAnnouncing,  # how each market was cleared
         PriceForecasting,  # prices ahead

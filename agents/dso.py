@@ -1,7 +1,10 @@
 """The distribution system operator."""
 
 from behaviours.agent import Agent
+from behaviours.grid.flexibility_procurement import FlexibilityProcurement
+from behaviours.grid.flexibility_settling import FlexibilitySettling
 from behaviours.grid.monitoring import ActiveNetworkManagement, NetworkMonitoring
+from behaviours.market.payments import Paying
 from ontology.roles import Role
 
 __all__ = ["Dso"]
@@ -14,4 +17,7 @@ class Dso(Agent):
     behaviours = (
         NetworkMonitoring,  # measured and foreseen, to green, yellow or red
         ActiveNetworkManagement,  # contracts called in red
+        Paying,  # for flexibility and emergency services
+        FlexibilityProcurement,  # flexibility bought before it comes to that
+        FlexibilitySettling,  # and paid for what was delivered
     )

@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.site.ev_management import ChargingOffering, SessionMonitoring
+from behaviours.site.fact_reporting import FactReporting
 from ontology.roles import Role
 
 __all__ = ["EvManager"]
@@ -14,4 +15,5 @@ class EvManager(Agent):
     behaviours = (
         SessionMonitoring,  # from plugging in to unplugging
         ChargingOffering,  # how the session could be charged
+        FactReporting,  # what agreements want to know
     )

@@ -1,7 +1,7 @@
 """The markets outside the community, emulated (D8.1 3.8.2: BRP and TSO)."""
 
 from behaviours.agent import Agent
-from behaviours.market.external_bidding import BidClearing
+from behaviours.market.external_clearing import BidClearing, FrequencyWatching, ReserveCalling, SaleSettling
 from ontology.roles import Role
 
 __all__ = ["ExternalMarkets"]
@@ -12,5 +12,8 @@ class ExternalMarkets(Agent):
 
     role = Role.EXTERNAL_MARKETS
     behaviours = (
-        BidClearing,  # accepts what is cheap enough, in green
+        BidClearing,  # a book of bids, a gate, a price; in green only
+        ReserveCalling,  # mFRR, called now and then
+        FrequencyWatching,  # FCR-D, called by the frequency
+        SaleSettling,  # ordered, delivered, and what the difference costs
     )

@@ -2,7 +2,8 @@
 
 from behaviours.agent import Agent
 from behaviours.site.device_control import DeviceControl
-from behaviours.site.metering import DeviceMetering, DeviceReading, ReadingStorage
+from behaviours.site.fact_reporting import FactReporting
+from behaviours.site.metering import AgreedReporting, DeviceMetering, DeviceReading, ReadingStorage
 from ontology.roles import Role
 
 __all__ = ["Gateway"]
@@ -16,5 +17,7 @@ class Gateway(Agent):
         DeviceReading,  # up: readings, cleaned
         DeviceMetering,  # what each device drew
         ReadingStorage,  # kept until the repository has them
+        AgreedReporting,  # what agreements are about
+        FactReporting,  # until the repository has it
         DeviceControl,  # down: instructions, by priority
     )

@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.information.delivery import AggregateDelivery, DatasetDelivery, GridStateDelivery
+from behaviours.information.metrics import MetricGathering
 from behaviours.information.service_levels import KpiDelivery, SlaConfiguration
 from ontology.roles import Role
 
@@ -15,6 +16,7 @@ class ProsumerOracle(Agent):
     behaviours = (
         DatasetDelivery,  # reading and forecast of each interval
         SlaConfiguration,  # what is agreed
+        MetricGathering,  # what its indicators need
         KpiDelivery,  # what the indicators came to
     )
 

@@ -2,7 +2,12 @@
 
 from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
+from behaviours.market.payments import Paying
+from behaviours.site.fact_reporting import FactReporting
+from behaviours.site.frequency_response import ReserveRelaying
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
+from behaviours.site.responding import ResponseReporting
+from behaviours.site.signal_reporting import SignalReporting
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.membership import VppMembership
 from behaviours.vpp.reporting import SiteReporting
@@ -19,10 +24,15 @@ class Prosumer(Agent):
     behaviours = (
         LoadForecasting,  # what no device explains
         MarketListening,  # prices, markets and results
+        SignalReporting,  # what was planned before a signal, and what was done
         SitePlanning,  # the day's plan and its instructions
+        ReserveRelaying,  # the battery's reserve, to the aggregator
         DirectoryMembership,  # what it offers, for others to find
         VppMembership,  # its part in virtual power plants
         ScheduleNegotiation,  # choosing schedules with the others
+        Paying,  # what members of plants have earned
         VppInitiation,  # plants of its own
         SiteReporting,  # its metrics, for the aggregator
+        ResponseReporting,  # how fast it answers signals
+        FactReporting,  # what agreements want to know
     )

@@ -249,15 +249,18 @@ class Post:
         """Forget the count of a conversation in which this agent says nothing more."""
         self._sent.pop(conversation, None)
 
-    def reply(self, letter: Letter, content: Concept, act: Performative) -> None:
-        """Answer a letter in its conversation, or in our own with its sender when it asked in passing."""
-        self._answer(letter.envelope, content, act)
+    def reply(self, letter: Letter, content: Concept, act: Performative) -> str:
+        """Answer a letter in its conversation, or in our own with its sender when it asked in passing.
 
-    def _answer(self, envelope: Envelope, content: Concept, act: Performative) -> None:
+        Returns: the answer's message id.
+        """
+        return self._answer(letter.envelope, content, act)
+
+    def _answer(self, envelope: Envelope, content: Concept, act: Performative) -> str:
         """Answer; our numbers in a conversation that another holds would not outlive our restart."""
         inquiry = "" if ">" in envelope.conversation else envelope.conversation
         act = _ANSWERED_BY.get((envelope.performative, act), act)
-        self.send(
+        return self.send(
             envelope.sender,
             content,
             act,

@@ -182,8 +182,8 @@ class EvmLedger:
     ) -> "EvmLedger":
         """Return a ledger on a node by its JSON-RPC address; private keys are read from files.
 
-        A journal (a file) keeps what was sent, so that a node which lost blocks gets them again.
-        Attestors are those beside the operator, which is the first. A chain number of 0 is any.
+        A journal (a file) keeps what was sent, so that a node which lost blocks gets them again. Attestors
+        are those beside the operator, which is the first. A chain number of 0 is any.
 
         Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key, Conflict
         when the node is of another chain.

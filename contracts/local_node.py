@@ -92,7 +92,7 @@ class LocalNode:
             self._asked("anvil_setBalance", address, hex(FUNDS_WEI))
 
     def _restored(self) -> bool:
-        """Keep what the last run wrote down, unless it died while writing; tell whether there is any."""
+        """Keep what the last run wrote down, unless killed while writing; tell whether there is any."""
         with suppress(OSError, ValueError):
             json.loads(self._written.read_bytes())
             self._written.replace(self._kept)

@@ -20,19 +20,23 @@ from agents.prosumer import Prosumer
 from agents.pv_manager import PvManager
 from agents.repository import RepositoryAgent
 from behaviours.agent import Agent
+from behaviours.decisions.bilateral_contract import BilateralContract
+from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
-from behaviours.grid.monitoring import DsoSettings
+from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestation import AttestorSettings
 from behaviours.market.clearing import ClearingTerms
 from behaviours.market.dataset_submission import BlockchainSettings
-from behaviours.market.external_bidding import ExternalMarketsSettings
+from behaviours.market.external_bidding import FREQUENCY_PRODUCTS
+from behaviours.market.external_clearing import ExternalMarketsSettings
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
 from behaviours.market.operation import MarketOperatorSettings
+from behaviours.market.payments import PayerSettings
 from behaviours.market.players import MarketEngineSettings
-from behaviours.site.battery_management import BatterySettings
+from behaviours.site.battery_settings import BatterySettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.ev_management import EvSettings
 from behaviours.site.heat_management import HeatSettings
@@ -44,12 +48,15 @@ from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
-from launch.agreements import agreements_of
+from launch.agreements import agreements_of, metrics_of
+from launch.contracts import contracts_of
+from launch.flexibility import flexibility_terms, procurement_terms
 from launch.products import products_of
 from launch.scenario import Scenario, lem_parameters
-from launch.world_settings import thresholds
+from launch.world_settings import sells_frequency, thresholds
 from ontology.base import INTERVALS_A_DAY
 from ontology.grid import GridState
+from ontology.market import ExternalProduct
 from ontology.privacy import PseudonymScope
 from ontology.storage import StorageModel, ThermalModel
 
@@ -61,6 +68,7 @@ FLEXIBLE = ("bess", "ev", "heat_pump", "dhw")
 """Devices that can deviate from their plan."""
 CONNECTION_W = 43_000
 """What a household's three-phase connection of 63 A carries."""
+MOST_ATTESTORS = 16
 COMMUNITY_TOKENS_A_SITE = 10
 """Aggregator and supplier start with this many times a site's tokens, for each site."""
 
@@ -148,11 +156,20 @@ def _community(
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
-    yield from _dso_node(scenario, world, at, contacts, key)
+    payer, terms = _payer(scenario, at, accounts[1], sites), procurement_terms(scenario, accounts)
+    contracts = contracts_of(scenario, accounts[0])
+    yield from _dso_node(scenario, world, at, contacts, key, payer, contracts, terms)
     yield Part(
         ExternalMarkets,
         at["external-markets"],
-        ExternalMarketsSettings(dso=at["dso"], seed=scenario.seed),
+        ExternalMarketsSettings(
+            dso=at["dso"],
+            aggregator=at["aggregator"],
+            seed=scenario.seed,
+            scale=scenario.external_markets.scale,
+            real_time_s=_real_time_s(world) if sells_frequency(scenario) else 0,
+        ),
+        ports={"devices": (world.frequency_meter(),)},
     )
 
 
@@ -185,7 +202,12 @@ def _aggregator_node(
             directory=at["market"],
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
+            flexibility=flexibility_terms(scenario, accounts),
+            contracts=contracts_of(scenario, accounts[0]),
+            external_products=_external_products(scenario),
+            external_scale=scenario.external_markets.scale,
             agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
+            payer=_payer(scenario, at, accounts[0], sites),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])
@@ -211,8 +233,47 @@ def _aggregator_node(
             minimum_tokens=scenario.minimum_tokens,
             settlement_intervals=SETTLEMENT_INTERVALS[scenario.settlement],
             attestors=_attestor_addresses(scenario, at, sites),
+            holders=_holders(at, key, accounts, sites),
         ),
         ports={"ledger": ..., "service_levels": ...},
+    )
+
+
+EXTERNAL_PRODUCTS = {
+    "intraday": ExternalProduct.WS_INTRADAY,
+    "mfrr": ExternalProduct.MFRR,
+    "fcr-d-up": ExternalProduct.FCR_D_UP,
+    "fcr-d-down": ExternalProduct.FCR_D_DOWN,
+}
+
+
+def _external_products(scenario: Scenario) -> tuple[ExternalProduct, ...]:
+    """Return what the aggregator sells outside: energy only where plants deliver it."""
+    delivered = "external" in scenario.plants_for
+    wanted = (EXTERNAL_PRODUCTS[name] for name in scenario.external_markets.products)
+    return tuple(each for each in wanted if delivered or each in FREQUENCY_PRODUCTS)
+
+
+def _attesting(world: World) -> tuple[str, ...]:
+    """Return the sites that could attest, by the order in which they are asked to."""
+    return tuple(site.id for site in world.settings.sites[:MOST_ATTESTORS])
+
+
+def _holders(
+    at: _Directory, key: bytes, accounts: tuple[str, str], sites: tuple[str, ...]
+) -> Mapping[str, str]:
+    """Return who may order payments from each account."""
+    own = {pseudonym(site, key): at[f"{site}-prosumer"] for site in sites}
+    return own | {accounts[0]: at["aggregator"], accounts[1]: at["dso"]}
+
+
+def _payer(scenario: Scenario, at: _Directory, account: str, sites: tuple[str, ...]) -> PayerSettings:
+    """Return how the holder of an account orders payments."""
+    return PayerSettings(
+        account=account,
+        engine=at["aggregator-blockchain"],
+        attestors=_attestor_addresses(scenario, at, sites),
+        tokens_per_currency=scenario.tokens_per_currency,
     )
 
 
@@ -236,6 +297,7 @@ def _attestors(
         aggregator=at["aggregator"],
         segments=tuple(feeder.segment_id for feeder in world.feeders),
         speakers={pseudonym(site, key): at[f"{site}-blockchain"] for site in sites},
+        holders=_holders(at, key, accounts, sites),
         terms=ClearingTerms(
             aggregator_account=accounts[0],
             grid_account=accounts[1],
@@ -247,7 +309,14 @@ def _attestors(
 
 
 def _dso_node(
-    scenario: Scenario, world: World, at: _Directory, contacts: SiteContacts, key: bytes
+    scenario: Scenario,
+    world: World,
+    at: _Directory,
+    contacts: SiteContacts,
+    key: bytes,
+    payer: PayerSettings,
+    contracts: tuple[BilateralContract, ...],
+    terms: ProcurementTerms | None,
 ) -> Iterator[Part]:
     yield Part(
         Dso,
@@ -258,6 +327,10 @@ def _dso_node(
             aggregator=at["aggregator"],
             dstatcom=at["dstatcom"],
             thresholds=thresholds(scenario),
+            contracts=contracts,
+            payer=payer,
+            outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
+            flexibility=terms,
         ),
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])
@@ -284,7 +357,9 @@ def _site(
     scenario: Scenario, world: World, site: SiteSettings, at: _Directory, key: bytes, player: str
 ) -> Iterator[Part]:
     """Cast the agents of a site: prosumer, oracle, blockchain agent, gateway and a manager for each asset."""
-    devices = {device.name: device for device in world.devices(site.id)}
+    devices = {
+        device.name: device for device in world.devices(site.id) if scenario.control or device.name == "meter"
+    }
     contacts = _contacts(site.id, devices, at)
     segment_id = world.feeder_of(site.id).segment_id
 
@@ -300,10 +375,11 @@ def _site(
             import_max_w=CONNECTION_W,
             export_max_w=CONNECTION_W,
             real_time_s=world.settings.step_s if world.settings.step_s < 900 else 0,
+            reports=metrics_of(scenario, site.id),
         ),
         devices=tuple(devices.values()),
     )
-    yield from _managers(world, site, devices, contacts, at)
+    yield from _managers(scenario, world, site, devices, contacts)
     yield part(
         Prosumer,
         "prosumer",
@@ -313,10 +389,14 @@ def _site(
             contacts=contacts,
             import_max_w=CONNECTION_W,
             export_max_w=CONNECTION_W,
+            real_time_s=_real_time_s(world),
             usual_load_w=usual_load_w(site, world.settings.start_s),
             directory=at["market"],
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
             products=products_of(scenario, site.id),
+            partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
+            payer=_payer(scenario, at, player, _attesting(world)),
+            reports=metrics_of(scenario, site.id),
         ),
     )
     yield part(
@@ -336,22 +416,22 @@ def _site(
             contacts=contacts,
             segment_id=segment_id,
             player=player,
-            attestors=_attestor_addresses(scenario, at, tuple(each.id for each in world.settings.sites)),
+            attestors=_attestor_addresses(scenario, at, _attesting(world)),
         ),
     )
 
 
 def _managers(
+    scenario: Scenario,
     world: World,
     site: SiteSettings,
     devices: Mapping[str, SiteDevice],
     contacts: SiteContacts,
-    at: _Directory,
 ) -> Iterator[Part]:
     """Cast the managers of the assets that a site has."""
     models = {name: device.describe() for name, device in devices.items()}
     battery, charger = models.get("bess"), models.get("ev")
-    if site.pv is not None:
+    if site.pv is not None and "pv" in devices:
         array = PvArray(
             peak_w=round(site.pv.kwp * 1000),
             tilt_deg=site.pv.tilt_deg,
@@ -371,6 +451,7 @@ def _managers(
                 model=battery,
                 real_time_s=_real_time_s(world),
                 import_max_w=CONNECTION_W,
+                offers_reserve=sells_frequency(scenario),
             ),
             site.id,
         )
@@ -383,6 +464,7 @@ def _managers(
             power_max_w=charger.charge_max_w,
             charge_efficiency=charger.charge_efficiency,
             discharge_efficiency=charger.discharge_efficiency,
+            reports=metrics_of(scenario, site.id),
         )
         yield Part(EvManager, contacts.ev, ev, site.id)
     if contacts.p2h:
@@ -426,7 +508,7 @@ def _contacts(site: str, devices: Mapping[str, SiteDevice], at: _Directory) -> S
 def usual_load_w(site: SiteSettings, start_s: int) -> tuple[int, ...]:
     """Return the standard profile of a household in W, by step of a UTC day."""
     mean_w = site.annual_kwh * 1000 / 8760
-    profile = profile_day(site.zone, start_s // 86_400 * 86_400)
+    profile = profile_day(site.zone, start_s // 86_400 * 86_400, site.profile)
     return tuple(round(float(share) * mean_w) for share in profile)
 
 

@@ -52,6 +52,7 @@ from environments.simulation.clock import VirtualClock
 from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
+from launch.agreements import retention_s
 from launch.cast import Cast, Part, cast_community
 from launch.results import completed, run_tables
 from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
@@ -66,9 +67,6 @@ from ontology.weather import WeatherForecast
 __all__ = ["Community", "LiveCommunity", "OfflineCommunity", "run_live", "run_offline"]
 
 log = structlog.get_logger()
-
-RETENTION_S = {"parity:Forecast": 3_600, "parity:IntervalReading": 2 * 86_400}
-"""What an offline run forgets: nobody asks for older forecasts and readings."""
 
 Report = Callable[[Progress], None]
 
@@ -228,7 +226,7 @@ class OfflineCommunity:
             clock=self.clock,
             transport=self.transport,
             store=MemoryAgentStore(),
-            repository=MemoryRepository(RETENTION_S),
+            repository=MemoryRepository(retention_s(scenario)),
             ledger=self.ledger,
             attestors=attestors_of(scenario, cast, self.ledger),
             service_levels=self.ledger.service_levels() if scenario.agreements else None,

@@ -105,8 +105,10 @@ def _default(field: inspect.Field) -> str:
     if field.required:
         return "**needed**"
     value = field.default
-    if value is None or isinstance(value, tuple):
+    if not value and (value is None or isinstance(value, tuple)):
         return "none"
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, int | float):

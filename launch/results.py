@@ -13,6 +13,7 @@ from launch.cast import SETTLEMENT_INTERVALS
 from launch.tables import RunTables
 from ontology.base import INTERVAL_S
 from ontology.grid import GridState
+from ontology.ledger import LedgerEntry
 from ontology.market import LemResult
 from ontology.vpp import Vpp
 
@@ -59,6 +60,7 @@ async def run_tables(community: "Community") -> RunTables:
         market=_market(results),
         grid=_only(_grid(community.world, events), "segment", feeders),
         settlement=await _settlement(community),
+        payments=_payments(await _facts(community, "parity:LedgerEntry")),
         plants=_plants(await _facts(community, "parity:Vpp")),
     )
 
@@ -167,6 +169,18 @@ def _grid(world: World, events: Iterable[Any]) -> dict[str, Any]:
 
 def _weather(world: World, quantity: str, start_s: int) -> float:
     return float(world.weather.sky(start_s).mean(quantity, start_s, 900, 1)[0])
+
+
+def _payments(entries: Iterable[LedgerEntry]) -> dict[str, Any]:
+    """Return who paid whom beside the markets: payoffs, flexibility orders, demand response, penalties."""
+    rows = list(entries)
+    return {
+        "start_s": [entry.time_s for entry in rows],
+        "settlement": [entry.settlement_key for entry in rows],
+        "payer": [entry.debit for entry in rows],
+        "payee": [entry.credit for entry in rows],
+        "tokens": [entry.amount_tokens for entry in rows],
+    }
 
 
 def _plants(plants: Iterable[Vpp]) -> dict[str, Any]:

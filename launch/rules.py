@@ -45,6 +45,8 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _sites(scenario)
     yield from _products(scenario)
     yield from _agreements(scenario)
+    yield from _preferences(scenario)
+    yield from _services(scenario)
     yield from _servers(scenario)
 
 
@@ -196,6 +198,31 @@ def _agreements(scenario: Scenario) -> Iterator[Complaint]:
             for site in indicator.sites:
                 if site not in sites:
                     yield f"{path}.indicators[{i}].sites", site, "must be the id of a site"
+
+
+def _preferences(scenario: Scenario) -> Iterator[Complaint]:
+    """Whom a site buys from first must be another site."""
+    known = set(site_ids(scenario))
+    for number, site in enumerate(scenario.sites):
+        for other in site.prefers:
+            if other not in known or other == site.id:
+                yield f"sites[{number}].prefers", other, "must be the id of another site"
+
+
+def _services(scenario: Scenario) -> Iterator[Complaint]:
+    """Frequency reserves are followed by the minute; contracts have an id and windows that begin first."""
+    products = scenario.external_markets.products
+    if any(name.startswith("fcr") for name in products) and scenario.step_s > 60:
+        yield "step_s", scenario.step_s, "must be at most 60 where FCR-D is sold"
+    known: set[str] = set()
+    for number, contract in enumerate(scenario.contracts):
+        if contract.id in known:
+            yield f"contracts[{number}].id", contract.id, "must be unique among the contracts"
+        known.add(contract.id)
+        for i, window in enumerate(contract.windows):
+            if window.from_hour >= window.to_hour:
+                path = f"contracts[{number}].windows[{i}].from_hour"
+                yield path, window.from_hour, f"must be below to_hour ({window.to_hour:g})"
 
 
 def _devices(site: Site, path: str) -> Iterator[Complaint]:

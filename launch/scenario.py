@@ -16,7 +16,7 @@ from launch.validation import build
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput, Problem
 from ontology.grid import GridState
-from ontology.market import LemParameters, Mechanism
+from ontology.market import FlowRule, LemParameters, Mechanism
 
 __all__ = [
     "COMMUNITY_AGENTS",
@@ -118,7 +118,7 @@ def scenario_schema() -> dict[str, Any]:
     schema["title"] = "parity-mas scenario"
     for kind, forms in SHORT_FORMS.items():
         full = schema["$defs"].pop(kind.__name__)
-        names = {int: "integer", str: "string"}
+        names = {int: "integer", str: "string", bool: "boolean"}
         schema["$defs"][kind.__name__] = {"anyOf": [full, *({"type": names[form]} for form in forms)]}
     return schema
 
@@ -135,6 +135,7 @@ def lem_parameters(scenario: Scenario, state: GridState) -> LemParameters:
         sell_peer_ticks_per_kwh=_ticks(tariff.sell_usual if paused else tariff.sell_peer),
         beta_ticks_per_kwh2=0 if paused else _ticks(tariff.beta),
         mechanism=Mechanism(scenario.tariffs.mechanism.upper().replace("-", "_")),
+        flow_rule=FlowRule(scenario.tariffs.flow.upper().replace("-", "_")),
     )
 
 

@@ -8,8 +8,11 @@ from msgspec import Meta
 __all__ = [
     "Agreement",
     "Battery",
+    "Contract",
     "Ev",
+    "ExternalMarkets",
     "Faults",
+    "FlexibilityMarket",
     "Grid",
     "HeatPump",
     "HotWater",
@@ -27,6 +30,7 @@ __all__ = [
     "Tariffs",
     "Thresholds",
     "Weather",
+    "Window",
 ]
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -75,6 +79,10 @@ class Tariffs(Section, frozen=True, kw_only=True):
         Meta(description="how prices are found; the last two are double auctions"),
     ] = "community"
 
+    flow: Annotated[
+        Literal["per-player", "community"],
+        Meta(description="what beta is multiplied with: the net flow a player, or (as published) of all"),
+    ] = "per-player"
     green: Annotated[Tariff, Meta(description="no stress on the grid")] = GREEN
     yellow: Annotated[Tariff, Meta(description="violations foreseen")] = YELLOW
 
@@ -182,8 +190,12 @@ class Site(Section, frozen=True, kw_only=True):
         None
     )
     annual_kwh: Annotated[
-        float, Meta(gt=0, le=1_000_000, description="household demand without the devices below, kWh a year")
+        float, Meta(gt=0, le=1_000_000, description="own demand without the devices below, kWh a year")
     ] = 3500.0
+    profile: Annotated[
+        Literal["household", "commerce"],
+        Meta(description="standard profile of that demand: BDEW's H25 (homes) or G25 (business, schools)"),
+    ] = "household"
     load_csv: Annotated[
         str | None, Meta(description="meter readings instead of the standard profile (a file)")
     ] = None
@@ -191,6 +203,10 @@ class Site(Section, frozen=True, kw_only=True):
         Literal["L1", "L2", "L3", "3P"] | None,
         Meta(description="of the connection; by default alternating along the street"),
     ] = None
+    prefers: Annotated[
+        tuple[str, ...],
+        Meta(max_length=100, description="ids of sites to buy from first (mechanism `pay-as-bid`)"),
+    ] = ()
     pv: Annotated[Pv | None, Meta(description="photovoltaics")] = None
     battery: Annotated[Battery | None, Meta(description="stationary battery")] = None
     ev: Annotated[Ev | None, Meta(description="electric vehicle at home")] = None
@@ -276,13 +292,66 @@ class Product(Section, frozen=True, kw_only=True):
     )
 
 
+class ExternalMarkets(Section, frozen=True, kw_only=True):
+    """Where the aggregator sells flexibility outside the community, emulated."""
+
+    products: Annotated[
+        tuple[Literal["intraday", "mfrr", "fcr-d-up", "fcr-d-down"], ...],
+        Meta(description="intraday energy and reserves; FCR-D needs a step_s of 60 or less"),
+    ] = ("intraday",)
+    scale: Annotated[
+        float,
+        Meta(gt=0, le=1, description="of the markets' 0.1 MW at least and by steps; 0.001 is 100 W"),
+    ] = 0.001
+
+
+class Window(Section, frozen=True, kw_only=True):
+    """When a contract holds, in the scenario's local time; what is not said is always."""
+
+    from_hour: Annotated[float, Meta(ge=0, lt=24, description="begins each day")] = 0
+    to_hour: Annotated[float, Meta(gt=0, le=24, description="ends each day")] = 24
+    weekdays: Annotated[
+        tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...],
+        Meta(description="empty = every day"),
+    ] = ()
+    months: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=12)], ...], Meta(description="1 to 12; empty = every month")
+    ] = ()
+
+
+class Contract(Section, frozen=True, kw_only=True):
+    """Power that the aggregator holds ready for the DSO's emergencies (RED)."""
+
+    id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique")]
+    power_kw: Annotated[float, Meta(gt=0, le=100_000, description="reserved, kW")]
+    availability: Annotated[Price, Meta(description="EUR for each kW and hour that it is held ready")] = 0
+    activation: Annotated[Price, Meta(description="EUR/kWh for what is delivered")] = 0
+    response_s: Annotated[int, Meta(ge=1, le=900, description="it is there after so many seconds")] = 60
+    activations_a_day: Annotated[int, Meta(ge=1, le=96, description="at most")] = 4
+    segment: Annotated[str, Meta(description="feeder that it is for; empty = any")] = ""
+    windows: Annotated[tuple[Window, ...], Meta(description="when it holds; none = always")] = ()
+
+
 class Indicator(Section, frozen=True, kw_only=True):
     """An indicator of an agreement; the rule says when it is violated."""
 
     id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique")]
     function: Annotated[
-        Literal["K_PMAX", "K_SCR", "K_SSR", "K_AVAIL", "K_ENERGY"],
-        Meta(description="what is measured: W, ratios of 1, or Wh; computed from meter readings"),
+        Literal[
+            "K_PMAX",
+            "K_SCR",
+            "K_SSR",
+            "K_TMAX",
+            "K_TMIN",
+            "K_FDR",
+            "K_BLE",
+            "K_FCE",
+            "K_RESP",
+            "K_EVS",
+            "K_AVAIL",
+            "K_ENERGY",
+        ],
+        Meta(description="what is measured, in W, Wh, °C, s or as a ratio; see service-levels.md"),
     ]
     rule: Annotated[Literal["gt", "lt"], Meta(description="violated above (gt) or below (lt) the limit")]
     limit: Annotated[float, Meta(ge=-1e9, le=1e9, description="in the function's unit")]
@@ -303,6 +372,29 @@ class Agreement(Section, frozen=True, kw_only=True):
     after_hours: Annotated[float, Meta(ge=0, le=8784, description="begins this long after the run's start")]
     hours: Annotated[float, Meta(ge=0.25, le=8784, description="how long it lasts")]
     indicators: Annotated[tuple[Indicator, ...], Meta(min_length=1, description="what it is judged by")]
+
+
+class FlexibilityMarket(Section, frozen=True, kw_only=True):
+    """The explicit flexibility market: the DSO asks, aggregators offer, it orders and pays (UFTP)."""
+
+    active: Annotated[
+        bool, Meta(description="whether the DSO buys flexibility where congestion is foreseen")
+    ] = False
+    willingness: Annotated[Price, Meta(description="EUR/kWh that the DSO pays at most")] = 0.30
+    penalty: Annotated[Price, Meta(description="EUR/kWh for what was ordered and is missing")] = 0.20
+    loading: Annotated[
+        float, Meta(gt=0, le=1, description="of the rated power or current, that requests aim at")
+    ] = 0.95
+    baseline: Annotated[
+        Literal["d-prognosis", "same-slot-7d", "high-5-of-10", "mbma", "control-group"],
+        Meta(description="what a deviation is measured from"),
+    ] = "d-prognosis"
+    request_minutes: Annotated[int, Meta(ge=30, le=120, description="before delivery requests are made")] = 90
+    offer_minutes: Annotated[int, Meta(ge=25, le=120, description="before delivery offers are due")] = 60
+    order_minutes: Annotated[int, Meta(ge=20, le=120, description="before delivery orders are placed")] = 45
+    reserved_kw: Annotated[
+        float, Meta(ge=0, le=100_000, description="kept ready by contract on each feeder, kW")
+    ] = 0.0
 
 
 class Faults(Section, frozen=True, kw_only=True):
@@ -362,11 +454,26 @@ class Scenario(Section, frozen=True, kw_only=True):
         tuple[Literal["external", "demand-response"], ...],
         Meta(description="more demand for which plants are formed: intraday sales, the DSO's DR signals"),
     ] = ()
+    flexibility_market: Annotated[
+        FlexibilityMarket, Meta(description="explicit trade of flexibility between DSO and aggregator")
+    ] = FlexibilityMarket()
+    contracts: Annotated[
+        tuple[Contract, ...],
+        Meta(description="of DSO and aggregator for RED; none = limits are served and nothing is paid"),
+    ] = ()
+    external_markets: Annotated[
+        ExternalMarkets,
+        Meta(description="what is sold outside; energy only where plants deliver it (`plants_for`)"),
+    ] = ExternalMarkets()
     agreements: Annotated[
         tuple[Agreement, ...], Meta(description="service levels, judged and paid on the ledger")
     ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()
+    control: Annotated[
+        bool,
+        Meta(description="false: agents read the meters only, devices run by themselves, batteries idle"),
+    ] = True
     faults: Annotated[Faults, Meta(description="of an offline run's post")] = Faults()
     record: Annotated[bool, Meta(description="write every letter to messages.sqlite")] = True
 
@@ -375,5 +482,6 @@ SHORT_FORMS: dict[type, dict[type, str]] = {
     Weather: {int: "reference_year"},
     Server: {str: "kind"},
     Ledger: {str: "url"},
+    FlexibilityMarket: {bool: "active"},
 }
 """Sections that may be written as one value, and the key that the value then stands for."""

@@ -91,6 +91,16 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("tokens", "int64", "tokens", "change of the balance; an interval's changes sum to zero"),
         ),
     ),
+    "payments": (
+        ("start_s", "settlement", "payer", "payee"),
+        (
+            Column("start_s", "int64", "s", "when it was settled, epoch seconds UTC"),
+            Column("settlement", "string", "", "key of the settlement; begins with what was paid for"),
+            Column("payer", "string", "", "account that the tokens came from"),
+            Column("payee", "string", "", "account that they went to"),
+            Column("tokens", "int64", "tokens", "beside the settlement of the markets"),
+        ),
+    ),
     "plants": (
         ("start_s", "plant"),
         (
@@ -121,6 +131,7 @@ class RunTables:
     market: Columns = field(default_factory=dict)
     grid: Columns = field(default_factory=dict)
     settlement: Columns = field(default_factory=dict)
+    payments: Columns = field(default_factory=dict)
     plants: Columns = field(default_factory=dict)
 
     def checked(self) -> "RunTables":

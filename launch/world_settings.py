@@ -16,9 +16,11 @@ from launch.rules import span_s
 from launch.schema import Battery, Ev, HeatPump, HotWater, Scenario, Site
 from ontology.assets import Phases
 
-__all__ = ["thresholds", "world_settings"]
+__all__ = ["sells_frequency", "thresholds", "world_settings"]
 
 JOULES_PER_KWH = 3.6e6
+FREQUENCY_EVENTS = 12
+"""Disturbances a day where frequency reserves are sold: more than there are, so that a day shows some."""
 
 
 def world_settings(scenario: Scenario) -> WorldSettings:
@@ -27,6 +29,7 @@ def world_settings(scenario: Scenario) -> WorldSettings:
     return WorldSettings(
         start_s=span_s(scenario)[0],
         step_s=scenario.step_s,
+        frequency_events_a_day=FREQUENCY_EVENTS if sells_frequency(scenario) else 0,
         seed=scenario.seed,
         weather_year=scenario.weather.reference_year,
         latitude=None if location is None else location.latitude,
@@ -39,6 +42,11 @@ def world_settings(scenario: Scenario) -> WorldSettings:
         ),
         sites=tuple(_site(site, scenario.zone) for site in all_sites(scenario)),
     )
+
+
+def sells_frequency(scenario: Scenario) -> bool:
+    """Tell whether frequency reserves are sold outside the community."""
+    return any(name.startswith("fcr") for name in scenario.external_markets.products)
 
 
 def thresholds(scenario: Scenario) -> Thresholds:
@@ -60,6 +68,7 @@ def _site(site: Site, zone: str) -> SiteSettings:
     return SiteSettings(
         id=site.id,
         annual_kwh=site.annual_kwh,
+        profile=site.profile,
         zone=zone,
         csv=site.load_csv,
         csv_zone=zone if site.load_csv else None,

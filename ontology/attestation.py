@@ -16,6 +16,7 @@ from ontology.base import (
     Label,
     Part,
 )
+from ontology.ledger import PaymentOrder
 from ontology.market import Lem
 
 __all__ = [
@@ -50,14 +51,15 @@ class Penalty(Part, frozen=True, kw_only=True):
 
 
 class AttestationRequest(Concept, frozen=True, kw_only=True, tag="parity:AttestationRequest"):
-    """Markets or penalties that are settled under one key, and the result to be vouched for (SPEC 4.3).
+    """Markets, penalties or a payment settled under one key, and the result to be vouched for (SPEC 4.3).
 
-    The readings are not in it: attestors have them from the oracles.
+    The readings are not in it: attestors have them from the oracles, and payments from their payers.
     """
 
     settlement_key: Identifier
     lems: Annotated[list[Lem], Meta(max_length=1000)] = []
     penalties: Annotated[list[Penalty], Meta(max_length=MAX_MEMBERS)] = []
+    payment: PaymentOrder | None = None
     estimates: Annotated[list[EstimatedEnergy], Meta(max_length=MAX_MEMBERS)] = []
     result_hash: Label
 

@@ -90,6 +90,7 @@ class EvSession(Concept, frozen=True, kw_only=True, tag="parity:EvSession"):
     initial_state_of_charge: Fraction
     requested_energy_wh: Energy
     capacity_wh: Energy
+    delivered_energy_wh: Energy = 0
     state: EvSessionState
 
     def __post_init__(self) -> None:

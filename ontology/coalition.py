@@ -164,6 +164,8 @@ class ScheduleCommitment(Concept, frozen=True, kw_only=True, tag="parity:Schedul
     step_s: Duration = 900
     schedule_w: Annotated[list[Power], Steps]
     cost_ticks: Ticks
+    account: Label = ""
+    """Where the member is paid: its pseudonym on the ledger."""
 
 
 class DeliveryReport(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReport"):

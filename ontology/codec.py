@@ -39,8 +39,22 @@ from ontology.discourse import (
     Subscription,
 )
 from ontology.errors import InvalidInput, NotUnderstood, Problem, problem
+from ontology.flexibility_trading import (
+    DemandResponseReport,
+    FlexOfferRevocation,
+    FlexResponse,
+    FlexSettlementResponse,
+)
+from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
-from ontology.market import LemOrder
+from ontology.market import (
+    ExternalActivation,
+    ExternalDelivery,
+    ExternalSettlement,
+    LemOrder,
+    ReserveAssignment,
+    ReserveOffer,
+)
 from ontology.performatives import Performative
 
 __all__ = [
@@ -74,7 +88,16 @@ _COALITION = (
     ScheduleCommitment,
     DeliveryReport,
 )
-_MARKET = (LemOrder, AttestationRequest, Attestation, ProofRequest, DatasetProof)
+_MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder, ProofRequest, DatasetProof)
+_TRADING = (FlexResponse, FlexOfferRevocation, FlexSettlementResponse)
+_SERVICES = (
+    ExternalActivation,
+    ExternalDelivery,
+    ExternalSettlement,
+    ReserveOffer,
+    ReserveAssignment,
+    DemandResponseReport,
+)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -82,7 +105,16 @@ def _tag(cls: type[Concept]) -> str:
 
 
 MESSAGE_TYPES: dict[str, type[Concept]] = {
-    _tag(cls): cls for cls in (*get_args(AnyConcept), *_DISCOURSE, *_DIRECTORY, *_COALITION, *_MARKET)
+    _tag(cls): cls
+    for cls in (
+        *get_args(AnyConcept),
+        *_DISCOURSE,
+        *_DIRECTORY,
+        *_COALITION,
+        *_MARKET,
+        *_TRADING,
+        *_SERVICES,
+    )
 }
 """Every wire tag and its class."""
 

@@ -21,6 +21,7 @@ from ontology.flexibility import FlexEnvelope, FlexibilityForecast
 from ontology.flexibility_trading import (
     DPrognosis,
     DRSignal,
+    FlexMetering,
     FlexOffer,
     FlexOrder,
     FlexRequest,
@@ -120,6 +121,7 @@ AnyConcept: TypeAlias = (
     | FlexOrder
     | FlexSettlement
     | FlexReservation
+    | FlexMetering
     | DRSignal
     | Sla
     | KpiFeature

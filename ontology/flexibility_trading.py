@@ -17,6 +17,7 @@ from ontology.base import (
     Power,
     PowerMagnitude,
     Steps,
+    Text,
     Ticks,
     require,
 )
@@ -24,22 +25,60 @@ from ontology.base import (
 __all__ = [
     "DPrognosis",
     "DRSignal",
+    "DemandResponseReport",
     "Disposition",
+    "FlexMetering",
     "FlexOffer",
+    "FlexOfferRevocation",
     "FlexOrder",
     "FlexRequest",
     "FlexReservation",
+    "FlexResponse",
     "FlexSettlement",
+    "FlexSettlementResponse",
+    "MeteredInterval",
     "OfferOption",
     "OrderSettlement",
+    "OrderStatus",
+    "OrderVerdict",
     "PowerInterval",
     "RequestInterval",
+    "ResponseResult",
     "SettlementInterval",
+    "TradeDocument",
 ]
 
 Activation = Annotated[float, Meta(ge=0.01, le=1)]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
-_MAX_TRADES = 100
+TimeZone = Annotated[str, Meta(min_length=1, max_length=64, description="IANA time zone")]
+MAX_TRADES = 100
+"""Most options of an offer, and most orders of a settlement, in one letter."""
+
+
+class TradeDocument(StrEnum):
+    """The documents of a trade that are answered with a response (UFTP PayloadMessage)."""
+
+    D_PROGNOSIS = "DPrognosis"
+    FLEX_REQUEST = "FlexRequest"
+    FLEX_OFFER = "FlexOffer"
+    FLEX_OFFER_REVOCATION = "FlexOfferRevocation"
+    FLEX_ORDER = "FlexOrder"
+    FLEX_RESERVATION = "FlexReservation"
+    METERING = "Metering"
+
+
+class ResponseResult(StrEnum):
+    """Whether a document is taken (UFTP AcceptedRejected)."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+
+
+class OrderVerdict(StrEnum):
+    """What the aggregator says of the settlement of an order (UFTP AcceptedDisputed)."""
+
+    ACCEPTED = "Accepted"
+    DISPUTED = "Disputed"
 
 
 class Disposition(StrEnum):
@@ -91,10 +130,34 @@ class SettlementInterval(Part, frozen=True, kw_only=True):
     deficiency_w: PowerMagnitude = 0
 
 
+class MeteredInterval(Part, frozen=True, kw_only=True):
+    """The power that was expected without any order, where it is known, and the power that was measured."""
+
+    start_s: IntervalStart
+    duration_s: Duration = 900
+    baseline_w: Power | None = None
+    actual_w: Power
+
+
+class OrderStatus(Part, frozen=True, kw_only=True):
+    """What the aggregator says of the settlement of one order (UFTP FlexOrderSettlementStatus)."""
+
+    order_reference: Identifier
+    verdict: OrderVerdict
+    reason: Text = ""
+
+    def __post_init__(self) -> None:
+        stated = self.verdict is OrderVerdict.ACCEPTED or self.reason != ""
+        require(stated, "reason", self.reason, "why, when an order's settlement is disputed")
+
+
 class OrderSettlement(Part, frozen=True, kw_only=True):
     """What is paid for one order (UFTP FlexOrderSettlement)."""
 
     order_reference: Identifier
+    congestion_point: Label = ""
+    contract_id: Label = ""
+    baseline_reference: Label = ""
     price_ticks: Ticks
     penalty_ticks: Ticks
     net_ticks: Ticks
@@ -105,7 +168,9 @@ def _require_period(start_s: int, end_s: int) -> None:
     require(end_s > start_s, "period_end_s", end_s, "later than period_start_s")
 
 
-def _require_unique_starts(intervals: list[PowerInterval] | list[RequestInterval], path: str) -> None:
+def _require_unique_starts(
+    intervals: list[PowerInterval] | list[RequestInterval] | list[MeteredInterval], path: str
+) -> None:
     starts = [each.start_s for each in intervals]
     require(len(set(starts)) == len(starts), path, starts, "each interval once")
 
@@ -115,6 +180,7 @@ class DPrognosis(Concept, frozen=True, kw_only=True, tag="uftp:DPrognosis"):
 
     period_start_s: IntervalStart
     period_end_s: IntervalStart
+    time_zone: TimeZone = "UTC"
     congestion_point: Identifier
     revision: Count
     intervals: Annotated[list[PowerInterval], Steps]
@@ -129,6 +195,7 @@ class FlexRequest(Concept, frozen=True, kw_only=True, tag="uftp:FlexRequest"):
 
     period_start_s: IntervalStart
     period_end_s: IntervalStart
+    time_zone: TimeZone = "UTC"
     congestion_point: Identifier
     revision: Count
     expiration_s: EpochSeconds
@@ -150,14 +217,17 @@ class FlexOffer(Concept, frozen=True, kw_only=True, tag="uftp:FlexOffer"):
 
     period_start_s: IntervalStart
     period_end_s: IntervalStart
+    time_zone: TimeZone = "UTC"
     congestion_point: Identifier
     revision: Count = 0
     expiration_s: EpochSeconds
     unsolicited: bool = False
     request_message_id: Label = ""
     baseline_reference: Label = ""
+    prognosis_message_id: Label = ""
+    contract_id: Label = ""
     currency: Currency = "EUR"
-    options: Annotated[list[OfferOption], Meta(min_length=1, max_length=_MAX_TRADES)]
+    options: Annotated[list[OfferOption], Meta(min_length=1, max_length=MAX_TRADES)]
 
     def __post_init__(self) -> None:
         _require_period(self.period_start_s, self.period_end_s)
@@ -176,10 +246,14 @@ class FlexOrder(Concept, frozen=True, kw_only=True, tag="uftp:FlexOrder"):
 
     period_start_s: IntervalStart
     period_end_s: IntervalStart
+    time_zone: TimeZone = "UTC"
     congestion_point: Identifier
     order_reference: Identifier
     offer_message_id: Identifier
     option_reference: Identifier
+    baseline_reference: Label = ""
+    prognosis_message_id: Label = ""
+    contract_id: Label = ""
     price_ticks: Ticks
     currency: Currency = "EUR"
     activation_factor: Activation = 1.0
@@ -190,25 +264,77 @@ class FlexOrder(Concept, frozen=True, kw_only=True, tag="uftp:FlexOrder"):
         _require_unique_starts(self.intervals, "intervals")
 
 
-class FlexSettlement(Concept, frozen=True, kw_only=True, tag="uftp:FlexSettlement"):
-    """What the DSO pays for the orders of a period (UFTP FlexSettlement)."""
+class FlexOfferRevocation(Concept, frozen=True, kw_only=True, tag="uftp:FlexOfferRevocation"):
+    """The aggregator takes an offer back that has not been ordered (UFTP FlexOfferRevocation)."""
+
+    offer_message_id: Identifier
+
+
+class FlexResponse(Concept, frozen=True, kw_only=True, tag="uftp:FlexResponse"):
+    """Whether a document of a trade is taken, and if not, every reason why (UFTP PayloadMessageResponse).
+
+    Among agents a refused call is a FIPA refuse, a refused offer a reject-proposal and a refused order a
+    failure; this is what says the same where only the other documents exist.
+    """
+
+    document: TradeDocument
+    reference_message_id: Identifier
+    result: ResponseResult
+    reasons: Annotated[list[Text], Meta(max_length=MAX_TRADES)] = []
+
+    def __post_init__(self) -> None:
+        stated = self.result is ResponseResult.ACCEPTED or bool(self.reasons)
+        require(stated, "reasons", self.reasons, "at least one, when rejected")
+
+
+class FlexMetering(Concept, frozen=True, kw_only=True, tag="uftp:FlexMetering"):
+    """What the aggregator's pool at a congestion point drew, interval by interval (UFTP Metering)."""
 
     period_start_s: IntervalStart
     period_end_s: IntervalStart
-    currency: Currency = "EUR"
-    orders: Annotated[list[OrderSettlement], Meta(max_length=_MAX_TRADES)]
+    time_zone: TimeZone = "UTC"
+    congestion_point: Identifier
+    revision: Count
+    intervals: Annotated[list[MeteredInterval], Steps]
 
     def __post_init__(self) -> None:
         _require_period(self.period_start_s, self.period_end_s)
+        _require_unique_starts(self.intervals, "intervals")
+
+
+class FlexSettlement(Concept, frozen=True, kw_only=True, tag="uftp:FlexSettlement"):
+    """What the DSO pays for the orders of a period (UFTP FlexSettlement)."""
+
+    reference: Label = ""
+    period_start_s: IntervalStart
+    period_end_s: IntervalStart
+    currency: Currency = "EUR"
+    orders: Annotated[list[OrderSettlement], Meta(max_length=MAX_TRADES)]
+
+    def __post_init__(self) -> None:
+        _require_period(self.period_start_s, self.period_end_s)
+
+
+class FlexSettlementResponse(Concept, frozen=True, kw_only=True, tag="uftp:FlexSettlementResponse"):
+    """Which orders of a settlement the aggregator accepts and which it disputes (UFTP, the same name)."""
+
+    settlement_message_id: Identifier
+    orders: Annotated[list[OrderStatus], Meta(max_length=MAX_TRADES)]
+
+    def __post_init__(self) -> None:
+        references = [each.order_reference for each in self.orders]
+        require(len(set(references)) == len(references), "orders", references, "each order once")
 
 
 class FlexReservation(Concept, frozen=True, kw_only=True, tag="uftp:FlexReservation"):
     """How much contracted flexibility the DSO keeps reserved (UFTP FlexReservationUpdate)."""
 
     contract_id: Identifier
+    reference: Label = ""
     congestion_point: Identifier
     period_start_s: IntervalStart
     period_end_s: IntervalStart
+    time_zone: TimeZone = "UTC"
     intervals: Annotated[list[PowerInterval], Steps]
 
     def __post_init__(self) -> None:
@@ -235,3 +361,18 @@ class DRSignal(Concept, frozen=True, kw_only=True, tag="oadr:DRSignal"):
             None,
             "a limit or a change of power",
         )
+
+
+class DemandResponseReport(Concept, frozen=True, kw_only=True, tag="oadr:DemandResponseReport"):
+    """What a signal brought about, by the minute where devices are read so often (SPEC 2.7, OpenADR REPORT).
+
+    Deviations from what was planned; less consumption is negative.
+    """
+
+    signal_id: Identifier
+    contract_id: Identifier
+    subject: Identifier
+    start_s: EpochSeconds
+    step_s: Duration
+    ordered_w: Power
+    delivered_w: Annotated[list[Power], Steps]

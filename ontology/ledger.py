@@ -5,9 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ontology.base import Concept, EpochSeconds, Identifier, Tokens, require
+from ontology.base import MAX_MEMBERS, Concept, EpochSeconds, Identifier, Part, Tokens, require
 
-__all__ = ["LedgerEntry", "SettlementKind", "Wallet"]
+__all__ = ["LedgerEntry", "Payment", "PaymentOrder", "SettlementKind", "Wallet"]
 
 Balance = Annotated[int, Meta(ge=0, le=2**53 - 1, description="whole tokens")]
 
@@ -43,3 +43,30 @@ class LedgerEntry(Concept, frozen=True, kw_only=True, tag="parity:LedgerEntry"):
     def __post_init__(self) -> None:
         require(self.amount_tokens >= 0, "amount_tokens", self.amount_tokens, "not negative")
         require(self.debit != self.credit, "credit", self.credit, "another account than debit")
+
+
+class Payment(Part, frozen=True, kw_only=True):
+    """What one account is paid."""
+
+    account: Identifier
+    tokens: Annotated[int, Meta(ge=1, le=2**52 - 1, description="whole tokens")]
+
+
+class PaymentOrder(Concept, frozen=True, kw_only=True, tag="parity:PaymentOrder"):
+    """The holder of an account orders payments from it; signed, carried out once (SPEC 2.10).
+
+    It goes to the market engine and, by itself, to every attestor, so that nobody can pay in its name.
+    """
+
+    payment_id: Identifier
+    kind: SettlementKind
+    payer: Identifier
+    time_s: EpochSeconds
+    payments: Annotated[list[Payment], Meta(min_length=1, max_length=MAX_MEMBERS)]
+
+    def __post_init__(self) -> None:
+        accounts = [each.account for each in self.payments]
+        require(len(set(accounts)) == len(accounts), "payments", accounts, "each account once")
+        require(self.payer not in accounts, "payments", self.payer, "other accounts than the payer's")
+        ordered = self.kind not in (SettlementKind.LEM, SettlementKind.SLA_PENALTY)
+        require(ordered, "kind", self.kind, "a kind that is ordered by its payer")

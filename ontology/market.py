@@ -8,6 +8,7 @@ from msgspec import Meta
 from ontology.base import (
     MAX_MEMBERS,
     Concept,
+    Count,
     Duration,
     Energy,
     EpochSeconds,
@@ -32,10 +33,14 @@ from ontology.measurements import IntervalReading
 __all__ = [
     "GREEN_PARAMETERS",
     "YELLOW_PARAMETERS",
+    "ExternalActivation",
     "ExternalBid",
     "ExternalBidResult",
     "ExternalBidWithdrawal",
+    "ExternalDelivery",
     "ExternalProduct",
+    "ExternalSettlement",
+    "FlowRule",
     "Lem",
     "LemDataset",
     "LemOrder",
@@ -45,6 +50,8 @@ __all__ = [
     "LemState",
     "Mechanism",
     "PriceProfile",
+    "ReserveAssignment",
+    "ReserveOffer",
 ]
 
 
@@ -55,6 +62,9 @@ class LemState(StrEnum):
     CLOSED = "CLOSED"
     SOLVED = "SOLVED"
     VOID = "VOID"
+
+
+Partners = Annotated[list[Identifier], Meta(max_length=100)]
 
 
 class ExternalProduct(StrEnum):
@@ -86,6 +96,15 @@ class Mechanism(StrEnum):
         return self in (Mechanism.PAY_AS_BID, Mechanism.PAY_AS_CLEAR)
 
 
+class FlowRule(StrEnum):
+    """What each kWh in the direction of the community's net flow is charged (SPEC 2.2, t_flow)."""
+
+    COMMUNITY = "COMMUNITY"
+    """beta · E, as published: it grows with the community (SUPSI)."""
+    PER_PLAYER = "PER_PLAYER"
+    """beta · E / N: what the mean household would be charged if it were alone (SPEC 2.2, scaling of beta)."""
+
+
 class LemParameters(Concept, frozen=True, kw_only=True, tag="parity:LemParameters"):
     """The tariff of a local energy market (SUPSI defaultLemPars: psBAU <= psP2P <= pbP2P <= pbBAU)."""
 
@@ -96,6 +115,7 @@ class LemParameters(Concept, frozen=True, kw_only=True, tag="parity:LemParameter
     sell_peer_ticks_per_kwh: Ticks
     beta_ticks_per_kwh2: Ticks = 0
     mechanism: Mechanism = Mechanism.COMMUNITY
+    flow_rule: FlowRule = FlowRule.COMMUNITY
 
     def __post_init__(self) -> None:
         prices = (
@@ -162,6 +182,8 @@ class LemOrder(Concept, frozen=True, kw_only=True, tag="parity:LemOrder"):
     start_s: IntervalStart
     buy_limit_ticks_per_kwh: Ticks
     sell_limit_ticks_per_kwh: Ticks
+    partners: Partners = []
+    """Sites from which it would rather buy than from others, where their price allows."""
 
 
 class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
@@ -176,6 +198,7 @@ class LemDataset(Concept, frozen=True, kw_only=True, tag="parity:LemDataset"):
     source_hash: Label
     buy_limit_ticks_per_kwh: Ticks | None = None
     sell_limit_ticks_per_kwh: Ticks | None = None
+    partners: Partners = []
     commitment: Hash | None = None
     """A salted hash of all the rest, by which the player can show later what it brought."""
 
@@ -210,6 +233,10 @@ class LemResult(Concept, frozen=True, kw_only=True, tag="parity:LemResult"):
     result_hash: Label
     traded_wh: Energy | None = None
     """Energy that changed hands locally, where an auction decided it."""
+    players: Count = 0
+    """Among how many the flow charge was shared; 0 where none was."""
+    flow_ticks_per_kwh: Real = 0.0
+    """What a kWh in the direction of the community's net flow was charged, for display."""
 
 
 class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):
@@ -222,6 +249,8 @@ class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):
     basis: Label
     consumed_wh: Annotated[list[Energy], Steps] = []
     produced_wh: Annotated[list[Energy], Steps] = []
+    players: Count = 0
+    """Whose energies these are; 0 where that is not said."""
 
     def __post_init__(self) -> None:
         require_aligned(
@@ -230,7 +259,11 @@ class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):
 
 
 class ExternalBid(Concept, frozen=True, kw_only=True, tag="parity:ExternalBid"):
-    """An offer of the aggregator to a wholesale or ancillary-services market (SPEC 2.6)."""
+    """An offer of the aggregator to a wholesale or ancillary-services market (SPEC 2.6).
+
+    What is sold is negative. Of a reserve it is what would be given if all were called for the whole
+    interval, and the price is that of a kW held ready for an hour.
+    """
 
     bid_id: Identifier
     product: ExternalProduct
@@ -252,3 +285,50 @@ class ExternalBidWithdrawal(Concept, frozen=True, kw_only=True, tag="parity:Exte
     """A bid is taken back, as when the traffic light leaves green (SPEC 2.6)."""
 
     bid_id: Identifier
+
+
+class ExternalActivation(Concept, frozen=True, kw_only=True, tag="parity:ExternalActivation"):
+    """The system operator calls for energy of a reserve that it holds (SPEC 2.6, mFRR)."""
+
+    bid_id: Identifier
+    start_s: IntervalStart
+    energy_wh: SignedEnergy
+
+
+class ExternalDelivery(Concept, frozen=True, kw_only=True, tag="parity:ExternalDelivery"):
+    """What the aggregator's members delivered of a sale in its interval (SPEC 2.6)."""
+
+    bid_id: Identifier
+    start_s: IntervalStart
+    delivered_wh: SignedEnergy
+
+
+class ExternalSettlement(Concept, frozen=True, kw_only=True, tag="parity:ExternalSettlement"):
+    """What a sale comes to: for capacity and energy, less what the imbalance costs (SPEC 2.6)."""
+
+    bid_id: Identifier
+    start_s: IntervalStart
+    ordered_wh: SignedEnergy
+    delivered_wh: SignedEnergy
+    capacity_ticks: Ticks
+    energy_ticks: Ticks
+    imbalance_ticks: Ticks
+
+
+class ReserveOffer(Concept, frozen=True, kw_only=True, tag="parity:ReserveOffer"):
+    """What a battery could hold ready for the frequency in an interval (SPEC 4.7, FCR-D)."""
+
+    subject: Identifier
+    start_s: IntervalStart
+    up_w: PowerMagnitude
+    down_w: PowerMagnitude
+
+
+class ReserveAssignment(Concept, frozen=True, kw_only=True, tag="parity:ReserveAssignment"):
+    """What a battery is to hold ready for the frequency in an interval (SPEC 4.7, FCR-D)."""
+
+    bid_id: Identifier
+    subject: Identifier
+    start_s: IntervalStart
+    up_w: PowerMagnitude
+    down_w: PowerMagnitude

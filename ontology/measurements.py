@@ -42,6 +42,7 @@ class Quantity(StrEnum):
     WIND_SPEED_M_PER_S = "WIND_SPEED_M_PER_S"
     STATE_OF_CHARGE = "STATE_OF_CHARGE"
     RATIO = "RATIO"
+    DURATION_S = "DURATION_S"
 
 
 class SensorType(Concept, frozen=True, kw_only=True, tag="parity:SensorType"):

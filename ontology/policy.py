@@ -46,13 +46,18 @@ from ontology.discourse import (
 )
 from ontology.flexibility import FlexEnvelope, FlexibilityForecast
 from ontology.flexibility_trading import (
+    DemandResponseReport,
     DPrognosis,
     DRSignal,
+    FlexMetering,
     FlexOffer,
+    FlexOfferRevocation,
     FlexOrder,
     FlexRequest,
     FlexReservation,
+    FlexResponse,
     FlexSettlement,
+    FlexSettlementResponse,
 )
 from ontology.forecasts import Forecast
 from ontology.grid import (
@@ -63,17 +68,22 @@ from ontology.grid import (
     GridSegment,
     GridStatusEvent,
 )
-from ontology.ledger import LedgerEntry, Wallet
+from ontology.ledger import LedgerEntry, PaymentOrder, Wallet
 from ontology.market import (
+    ExternalActivation,
     ExternalBid,
     ExternalBidResult,
     ExternalBidWithdrawal,
+    ExternalDelivery,
+    ExternalSettlement,
     Lem,
     LemDataset,
     LemOrder,
     LemParameters,
     LemResult,
     PriceProfile,
+    ReserveAssignment,
+    ReserveOffer,
 )
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.performatives import Performative as Act
@@ -174,7 +184,7 @@ TABLE: tuple[Row, ...] = (
         TELL,
         (Role.EV, Role.PROSUMER, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR),
-        readers=(Role.UI,),
+        readers=(Role.ORACLE, Role.UI),
     ),
     Row(
         (WeatherObservation, WeatherForecast),
@@ -264,9 +274,16 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (Wallet, LedgerEntry),
-        (Act.INFORM,),
+        TELL,
         (Role.BLOCKCHAIN,),
         (Role.BLOCKCHAIN, Role.PROSUMER, Role.AGGREGATOR, Role.MARKET_OPERATOR, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (PaymentOrder,),
+        (Act.REQUEST,),
+        (Role.AGGREGATOR, Role.DSO, Role.PROSUMER),
+        (Role.BLOCKCHAIN,),
         readers=(Role.UI,),
     ),
     # -- the grid ------------------------------------------------------------------------------
@@ -301,8 +318,32 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.PROSUMER),
         readers=(Role.REPOSITORY, Role.UI),
     ),
-    Row((DPrognosis,), (Act.INFORM,), (Role.AGGREGATOR,), (Role.DSO, Role.REPOSITORY), readers=(Role.UI,)),
-    Row((FlexRequest,), (Act.CFP,), (Role.DSO, Role.AGGREGATOR), (Role.AGGREGATOR, Role.PROSUMER)),
+    Row(
+        (DPrognosis, FlexMetering),
+        TELL,
+        (Role.AGGREGATOR,),
+        (Role.DSO, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row(
+        (FlexResponse,),
+        (Act.INFORM, Act.AGREE, Act.FAILURE),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
+    Row(
+        (FlexOfferRevocation,),
+        (Act.CANCEL,),
+        (Role.AGGREGATOR, Role.PROSUMER),
+        (Role.DSO, Role.AGGREGATOR),
+    ),
+    Row(
+        (FlexRequest,),
+        (Act.CFP, Act.INFORM),
+        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
     Row(
         (FlexOffer,),
         (Act.PROPOSE, Act.CANCEL),
@@ -311,19 +352,26 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (FlexOrder,),
-        (Act.ACCEPT_PROPOSAL,),
+        (Act.ACCEPT_PROPOSAL, Act.REQUEST, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
     Row(
         (FlexSettlement,),
-        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.DSO, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
-    Row((FlexReservation,), (Act.INFORM,), (Role.DSO,), (Role.AGGREGATOR,)),
+    Row(
+        (FlexSettlementResponse,),
+        (Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Role.AGGREGATOR,),
+        (Role.DSO, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row((FlexReservation,), TELL, (Role.DSO,), (Role.AGGREGATOR,)),
     Row(
         (ExternalBid,),
         (Act.PROPOSE, Act.REQUEST),
@@ -333,9 +381,20 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (ExternalBidResult,),
-        (Act.INFORM, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
+        (Act.INFORM, Act.REQUEST, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
         (Role.EXTERNAL_MARKETS,),
         (Role.AGGREGATOR,),
+    ),
+    Row((ExternalActivation,), (Act.REQUEST,), (Role.EXTERNAL_MARKETS,), (Role.AGGREGATOR,)),
+    Row((ExternalDelivery,), (Act.REQUEST,), (Role.AGGREGATOR,), (Role.EXTERNAL_MARKETS,)),
+    Row((ExternalSettlement,), (Act.INFORM,), (Role.EXTERNAL_MARKETS,), (Role.AGGREGATOR,)),
+    Row((ReserveOffer,), (Act.INFORM,), (Role.BESS, Role.PROSUMER), (Role.PROSUMER, Role.AGGREGATOR)),
+    Row((ReserveAssignment,), (Act.REQUEST,), (Role.AGGREGATOR, Role.PROSUMER), (Role.PROSUMER, Role.BESS)),
+    Row(
+        (DemandResponseReport,),
+        (Act.INFORM,),
+        (Role.PROSUMER, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.DSO),
     ),
     Row(
         (ExternalBidWithdrawal,),
@@ -348,15 +407,22 @@ TABLE: tuple[Row, ...] = (
         TRADE,
         (Role.AGGREGATOR, Role.PROSUMER),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.ORACLE, Role.UI),
     ),
     Row((FlexProduct,), (Act.CFP, Act.CANCEL), COALITION, COALITION, readers=(Role.UI,)),
     Row((CoalitionBid,), (Act.PROPOSE,), COALITION, COALITION),
     Row((CoalitionInvitation,), (Act.ACCEPT_PROPOSAL, Act.REQUEST), COALITION, COALITION),
     Row((SelectionUpdate, SelectionReport), (Act.INFORM,), COALITION, COALITION),
     Row((SelectionRun, SelectionTurn), (Act.INFORM,), COALITION, COALITION),
-    Row((ScheduleCommitment, DeliveryReport), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),
-    Row((VppPayoff,), (Act.INFORM,), COALITION, (*COALITION, Role.REPOSITORY), readers=(Role.UI,)),
+    Row((ScheduleCommitment,), (Act.INFORM,), COALITION, COALITION, readers=(Role.UI,)),
+    Row((DeliveryReport,), (Act.INFORM,), (*COALITION, Role.BESS), COALITION, readers=(Role.UI,)),
+    Row(
+        (VppPayoff,),
+        (Act.INFORM,),
+        COALITION,
+        (*COALITION, Role.REPOSITORY),
+        readers=(Role.ORACLE, Role.UI),
+    ),
     # -- agreements and their indicators ---------------------------------------------------------
     Row(
         (Sla, KpiFeature),
@@ -410,13 +476,20 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         DRSignal,
         FlexOrder,
         FlexSettlement,
+        FlexSettlementResponse,
         ExternalBid,
         ExternalBidWithdrawal,
+        ExternalActivation,
+        ExternalDelivery,
+        ExternalSettlement,
+        ReserveAssignment,
+        DemandResponseReport,
         Sla,
         KpiMeasure,
         CoalitionInvitation,
         ScheduleCommitment,
         VppPayoff,
+        PaymentOrder,
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""

@@ -1,5 +1,6 @@
 """A small town for tests: posts and agents in virtual time, and a notebook of what became of letters."""
 
+import dataclasses
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -29,13 +30,15 @@ some = settings(deadline=None, max_examples=25)
 
 
 class Notebook:
-    """The `Recorder` port: a list of (message type, outcome)."""
+    """The `Recorder` port: a list of (message type, outcome), and of (message type, act)."""
 
     def __init__(self) -> None:
         self.noted: list[tuple[str, str]] = []
+        self.acts: list[tuple[str, str]] = []
 
     def record(self, envelope: Envelope, outcome: str, time_s: float) -> None:
         self.noted.append((envelope.message_type, outcome))
+        self.acts.append((envelope.message_type, envelope.performative))
 
 
 class Mailbox(Post):
@@ -103,11 +106,18 @@ class Town:
         return mailbox
 
     def agent(
-        self, name: str, role: Role, *behaviours: type[Behaviour], settings: Any = None, site: str = ""
+        self,
+        name: str,
+        role: Role,
+        *behaviours: type[Behaviour],
+        settings: Any = None,
+        site: str = "",
+        signer: Signer | None = None,
     ) -> Agent:
         """Let an agent with some behaviours live here; asked for again, it is the restarted one."""
         cls = type(name.title(), (Agent,), {"role": role, "behaviours": behaviours})
-        agent = cls(self.register(name, role, site=site), settings, self.surroundings())
+        surroundings = dataclasses.replace(self.surroundings(), signer=signer)
+        agent = cls(self.register(name, role, site=site, signer=signer), settings, surroundings)
         self.soon(agent.start)
         return agent
 

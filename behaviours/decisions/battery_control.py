@@ -12,6 +12,7 @@ __all__ = [
     "fcr_d_reserve_wh",
     "lowest_threshold_w",
     "peak_shaving_power_w",
+    "reserve_of",
 ]
 
 FCR_D_EDGE_HZ = 0.1
@@ -135,6 +136,22 @@ def fcr_d_power_w(frequency_hz: float, up_w: int, down_w: int = 0) -> int:
 def fcr_d_reserve_wh(up_w: int, discharge_efficiency: float) -> int:
     """Return the content that a battery keeps to give its reserve for 20 minutes."""
     return ceil(up_w * FCR_D_ENDURANCE_S / 3600 / discharge_efficiency)
+
+
+def reserve_of(model: StorageModel, state_of_charge: float, share: float = 0.5) -> tuple[int, int]:
+    """Return the power in W that a battery can hold ready for low and for high frequency, for 20 minutes.
+
+    Args:
+        model: limits of the battery.
+        state_of_charge: 0 to 1.
+        share: part of power and of content that is offered; the rest is left to its plan.
+    """
+    stored_wh = state_of_charge * model.capacity_wh
+    hours = FCR_D_ENDURANCE_S / 3600
+    able_up = max(0.0, stored_wh - model.fill_min_wh) * model.discharge_efficiency / hours
+    able_down = max(0.0, model.fill_max_wh - stored_wh) / model.charge_efficiency / hours
+    up_w, down_w = min(able_up, model.discharge_max_w), min(able_down, model.charge_max_w)
+    return floor(share * up_w), floor(share * down_w)
 
 
 def within_content(

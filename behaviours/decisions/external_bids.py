@@ -1,86 +1,204 @@
-"""What an aggregator bids outside its community, and how the emulated external market answers."""
+"""What an aggregator bids outside its community, and how the emulated external markets answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
+from behaviours.decisions.battery_control import fcr_d_power_w
 from behaviours.decisions.market_activity import Market, is_active
 from behaviours.decisions.series import IntArray
-from ontology.base import INTERVALS_A_DAY
+from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.flexibility import FlexibilityForecast
 from ontology.grid import GridState
-from ontology.market import ExternalBid, ExternalBidResult, ExternalProduct
+from ontology.market import ExternalBid, ExternalBidResult, ExternalProduct, ExternalSettlement
 
-__all__ = ["clearing_prices", "imbalance_ticks", "intraday_bid", "judged"]
+__all__ = [
+    "NORDIC",
+    "ProductRules",
+    "activated_share",
+    "bid_of",
+    "clearing_prices",
+    "imbalance_ticks",
+    "is_called",
+    "judged",
+    "reason_to_refuse",
+    "settled_sale",
+    "spare_power",
+]
 
-MINIMUM_WH = 100
 IMBALANCE_FACTOR_PERCENT = 150
 MEAN_TICKS_PER_KWH = 1000
 WH_PER_KWH = 1000
+INTERVALS_AN_HOUR = 3600 // INTERVAL_S
+CALLED = 0.3
+"""Chance that an mFRR reserve is called for in an interval."""
 
 
-def intraday_bid(
-    flexibility: FlexibilityForecast,
-    start_s: int,
-    expected_ticks_per_kwh: int,
-    states: Iterable[GridState],
-    bid_id: str,
-    *,
-    reliability: float = 0.8,
-    margin_ticks_per_kwh: int = 50,
-) -> ExternalBid | None:
-    """Return the aggregator's sale of up-regulation into the intraday market, or None when none pays.
+class ProductRules(NamedTuple):
+    """What a bid for a product must keep to."""
 
-    Sold energy is negative. The bid asks for its cost and margin: a price taker gets the clearing price.
+    gate_s: int
+    """Bids close so long before delivery begins."""
+    minimum_w: int
+    step_w: int
+    is_reserve: bool
+    """Whether power held ready is paid, and energy only as far as it is called for."""
+    mean_ticks: int
+    """About what it clears at: ticks per kWh, of a reserve per kW and hour."""
+    consumes: bool = False
+    """Whether what is sold is more consumption."""
+
+    def scaled(self, scale: float) -> "ProductRules":
+        """Return the same rules with minimum and step scaled down, for a small community to take part."""
+        return self._replace(
+            minimum_w=max(1, round(self.minimum_w * scale)), step_w=max(1, round(self.step_w * scale))
+        )
+
+
+NORDIC: Mapping[ExternalProduct, ProductRules] = MappingProxyType(
+    {
+        ExternalProduct.WS_INTRADAY: ProductRules(3600, 100_000, 100_000, False, MEAN_TICKS_PER_KWH),
+        ExternalProduct.FCR_D_UP: ProductRules(3600, 100_000, 100_000, True, 200),
+        ExternalProduct.FCR_D_DOWN: ProductRules(3600, 100_000, 100_000, True, 150, consumes=True),
+        ExternalProduct.MFRR: ProductRules(2700, 100_000, 100_000, True, 100),
+    }
+)
+"""0.1 MW at least and in steps of 0.1 MW (SPEC 2.6); prices are of the emulation."""
+
+
+def spare_power(flexibility: FlexibilityForecast, start_s: int, *, reliability: float = 0.8) -> int:
+    """Return the up-regulation in W that a portfolio can reliably give in an interval, 0 beyond its forecast.
 
     Args:
         flexibility: of the portfolio.
+        start_s: the interval.
+        reliability: share of the flexibility that is counted on.
+    """
+    step = (start_s - flexibility.start_s) // flexibility.step_s
+    return int(flexibility.up_w[step] * reliability) if 0 <= step < len(flexibility.up_w) else 0
+
+
+def bid_of(
+    product: ExternalProduct,
+    rules: ProductRules,
+    power_w: int,
+    cost_ticks: int,
+    start_s: int,
+    states: Iterable[GridState],
+    *,
+    margin_ticks: int = 50,
+) -> ExternalBid | None:
+    """Return the aggregator's bid for an interval, in whole steps of the product, or None when none pays.
+
+    It asks for its cost and margin: a price taker gets the clearing price.
+
+    Args:
+        product: what is sold.
+        rules: gate, minimum and step of the product.
+        power_w: power that is free for it, positive.
+        cost_ticks: what a kWh of deviation costs; of a reserve, what a kW held ready for an hour does.
         start_s: interval to bid for, in epoch seconds.
-        expected_ticks_per_kwh: expected clearing price.
-        states: traffic lights of all segments of the portfolio in that interval.
-        bid_id: id for the bid.
-        reliability: share of the flexibility that is offered.
-        margin_ticks_per_kwh: least gain over cost.
+        states: traffic lights of all segments of the portfolio.
+        margin_ticks: least gain over cost.
 
     Source: SPEC 2.6, 4.9 (market logic: external markets in GREEN only).
     """
-    if not all(is_active(Market.EXTERNAL, state) for state in states):
+    offered_w = power_w // rules.step_w * rules.step_w
+    asked = cost_ticks + margin_ticks
+    allowed = all(is_active(Market.EXTERNAL, state) for state in states)
+    if not allowed or offered_w < rules.minimum_w or rules.mean_ticks < asked:
         return None
-    step = (start_s - flexibility.start_s) // flexibility.step_s
-    if not 0 <= step < len(flexibility.up_w):
-        return None
-    energy_wh = int(flexibility.up_w[step] * reliability * flexibility.step_s / 3600)
-    asked = flexibility.cost_ticks_per_kwh[step] + margin_ticks_per_kwh
-    if energy_wh < MINIMUM_WH or expected_ticks_per_kwh < asked:
-        return None
+    energy_wh = offered_w // INTERVALS_AN_HOUR
     return ExternalBid(
-        bid_id=bid_id,
-        product=ExternalProduct.WS_INTRADAY,
+        bid_id=f"{product.value.lower().replace('_', '-')}-{start_s}",
+        product=product,
         start_s=start_s,
-        energy_wh=-energy_wh,
+        energy_wh=energy_wh if rules.consumes else -energy_wh,
         price_ticks_per_kwh=asked,
     )
 
 
-def judged(bid: ExternalBid, clearing_ticks_per_kwh: int, states: Iterable[GridState]) -> ExternalBidResult:
-    """Return what the emulated market makes of a bid: sales up to the clearing price, purchases from it on.
+def reason_to_refuse(bid: ExternalBid, rules: ProductRules, now_s: int, states: Iterable[GridState]) -> str:
+    """Return why the emulated market does not take a bid into its book, or nothing.
 
-    Nothing is accepted while a segment of the portfolio is not GREEN.
+    Source: SPEC 2.6 (gate, minimum, step; no bids while a segment of the portfolio is YELLOW or RED).
+    """
+    power_w = abs(bid.energy_wh) * INTERVALS_AN_HOUR
+    if not all(is_active(Market.EXTERNAL, state) for state in states):
+        return "a segment of the portfolio is not GREEN"
+    if now_s >= bid.start_s - rules.gate_s:
+        return f"the gate closed {rules.gate_s} s before delivery"
+    if power_w < rules.minimum_w or power_w % rules.step_w:
+        return f"at least {rules.minimum_w} W in steps of {rules.step_w} W"
+    if rules.is_reserve and (bid.energy_wh > 0) is not rules.consumes:
+        return "the wrong direction for this reserve"
+    return ""
+
+
+def judged(bid: ExternalBid, clearing_ticks: int, states: Iterable[GridState]) -> ExternalBidResult:
+    """Return what becomes of a bid at the gate: sales up to the clearing price, purchases from it on.
+
+    Reserves are always sold. Nothing is accepted while a segment of the portfolio is not GREEN.
 
     Source: SPEC 2.6 (extmkt emulator).
     """
     reason = ""
+    sells = bid.energy_wh <= 0 or bid.product is not ExternalProduct.WS_INTRADAY
     if not all(is_active(Market.EXTERNAL, state) for state in states):
         reason = "a segment of the portfolio is not GREEN"
-    elif bid.energy_wh <= 0 and bid.price_ticks_per_kwh > clearing_ticks_per_kwh:
-        reason = f"asked above the clearing price of {clearing_ticks_per_kwh} ticks/kWh"
-    elif bid.energy_wh > 0 and bid.price_ticks_per_kwh < clearing_ticks_per_kwh:
-        reason = f"bid below the clearing price of {clearing_ticks_per_kwh} ticks/kWh"
+    elif sells and bid.price_ticks_per_kwh > clearing_ticks:
+        reason = f"asked above the clearing price of {clearing_ticks} ticks"
+    elif not sells and bid.price_ticks_per_kwh < clearing_ticks:
+        reason = f"bid below the clearing price of {clearing_ticks} ticks"
     return ExternalBidResult(
+        bid_id=bid.bid_id, accepted=not reason, price_ticks_per_kwh=clearing_ticks, reason=reason
+    )
+
+
+def activated_share(product: ExternalProduct, frequency_hz: float) -> float:
+    """Return the share of an FCR-D reserve that a frequency calls for, 0 to 1 (SPEC 4.7, droop)."""
+    full_w = 1_000_000
+    up_w, down_w = (full_w, 0) if product is ExternalProduct.FCR_D_UP else (0, full_w)
+    return abs(fcr_d_power_w(frequency_hz, up_w, down_w)) / full_w
+
+
+def is_called(rng: np.random.Generator) -> bool:
+    """Tell whether the emulated system operator calls for an mFRR reserve, by the generator alone."""
+    return bool(rng.random() < CALLED)
+
+
+def settled_sale(
+    bid: ExternalBid,
+    price_ticks: int,
+    energy_ticks_per_kwh: int,
+    ordered_wh: int,
+    delivered_wh: int,
+) -> ExternalSettlement:
+    """Return what a sale comes to after its interval, in whole ticks rounded down.
+
+    Energy ordered is paid; a reserve's power besides. Each kWh of deviation costs one and a half times the
+    price of energy.
+
+    Args:
+        bid: what was sold.
+        price_ticks: clearing price, per kWh, of a reserve per kW and hour.
+        energy_ticks_per_kwh: price of energy in the interval.
+        ordered_wh: what was to be delivered: all that was sold, or of a reserve what was called for.
+        delivered_wh: what was.
+
+    Source: SPEC 2.6.
+    """
+    is_reserve = NORDIC[bid.product].is_reserve
+    return ExternalSettlement(
         bid_id=bid.bid_id,
-        accepted=not reason,
-        price_ticks_per_kwh=clearing_ticks_per_kwh,
-        reason=reason,
+        start_s=bid.start_s,
+        ordered_wh=ordered_wh,
+        delivered_wh=delivered_wh,
+        capacity_ticks=abs(bid.energy_wh) * price_ticks // WH_PER_KWH if is_reserve else 0,
+        energy_ticks=-ordered_wh * (energy_ticks_per_kwh if is_reserve else price_ticks) // WH_PER_KWH,
+        imbalance_ticks=imbalance_ticks(ordered_wh, delivered_wh, energy_ticks_per_kwh),
     )
 
 

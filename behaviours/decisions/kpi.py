@@ -1,6 +1,7 @@
 """Indicators of sites and communities (SPEC 2.9); one that cannot be evaluated is None."""
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ __all__ = [
     "CATALOGUE",
     "Evidence",
     "Kpi",
+    "Metric",
     "availability",
     "baseline_error",
     "charging_service",
@@ -97,17 +99,37 @@ def drawn_energy_wh(consumed_wh: npt.ArrayLike) -> float | None:
     return total(consumed_wh) if np.asarray(consumed_wh).size else None
 
 
+class Metric(StrEnum):
+    """What is measured of a player, for the indicators that need it (D8.1 3.4, SLA Manager)."""
+
+    READINGS = "readings"
+    PRODUCTION = "own production"
+    BASELINE = "baseline"
+    FORECASTS = "forecasts"
+    INDOOR = "indoor temperature"
+    FLEXIBILITY = "flexibility ordered and delivered"
+    RESPONSES = "responses to signals"
+    SESSIONS = "charging sessions"
+
+
 class Evidence(NamedTuple):
     """What indicators of one player and period are computed from; what nobody has is empty.
 
-    A value an interval, but the signals, responses and charging sessions: one each.
+    A value an interval, but of flexibility one a plant, of responses one a signal, of charging one a
+    session. Load and generation are a site's own, behind its meter. What was forecast and what a baseline
+    says stand beside the power that came.
     """
 
     expected: int = 0
     consumed_wh: npt.ArrayLike = ()
     produced_wh: npt.ArrayLike = ()
     net_w: npt.ArrayLike = ()
+    load_wh: npt.ArrayLike = ()
+    generated_wh: npt.ArrayLike = ()
+    ordinary: int = 0
+    ordinary_w: npt.ArrayLike = ()
     baseline_w: npt.ArrayLike = ()
+    foreseen_w: npt.ArrayLike = ()
     forecast_w: npt.ArrayLike = ()
     indoor_degc: npt.ArrayLike = ()
     ordered_wh: npt.ArrayLike = ()
@@ -118,25 +140,73 @@ class Evidence(NamedTuple):
     charged_wh: npt.ArrayLike = ()
 
 
+def readings_share(e: Evidence) -> float:
+    """Return how many of the intervals have a valid reading."""
+    return availability(np.size(e.net_w), e.expected) or 0.0
+
+
+def whole(e: Evidence) -> float:
+    """Return 1: what happened is all that there is of it."""
+    return 1.0
+
+
 class Kpi(NamedTuple):
-    """An indicator of the catalogue: what it is measured in, and how it is computed."""
+    """An indicator of the catalogue: its unit, how it is computed, of what, and how much of that there is."""
 
     unit: str
     of: Callable[[Evidence], float | None]
+    metrics: frozenset[Metric] = frozenset({Metric.READINGS})
+    completeness: Callable[[Evidence], float] = readings_share
 
 
 CATALOGUE: Mapping[str, Kpi] = {
     "K_PMAX": Kpi("W", lambda e: peak_import_w(e.net_w)),
-    "K_SCR": Kpi("1", lambda e: self_consumption(e.consumed_wh, e.produced_wh)),
-    "K_SSR": Kpi("1", lambda e: self_sufficiency(e.consumed_wh, e.produced_wh)),
-    "K_TMAX": Kpi("degC", lambda e: highest(e.indoor_degc)),
-    "K_TMIN": Kpi("degC", lambda e: lowest(e.indoor_degc)),
-    "K_FDR": Kpi("1", lambda e: delivery_ratio(e.delivered_wh, e.ordered_wh)),
-    "K_BLE": Kpi("1", lambda e: baseline_error(e.net_w, e.baseline_w) if np.size(e.baseline_w) else None),
-    "K_FCE": Kpi("1", lambda e: forecast_error(e.net_w, e.forecast_w) if np.size(e.forecast_w) else None),
-    "K_RESP": Kpi("s", lambda e: response_time_s(e.signals_s, e.responses_s)),
-    "K_EVS": Kpi("1", lambda e: charging_service(e.charged_wh, e.requested_wh)),
-    "K_AVAIL": Kpi("1", lambda e: availability(np.size(e.net_w), e.expected)),
+    "K_SCR": Kpi(
+        "1",
+        lambda e: self_consumption(e.load_wh, e.generated_wh),
+        frozenset({Metric.READINGS, Metric.PRODUCTION}),
+        lambda e: availability(np.size(e.load_wh), e.expected) or 0.0,
+    ),
+    "K_SSR": Kpi(
+        "1",
+        lambda e: self_sufficiency(e.load_wh, e.generated_wh),
+        frozenset({Metric.READINGS, Metric.PRODUCTION}),
+        lambda e: availability(np.size(e.load_wh), e.expected) or 0.0,
+    ),
+    "K_TMAX": Kpi(
+        "degC",
+        lambda e: highest(e.indoor_degc),
+        frozenset({Metric.INDOOR}),
+        lambda e: availability(np.size(e.indoor_degc), e.expected) or 0.0,
+    ),
+    "K_TMIN": Kpi(
+        "degC",
+        lambda e: lowest(e.indoor_degc),
+        frozenset({Metric.INDOOR}),
+        lambda e: availability(np.size(e.indoor_degc), e.expected) or 0.0,
+    ),
+    "K_FDR": Kpi(
+        "1", lambda e: delivery_ratio(e.delivered_wh, e.ordered_wh), frozenset({Metric.FLEXIBILITY}), whole
+    ),
+    "K_BLE": Kpi(
+        "1",
+        lambda e: baseline_error(e.ordinary_w, e.baseline_w),
+        frozenset({Metric.READINGS, Metric.BASELINE, Metric.FLEXIBILITY}),
+        lambda e: availability(np.size(e.ordinary_w), e.ordinary) or 0.0,
+    ),
+    "K_FCE": Kpi(
+        "1",
+        lambda e: forecast_error(e.foreseen_w, e.forecast_w),
+        frozenset({Metric.READINGS, Metric.FORECASTS}),
+        lambda e: availability(np.size(e.foreseen_w), e.expected) or 0.0,
+    ),
+    "K_RESP": Kpi(
+        "s", lambda e: response_time_s(e.signals_s, e.responses_s), frozenset({Metric.RESPONSES}), whole
+    ),
+    "K_EVS": Kpi(
+        "1", lambda e: charging_service(e.charged_wh, e.requested_wh), frozenset({Metric.SESSIONS}), whole
+    ),
+    "K_AVAIL": Kpi("1", lambda e: availability(np.size(e.net_w), e.expected), completeness=whole),
     "K_ENERGY": Kpi("Wh", lambda e: drawn_energy_wh(e.consumed_wh)),
 }
 """The indicators of SPEC 2.9 by id."""

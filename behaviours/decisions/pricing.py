@@ -11,13 +11,22 @@ import numpy.typing as npt
 from behaviours.decisions.markets.ratio_prices import mid_market_prices, supply_demand_prices
 from ontology.base import INTERVAL_S, require
 from ontology.grid import GridState
-from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters, Mechanism, PriceProfile
+from ontology.market import (
+    GREEN_PARAMETERS,
+    YELLOW_PARAMETERS,
+    FlowRule,
+    LemParameters,
+    Mechanism,
+    PriceProfile,
+)
 
 __all__ = [
+    "FlowCharge",
     "LemPrices",
     "community_prices",
     "effective_parameters",
-    "flow_adjusted",
+    "flow_ahead",
+    "flow_rate",
     "forward_prices",
     "interval_prices",
     "price_profile",
@@ -37,6 +46,63 @@ class LemPrices(NamedTuple):
 
     buy: Fraction
     sell: Fraction
+
+
+class FlowCharge(NamedTuple):
+    """What a plan expects of the flow charge: a rate at the plan before, and how it rises beyond it.
+
+    The slope stands for the others who plan now as well and see the same prices: what one site shifts,
+    they shift too.
+    """
+
+    ticks_per_kwh: list[float]
+    """In each step, positive where the community imports: at `before_w`."""
+    ticks_per_kwh_and_kw: float
+    before_w: list[int]
+    """What the site's last plan meant at the meter, in each step."""
+
+    def at(self, step: int, net_w: float) -> float:
+        """Return the charge of one more kWh in a step in which the site's net power is so many W."""
+        return self.ticks_per_kwh[step] + self.ticks_per_kwh_and_kw * (net_w - self.before_w[step]) / 1000
+
+
+def flow_rate(net_wh: int, players: int, tariff: LemParameters, grid_state: GridState) -> Fraction:
+    """Return what a kWh in the direction of the community's net flow is charged, in exact ticks.
+
+    Args:
+        net_wh: consumption minus production of the community.
+        players: how many share it.
+        tariff: beta in ticks per kWh², and the rule by which it counts.
+        grid_state: in RED nothing is charged.
+
+    Source: SPEC 2.2 (t_flow, and "Scaling of beta").
+    """
+    if grid_state is GridState.RED:
+        return Fraction(0)
+    shared_among = max(1, players) if tariff.flow_rule is FlowRule.PER_PLAYER else 1
+    return Fraction(tariff.beta_ticks_per_kwh2 * net_wh, WH_PER_KWH * shared_among)
+
+
+def flow_ahead(
+    net_wh: Sequence[int], players: int, tariff: LemParameters, before_w: Sequence[int], reacting: float
+) -> FlowCharge | None:
+    """Return the flow charge to plan with, linearised at the forecast; None where none is charged.
+
+    Args:
+        net_wh: forecast consumption minus production of the community in each step.
+        players: whose forecast that is.
+        tariff: beta and its rule.
+        before_w: the site's part of that forecast, in W.
+        reacting: share of the players who plan at the same time and would do the same.
+
+    Source: SPEC 4.9 (linearised beta term), 2.2 (damping by a proximal term).
+    """
+    if not tariff.beta_ticks_per_kwh2 or tariff.case is GridState.RED or not players:
+        return None
+    rates = [float(flow_rate(net, players, tariff, tariff.case)) for net in net_wh]
+    a_kwh = float(flow_rate(WH_PER_KWH, players, tariff, tariff.case))
+    together = max(1.0, reacting * players)
+    return FlowCharge(rates, a_kwh * together * INTERVAL_S / 3600, list(before_w))
 
 
 def community_prices(consumed_wh: int, produced_wh: int, tariff: LemParameters) -> LemPrices:
@@ -134,6 +200,7 @@ def price_profile(
     produced_wh: Sequence[int],
     tariff: LemParameters,
     step_s: int = INTERVAL_S,
+    players: int = 0,
 ) -> PriceProfile:
     """Return the forward prices of a community's forecast as the profile that prosumers plan with.
 
@@ -148,6 +215,7 @@ def price_profile(
         basis=f"forecast, {tariff.case.value} parameters",
         consumed_wh=list(consumed_wh),
         produced_wh=list(produced_wh),
+        players=players,
     )
 
 
@@ -174,30 +242,6 @@ def prices_with_block(
     buy, _ = forward_prices(consumed + block_wh, produced, tariff)
     _, sell = forward_prices(consumed, produced + block_wh, tariff)
     return buy.tolist(), sell.tolist()
-
-
-def flow_adjusted(
-    buy_ticks: npt.ArrayLike,
-    sell_ticks: npt.ArrayLike,
-    community_net_wh: npt.ArrayLike,
-    beta_ticks_per_kwh2: int,
-) -> tuple[IntArray, IntArray]:
-    """Add the marginal flow charge beta·E to forward prices, so that a plan sees the congestion.
-
-    The charge is capped at the payments themselves (c = 1), so a price moves at most to zero or twice.
-
-    Args:
-        buy_ticks: buying prices in ticks per kWh.
-        sell_ticks: selling prices in ticks per kWh.
-        community_net_wh: forecast consumption minus production of the community in Wh.
-        beta_ticks_per_kwh2: congestion factor in ticks per kWh².
-
-    Source: SPEC 2.2 (t_flow and its cap) and 4.9 (linearised beta term).
-    """
-    buy = np.asarray(buy_ticks, dtype=np.int64)
-    sell = np.asarray(sell_ticks, dtype=np.int64)
-    charge = np.asarray(community_net_wh, dtype=np.int64) * beta_ticks_per_kwh2 // WH_PER_KWH
-    return buy + np.clip(charge, -buy, buy), sell + np.clip(charge, -sell, sell)
 
 
 def blend(usual: int, peer: int, shared_wh: int, total_wh: int) -> Fraction:

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import msgspec
 
 from behaviours.decisions.markets.auction import AuctionOutcome, MeteredOrder, auction_outcome
-from behaviours.decisions.pricing import LemPrices, interval_prices
+from behaviours.decisions.pricing import LemPrices, flow_rate, interval_prices
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY, require
 from ontology.errors import InvalidInput, problem
 from ontology.grid import GridState
-from ontology.market import LemDataset, LemParameters, LemResult, LemRow, Mechanism
+from ontology.market import FlowRule, LemDataset, LemParameters, LemResult, LemRow, Mechanism
 
 __all__ = [
     "MeteredEnergy",
@@ -27,8 +27,6 @@ __all__ = [
 WH_PER_KWH = 1000
 ENERGY_SCALE = WH_PER_KWH * TICKS_PER_CURRENCY
 """Wh · ticks/kWh in one unit of currency."""
-FLOW_SCALE = WH_PER_KWH * WH_PER_KWH * TICKS_PER_CURRENCY
-"""Wh² · ticks/kWh² in one unit of currency."""
 
 
 class MeteredEnergy(NamedTuple):
@@ -42,6 +40,8 @@ class MeteredEnergy(NamedTuple):
     """What the player would pay for local energy, in ticks per kWh; the usual price where it has not said."""
     sell_limit: int | None = None
     """What the player asks for its energy, likewise."""
+    partners: frozenset[str] = frozenset()
+    """From whom it would rather buy."""
 
 
 class Settlement(NamedTuple):
@@ -102,17 +102,16 @@ def settle_interval(
     )
     consumed_wh = sum(row.consumed_wh for row in metered)
     produced_wh = sum(row.produced_wh for row in metered)
-    beta = 0 if grid_state is GridState.RED else tariff.beta_ticks_per_kwh2
-    flow_rate = beta * (consumed_wh - produced_wh)
+    flow = flow_rate(consumed_wh - produced_wh, len(metered), tariff, grid_state)
     traded_wh: int | None = None
     if tariff.mechanism.is_auction and grid_state is not GridState.RED:
         outcome = auction_outcome([as_order(row) for row in metered], tariff)
-        settled = [settle_traded(row, outcome, flow_rate, tokens_per_currency, flow_cap) for row in metered]
+        settled = [settle_traded(row, outcome, flow, tokens_per_currency, flow_cap) for row in metered]
         prices, shared_wh = outcome.mean_prices, outcome.traded_wh
         traded_wh = shared_wh
     else:
         prices = interval_prices(consumed_wh, produced_wh, tariff, grid_state)
-        rates = common_rates(prices, flow_rate, tokens_per_currency)
+        rates = common_rates(prices, flow, tokens_per_currency)
         settled = [settle_row(row, rates, flow_cap) for row in metered]
         shared_wh = 0 if grid_state is GridState.RED else min(consumed_wh, produced_wh)
     entries = {row.player: row.tokens_net for row in settled}
@@ -131,6 +130,8 @@ def settle_interval(
             start_s, segment_id, grid_state, tariff, tokens_per_currency, settled, entries
         ),
         traded_wh=traded_wh,
+        players=len(metered) if flow else 0,
+        flow_ticks_per_kwh=float(flow),
     )
     return Settlement(result, entries)
 
@@ -142,25 +143,28 @@ def settle_row(row: MeteredEnergy, rates: Rates, flow_cap: int) -> LemRow:
 
 
 def settle_traded(
-    row: MeteredEnergy, outcome: AuctionOutcome, flow_rate: int, tokens_per_currency: int, flow_cap: int
+    row: MeteredEnergy, outcome: AuctionOutcome, flow: Fraction, tokens_per_currency: int, flow_cap: int
 ) -> LemRow:
     """Return a player's tokens where trades have prices of their own.
 
     Args:
         row: what was metered.
         outcome: what each player pays and earns, in Wh times ticks per kWh.
-        flow_rate: beta times the community's net consumption, in ticks per kWh² times Wh.
+        flow: what a kWh in the direction of the community's net flow is charged, in ticks.
         tokens_per_currency: tokens that one unit of currency is worth.
         flow_cap: the c of |t_flow| <= c (t_cons + t_prod).
     """
-    consumption = outcome.paid.get(row.player, 0) * tokens_per_currency * WH_PER_KWH
-    production = outcome.earned.get(row.player, 0) * tokens_per_currency * WH_PER_KWH
-    return settled_row(row, consumption, production, flow_rate * tokens_per_currency, FLOW_SCALE, flow_cap)
+    scale = tokens_per_currency * flow.denominator
+    consumption, production = (part.get(row.player, 0) * scale for part in (outcome.paid, outcome.earned))
+    rate = flow.numerator * tokens_per_currency
+    return settled_row(row, consumption, production, rate, ENERGY_SCALE * flow.denominator, flow_cap)
 
 
 def as_order(row: MeteredEnergy) -> MeteredOrder:
     """Return what a player brings to an auction."""
-    return MeteredOrder(row.player, row.consumed_wh, row.produced_wh, row.buy_limit, row.sell_limit)
+    return MeteredOrder(
+        row.player, row.consumed_wh, row.produced_wh, row.buy_limit, row.sell_limit, row.partners
+    )
 
 
 def settled_row(
@@ -195,17 +199,17 @@ def settled_row(
     )
 
 
-def common_rates(prices: LemPrices, beta_times_net: int, tokens_per_currency: int) -> Rates:
+def common_rates(prices: LemPrices, flow_ticks_per_kwh: Fraction, tokens_per_currency: int) -> Rates:
     """Bring the tokens of a Wh consumed, produced and of flow to one denominator, all whole numbers.
 
     Args:
         prices: exact prices in ticks per kWh.
-        beta_times_net: beta in ticks per kWh² times the community's net consumption in Wh.
+        flow_ticks_per_kwh: exact charge of a kWh in the direction of the community's net flow.
         tokens_per_currency: tokens that one unit of currency is worth.
     """
     consumption = prices.buy * Fraction(tokens_per_currency, ENERGY_SCALE)
     production = prices.sell * Fraction(tokens_per_currency, ENERGY_SCALE)
-    flow = Fraction(beta_times_net * tokens_per_currency, FLOW_SCALE)
+    flow = flow_ticks_per_kwh * Fraction(tokens_per_currency, ENERGY_SCALE)
     denominator = lcm(consumption.denominator, production.denominator, flow.denominator)
     scaled = [part.numerator * (denominator // part.denominator) for part in (consumption, production, flow)]
     common = gcd(denominator, *scaled)
@@ -239,6 +243,7 @@ def metered_energy(dataset: LemDataset) -> MeteredEnergy:
         reading.produced_wh,
         buy_limit=dataset.buy_limit_ticks_per_kwh,
         sell_limit=dataset.sell_limit_ticks_per_kwh,
+        partners=frozenset(dataset.partners),
     )
 
 
@@ -251,7 +256,9 @@ def estimated_energy(dataset: LemDataset, start_s: int, step_s: int = INTERVAL_S
     """
     steps = min(len(dataset.consumption_w), len(dataset.production_w))
     if not steps:
-        return metered_energy(dataset)._replace(estimated=True, buy_limit=None, sell_limit=None)
+        return metered_energy(dataset)._replace(
+            estimated=True, buy_limit=None, sell_limit=None, partners=frozenset()
+        )
     index = max(0, min(steps - 1, (start_s - dataset.forecast_start_s) // step_s))
     consumed = round_half_even(max(0, dataset.consumption_w[index]) * step_s, 3600)
     produced = round_half_even(max(0, dataset.production_w[index]) * step_s, 3600)
@@ -290,6 +297,8 @@ def result_hash(
     )
     if tariff.mechanism is not Mechanism.COMMUNITY:
         content = (*content, tariff.mechanism.value)
+    if tariff.flow_rule is not FlowRule.COMMUNITY:
+        content = (*content, tariff.flow_rule.value)
     return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
 

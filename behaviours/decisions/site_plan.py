@@ -8,6 +8,7 @@ costs money. `exact_plan` gives the optimum of all together, for comparison.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from operator import add, sub
 from statistics import median
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from behaviours.decisions.cheapest_path import Piece, cheapest_path
+from behaviours.decisions.pricing import FlowCharge
 from ontology.base import require
 from ontology.flexibility import FlexEnvelope
 
@@ -36,6 +38,8 @@ Series = Sequence[int] | npt.NDArray[np.int64]
 Limit = int | Series | None
 SECONDS_AN_HOUR = 3600
 UNLIMITED_W = 1 << 40
+FLOW_BLOCK_W = 1_000
+"""In what blocks of power the flow charge rises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ def plan_site(
     *,
     import_max_w: Limit = None,
     export_max_w: Limit = None,
+    flow: FlowCharge | None = None,
     wear_ticks_per_kwh: int = WEAR_TICKS_PER_KWH,
 ) -> SitePlan:
     """Plan all devices of a site; every set-point lies within its device's envelope.
@@ -75,11 +80,12 @@ def plan_site(
 
     Args:
         base_w: expected power of everything that cannot be moved, in W.
-        buy_ticks: price of a kWh imported in each step, in ticks; `flow_adjusted` adds congestion.
+        buy_ticks: price of a kWh imported in each step, in ticks.
         sell_ticks: price of a kWh exported; where it exceeds the buying price that one is taken.
         envelopes: what each device could do, all over the same steps as `base_w`.
         import_max_w: most that the site may import, a value or one a step.
         export_max_w: most that the site may export, a value or one a step.
+        flow: what each kWh is charged beside its price while the grid is congested, and how that rises.
         wear_ticks_per_kwh: what a kWh given by a storage costs it.
 
     Raises: InvalidInput when a series has another length than `base_w`.
@@ -93,10 +99,10 @@ def plan_site(
     for plant in plants:
         net = added(net, plant.power_min_w)
     for load in loads:
-        setpoints[load.subject] = power = plan_load(load, net, terms, eased_w)
+        setpoints[load.subject] = power = plan_load(load, net, terms, eased_w, flow)
         net = added(net, power)
     for storage in storages:
-        setpoints[storage.subject] = power = plan_storage(storage, net, terms, wear_ticks_per_kwh)
+        setpoints[storage.subject] = power = plan_storage(storage, net, terms, wear_ticks_per_kwh, flow)
         net = added(net, power)
     for plant in plants:
         setpoints[plant.subject] = power = curtailed(plant, net, terms)
@@ -105,20 +111,29 @@ def plan_site(
     return SitePlan(setpoints, net)
 
 
-def plan_load(load: FlexEnvelope, net: list[int], terms: Terms, eased_w: int = UNLIMITED_W) -> list[int]:
+def plan_load(
+    load: FlexEnvelope,
+    net: list[int],
+    terms: Terms,
+    eased_w: int = UNLIMITED_W,
+    flow: FlowCharge | None = None,
+) -> list[int]:
     """Return when a load runs: its energy from the cheapest steps within its bounds.
 
     Of steps that cost the same those are preferred in which the net stays below what the site's storages
     can give (`eased_w`), so that they can serve it later, and powers near those that the device prefers.
     """
     low, high = in_watt_steps(load)
+    if flow is not None:
+        offered = charged_pieces(load, net, terms, flow)
+        return list(map(int, cheapest_path(load.power_min_w, offered, low, high)))
     pieces: list[Sequence[Piece]] = []
     rows = zip(net, load.power_min_w, load.power_max_w, *terms[:4], strict=True)
     for n, a, b, buy, sell, net_max, net_min in rows:
         least, most = n + a, n + b
-        if least >= 0 and most <= eased_w and most <= net_max:
+        if least >= 0 and least >= net_min and most <= eased_w and most <= net_max:
             pieces.append(((buy, b - a),))
-        elif net_min <= least and most <= 0:
+        elif net_min <= least and most <= 0 and most <= net_max:
             pieces.append(((sell, b - a),))
         elif a == b:
             pieces.append(())
@@ -136,6 +151,35 @@ def plan_load(load: FlexEnvelope, net: list[int], terms: Terms, eased_w: int = U
         beyond = map(sub, load.preferred_w, load.power_min_w)
         pieces = [leaning(of_step, towards) for of_step, towards in zip(pieces, beyond, strict=True)]
     return list(map(int, cheapest_path(load.power_min_w, pieces, low, high)))
+
+
+def charged_pieces(load: FlexEnvelope, net: list[int], terms: Terms, flow: FlowCharge) -> list[list[Piece]]:
+    """Return what a load's power costs in each step where flow is charged beside the prices."""
+    preferred_w = load.preferred_w or [0] * len(net)
+    rows = zip(net, load.power_min_w, load.power_max_w, preferred_w, *terms[:4], strict=True)
+    offered = []
+    for step, (n, a, b, preferred, *prices) in enumerate(rows):
+        pieces: Sequence[Piece] = rungs(n, a, b, prices, terms.curtailable)
+        pieces = leaning(pieces, preferred - a) if load.preferred_w else pieces
+        offered.append(charged(pieces, n + a, step, flow))
+    return offered
+
+
+def charged(pieces: Iterable[Piece], least_w: int, step: int, flow: FlowCharge) -> list[Piece]:
+    """Return a step's pieces, from a net power on, in blocks, with the flow charge of each added.
+
+    The charge is capped at the price itself, as it is settled (c = 1).
+    """
+    blocks: list[Piece] = []
+    at_w = float(least_w)
+    for price, amount in pieces:
+        end_w = at_w + amount
+        while at_w < end_w:
+            part = min(FLOW_BLOCK_W, end_w - at_w)
+            charge = flow.at(step, at_w + part / 2)
+            blocks.append((price + max(-abs(price), min(abs(price), charge)), part))
+            at_w += part
+    return blocks
 
 
 def leaning(pieces: Sequence[Piece], towards: int) -> list[Piece]:
@@ -158,11 +202,14 @@ def leaning(pieces: Sequence[Piece], towards: int) -> list[Piece]:
     return leaned
 
 
-def plan_storage(storage: FlexEnvelope, net: list[int], terms: Terms, wear: int) -> list[int]:
+def plan_storage(
+    storage: FlexEnvelope, net: list[int], terms: Terms, wear: int, flow: FlowCharge | None = None
+) -> list[int]:
     """Return how a storage runs: surplus is kept for later need, the grid's energy only where it pays."""
     low, high = in_watt_steps(storage)
     end_value = kept_value(terms, storage.charge_efficiency)
-    least, pieces = storage_pieces(storage, net, terms, wear, end_value)
+    pieces_of = storage_pieces if flow is None else partial(charged_storage_pieces, flow=flow)
+    least, pieces = pieces_of(storage, net, terms, wear, end_value)
     return whole_watts(storage, cheapest_path(least, pieces, low, high, end_value))
 
 
@@ -222,6 +269,25 @@ def storage_pieces(
     return least, pieces
 
 
+def charged_storage_pieces(
+    storage: FlexEnvelope, net: list[int], terms: Terms, wear: int, end_value: float, flow: FlowCharge
+) -> tuple[list[float], list[list[Piece]]]:
+    """Return what `storage_pieces` does where flow is charged beside the prices."""
+    charging, discharging = storage.charge_efficiency, storage.discharge_efficiency
+    least: list[float] = []
+    pieces: list[list[Piece]] = []
+    rows = enumerate(zip(net, storage.power_min_w, storage.power_max_w, *terms[:4], strict=True))
+    for step, (n, a, b, *prices) in rows:
+        later = HASTE_TICKS_PER_KWH * (step + 1)
+        giving = charged(rungs(n, a, min(b, 0), prices, terms.curtailable), n + a, step, flow)
+        taking = charged(rungs(n, max(a, 0), b, prices, terms.curtailable), n + max(a, 0), step, flow)
+        offered = [((price - wear) * discharging - later, w / discharging) for price, w in giving]
+        offered += [(price / charging, w * charging) for price, w in taking]
+        least.append(a / discharging if a < 0 else a * charging)
+        pieces.append(offered)
+    return least, pieces
+
+
 def whole_watts(storage: FlexEnvelope, content: list[float]) -> list[int]:
     """Turn changes of content into whole watts, carrying what rounding leaves over into the next step."""
     charging, discharging = storage.charge_efficiency, storage.discharge_efficiency
@@ -247,15 +313,22 @@ def curtailed(plant: FlexEnvelope, net: list[int], terms: Terms) -> list[int]:
     return [min(p + max(0, (0 if sell < 0 else net_min) - n), most) for n, p, most, sell, net_min in rows]
 
 
-def rungs(n: int, a: int, b: int, prices: tuple[int, int, int, int], curtailable: bool) -> list[Piece]:
+def rungs(n: int, a: int, b: int, prices: Sequence[int], curtailable: bool) -> list[Piece]:
     """Return the price pieces of a device between a and b W beside a net of n W, with limits in reach.
 
     Beyond a limit energy counts so much that whatever can be moved is; beyond the limit of export it
     counts nothing where a plant can be turned down instead.
     """
     buy, sell, net_max, net_min = prices
-    beyond = min(sell, 0) if curtailable else sell - OVERLOAD_TICKS_PER_KWH
-    ladder = ((beyond, net_min), (sell, 0), (buy, net_max), (buy + OVERLOAD_TICKS_PER_KWH, UNLIMITED_W))
+    beyond = min(sell, 0) if curtailable and net_min <= 0 else sell - OVERLOAD_TICKS_PER_KWH
+    ladder: tuple[tuple[float, int], ...] = (
+        (beyond, min(net_min, 0)),
+        (buy - OVERLOAD_TICKS_PER_KWH, net_min if net_min > 0 else -UNLIMITED_W),
+        (sell, min(0, net_max)),
+        (sell + OVERLOAD_TICKS_PER_KWH, 0),
+        (buy, net_max),
+        (buy + OVERLOAD_TICKS_PER_KWH, UNLIMITED_W),
+    )
     pieces: list[Piece] = []
     for price, until in ladder:
         amount = min(until - n, b) - a

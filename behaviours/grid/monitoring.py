@@ -7,8 +7,17 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from behaviours.behaviour import Behaviour, every, on
+from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.bilateral_contract import (
+    BilateralContract,
+    activation_ticks,
+    availability_ticks,
+    is_kept,
+    reason_to_refuse_signal,
+    relief_w,
+)
 from behaviours.decisions.dstatcom import balancing_power_w
+from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
 from behaviours.decisions.grid.traffic_light import (
@@ -20,14 +29,18 @@ from behaviours.decisions.grid.traffic_light import (
     next_light,
     severity,
 )
+from behaviours.decisions.payments import tokens_of
+from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.information.delivery import grouped
+from behaviours.market.payments import PayerSettings, Paying
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
-from ontology.discourse import Acknowledgement, Query, QueryResult
+from ontology.discourse import Query, QueryResult
 from ontology.errors import Failed, ParityError
-from ontology.flexibility_trading import DRSignal
+from ontology.flexibility_trading import DemandResponseReport, DRSignal
 from ontology.forecasts import Forecast
 from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridState, GridStatusEvent
+from ontology.ledger import SettlementKind
 from ontology.letter import Letter
 from ontology.measurements import IntervalReading
 from ontology.performatives import Performative
@@ -47,8 +60,18 @@ UNEVEN = 0.5
 
 DSTATCOM_VA = 30_000
 
+_ACTIVATED, _SINCE = "activated ", "contracts since"
+SECONDS_AN_HOUR = 3600
+REPORT_WITHIN_S = 120
+"""How long after its end the DSO waits to hear what came of a signal."""
+REMEMBERED_S = 2 * 86_400
+
 SITES_A_QUERY = 24
 """Forecasts of a day that fit one letter."""
+
+
+OUTLOOK_STEPS = 4
+"""Intervals that are looked at ahead, unless flexibility is to be bought: an hour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +83,15 @@ class DsoSettings:
     aggregator: str
     dstatcom: str = ""
     thresholds: Thresholds = STANDARD
-    outlook_steps: int = 4
+    outlook_steps: int = OUTLOOK_STEPS
     reactive_share: float = 0.2
     """var of reactive power that a consumed W brings with it (power factor 0.98)."""
     contract_id: str = "bilateral"
+    """Of the standing agreement where no contracts were made."""
+    contracts: tuple[BilateralContract, ...] = ()
+    payer: PayerSettings | None = None
+    flexibility: ProcurementTerms | None = None
+    """Of the explicit flexibility market, where there is one."""
 
 
 class NetworkMonitoring(Behaviour):
@@ -78,6 +106,9 @@ class NetworkMonitoring(Behaviour):
         self._sites = [site for network in self.settings.networks for site in network.sites]
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
         self._balancing: set[str] = set()
+        self._escalated: set[tuple[str, int]] = set()
+        self.import_w: dict[str, tuple[float, float]] = {}
+        """What each segment's sites drew last, and are expected to draw next, in W."""
         self._lights = {network.segment_id: Light() for network in self.settings.networks}
         for network in self.settings.networks:
             last = self.kept(f"light {network.segment_id}", GridStatusEvent)
@@ -91,10 +122,29 @@ class NetworkMonitoring(Behaviour):
         foreseen_w = await self._foreseen_w(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
         flows = self.flows(np.concatenate([measured_w[None, :], foreseen_w]))
+        first = 0
         for network, flow in zip(self.settings.networks, flows, strict=True):
+            own = slice(first, first := first + len(network.sites))
+            self.import_w[network.segment_id] = (
+                float(measured_w[own].sum()),
+                float(foreseen_w[0, own].sum()),
+            )
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
             self._balance(network, flow)
             self._set_light(network, strains[0], strains[1:], next_s)
+            net_w = foreseen_w[:, own].sum(axis=1).tolist()
+            self.sibling(FlexibilityProcurement).consider(network, strains[1:], net_w, next_s)
+
+    @every(minutes=15)
+    def escalate(self) -> None:
+        """Let the next interval be RED already where too little flexibility was bought for it (SPEC 2.1)."""
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
+        for network in self.settings.networks:
+            strain = self.sibling(FlexibilityProcurement).unresolved(network.segment_id, start_s)
+            if strain is not None:
+                self._escalated.add((network.segment_id, start_s))
+                self._announce(network, Light(GridState.RED), strain, start_s)
+                self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
         """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
@@ -132,12 +182,27 @@ class NetworkMonitoring(Behaviour):
         settings, segment_id = self.settings, network.segment_id
         before = self._lights[segment_id]
         ahead = foreseen[0]
-        asked = before.state is not GridState.GREEN
+        asked = before.state is not GridState.GREEN or self.sibling(FlexibilityProcurement).was_asked(
+            segment_id, start_s
+        )
         unresolved = asked and severity(ahead, settings.thresholds) is GridState.RED
         light = next_light(
             before, ahead, measured=measured, unresolved=unresolved, thresholds=settings.thresholds
         )
+        escalated = (segment_id, start_s) in self._escalated
+        if escalated:
+            light = Light(GridState.RED)
+        self._escalated = {key for key in self._escalated if key[1] >= start_s}
         self._lights[segment_id] = light
+        self._announce(network, light, ahead, start_s)
+        if light.state is not GridState.RED:
+            self.sibling(ActiveNetworkManagement).stand_down(network)
+        elif not escalated:
+            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
+
+    def _announce(self, network: Network, light: Light, ahead: Strain, start_s: int) -> None:
+        """Tell everybody the light of an interval."""
+        settings, segment_id = self.settings, network.segment_id
         event = GridStatusEvent(
             segment_id=segment_id,
             start_s=start_s,
@@ -152,8 +217,6 @@ class NetworkMonitoring(Behaviour):
         self.keep(f"light {segment_id}", event)
         self.publish(event, segment_id)
         self.tell(settings.repository, event)
-        if light.state is GridState.RED:
-            self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     async def _foreseen_w(self, start_s: int) -> npt.NDArray[np.float64]:
         """Return what the sites expect to draw in the steps from a time, (steps, sites) in W."""
@@ -195,28 +258,108 @@ class ActiveNetworkManagement(Behaviour):
     def setup(self) -> None:
         """Nothing has been called yet."""
         self.calls = 0
+        self.reports: list[DemandResponseReport] = []
+        self._called_w: dict[str, int] = {}
+
+    @when("started")
+    def note_beginning(self) -> None:
+        """Note since when contracts are held; no hour before is paid for."""
+        if self.agent.kept_bytes(_SINCE) is None:
+            self.keep(_SINCE, str(self.now_s()).encode())
+
+    def stand_down(self, network: Network) -> None:
+        """Note that a segment's emergency is over."""
+        self._called_w.pop(network.segment_id, None)
 
     def relieve(self, network: Network, start_s: int) -> None:
-        """Signal the aggregator to keep the segment's import below where yellow begins."""
+        """Call on a contract for the power that is too much; without contracts limit the segment's import.
+
+        What was called for is called for again until the emergency is over.
+        """
+        contract = self._contract(network.segment_id, start_s)
+        if contract is None and self.settings.contracts:
+            self.agent.counts["emergencies without a contract"] += 1
+            return
         self.calls += 1
         limit_w = int(network.transformer.rated_va * self.settings.thresholds.loading_yellow)
+        delta_w = self._change_w(network.segment_id, limit_w, contract) if contract else 0
         signal = DRSignal(
             signal_id=f"dr-{network.segment_id}-{start_s}",
             segment_id=network.segment_id,
             start_s=start_s,
             duration_s=INTERVAL_S,
-            limit_w=limit_w,
-            contract_id=self.settings.contract_id,
+            limit_w=None if delta_w else limit_w,
+            delta_w=delta_w or None,
+            contract_id=contract.contract_id if contract else self.settings.contract_id,
             deadline_s=start_s,
         )
-        self.agent.spawn(self._signal(signal))
+        if contract is not None:
+            self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
+        self.agent.spawn(self._signal(signal, contract))
 
-    async def _signal(self, signal: DRSignal) -> None:
+    def _change_w(self, segment_id: str, limit_w: int, contract: BilateralContract) -> int:
+        """Return the change of power to call for, in W, at most what the contract reserves."""
+        wanted_w = relief_w(limit_w, self.sibling(NetworkMonitoring).import_w.get(segment_id, (0.0,)))
+        before_w = self._called_w.get(segment_id, 0)
+        if abs(before_w) > abs(wanted_w):
+            wanted_w = before_w
+        self._called_w[segment_id] = max(-contract.reserved_w, min(contract.reserved_w, wanted_w))
+        return self._called_w[segment_id]
+
+    def _contract(self, segment_id: str, start_s: int) -> BilateralContract | None:
+        """Return a contract that may be called at a time, the cheapest first."""
+        by_price = sorted(self.settings.contracts, key=lambda c: (c.activation_ticks_per_kwh, c.contract_id))
+        for contract in by_price:
+            prefix = f"{_ACTIVATED}{contract.contract_id} "
+            activated = [int(name.removeprefix(prefix)) for name in self.agent.kept_names(prefix)]
+            signal = DRSignal(
+                signal_id="?",
+                segment_id=segment_id,
+                start_s=start_s,
+                duration_s=INTERVAL_S,
+                limit_w=0,
+                contract_id=contract.contract_id,
+                deadline_s=start_s,
+            )
+            now_s = self.now_s()
+            if not reason_to_refuse_signal(contract, signal, now_s, now_s, activated):
+                return contract
+        return None
+
+    async def _signal(self, signal: DRSignal, contract: BilateralContract | None) -> None:
+        """Call on the aggregator, and pay for what it reports when the signal is over."""
+        within_s = signal.start_s + signal.duration_s + REPORT_WITHIN_S - self.now_s()
         try:
-            await self.ask(self.settings.aggregator, signal, Acknowledgement)
+            report = await self.ask(self.settings.aggregator, signal, DemandResponseReport, within_s=within_s)
         except ParityError as error:
             self.agent.counts["signals not served"] += 1
             log.warning("emergency signal not served", signal=signal.signal_id, why=str(error))
+            return
+        self.reports.append(report)
+        if contract is not None:
+            self.agent.counts["contracts kept" if is_kept(contract, report) else "contracts not kept"] += 1
+            self._pay(contract, signal.signal_id, activation_ticks(contract, report))
+
+    @every(minutes=60, offset_s=120)
+    def pay_availability(self) -> None:
+        """Pay for the power that was held ready in the hour that has ended; forget old activations."""
+        end_s = self.now_s() // SECONDS_AN_HOUR * SECONDS_AN_HOUR
+        if end_s - SECONDS_AN_HOUR < int(self.agent.kept_bytes(_SINCE) or 0):
+            return
+        for contract in self.settings.contracts:
+            start_s = end_s - SECONDS_AN_HOUR
+            ticks = availability_ticks(contract, start_s, end_s)
+            self._pay(contract, f"{contract.contract_id}-available-{start_s}", ticks)
+        for name in self.agent.kept_names(_ACTIVATED):
+            if int(name.rpartition(" ")[2]) < self.now_s() - REMEMBERED_S:
+                self.keep(name, None)
+
+    def _pay(self, contract: BilateralContract, payment_id: str, ticks: int) -> None:
+        """Order a payment to the aggregator, once for each id."""
+        payer: PayerSettings | None = self.settings.payer
+        if payer is not None and contract.payee and ticks:
+            tokens = tokens_of([(contract.payee, ticks)], payer.tokens_per_currency)
+            self.sibling(Paying).pay(SettlementKind.DEMAND_RESPONSE, payment_id, tokens)
 
     @on(DstatcomStatus)
     def note(self, status: DstatcomStatus, letter: Letter) -> None:

@@ -2,21 +2,22 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import TypeVar
 
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.pseudonyms import pseudonym
 from behaviours.site.contacts import SiteContacts
-from ontology.base import INTERVAL_S
+from ontology.base import INTERVAL_S, INTERVALS_A_DAY, Concept
 from ontology.codec import encode_body, message_type_of
 from ontology.discourse import Query, QueryResult
 from ontology.errors import ParityError, Refused
-from ontology.forecasts import Forecast
+from ontology.forecasts import Forecast, ForecastKind
 from ontology.grid import GridStatusEvent
 from ontology.letter import Letter
 from ontology.market import LemDataset, LemOrder
-from ontology.measurements import IntervalReading
+from ontology.measurements import IntervalReading, Quality
 from ontology.performatives import Performative
 
 __all__ = ["AggregateDelivery", "DatasetDelivery", "GridStateDelivery", "OracleSettings", "player_of"]
@@ -24,6 +25,10 @@ __all__ = ["AggregateDelivery", "DatasetDelivery", "GridStateDelivery", "OracleS
 _READING = message_type_of(IntervalReading)
 _FORECAST = message_type_of(Forecast)
 
+_ORDER = "order "
+
+C = TypeVar("C", bound=Concept)
+FORECASTS_A_LETTER = 24
 FORECAST_AGE_S = 3_600
 """Forecasts that began longer ago are not delivered any more."""
 
@@ -48,6 +53,10 @@ class DatasetDelivery(Behaviour):
         self.player = player_of(self.settings)
         self._forecast_from_s = 0
         self._orders: dict[int, LemOrder] = {}
+        for name in self.agent.kept_names(_ORDER):
+            order = self.kept(name, LemOrder)
+            if order is not None:
+                self._orders[order.start_s] = order
 
     @on(LemOrder)
     def note_order(self, order: LemOrder, letter: Letter) -> None:
@@ -59,6 +68,7 @@ class DatasetDelivery(Behaviour):
             raise Refused("only the site's own prosumer orders for it")
         if order.start_s + INTERVAL_S > self.now_s():
             self._orders.setdefault(order.start_s, order)
+            self.keep(f"{_ORDER}{order.start_s}", self._orders[order.start_s])
 
     @every(minutes=15, offset_s=30)
     async def deliver(self) -> None:
@@ -72,9 +82,19 @@ class DatasetDelivery(Behaviour):
             return
         forecast, reading = await self._new_forecast(), readings[-1]
         if isinstance(reading, IntervalReading):
-            dataset = anonymous_dataset(self.player, reading, forecast, self._orders.get(start_s))
+            order = self._anonymous(self._orders.get(start_s))
+            dataset = anonymous_dataset(self.player, reading, forecast, order)
             self.tell(self.settings.contacts.blockchain, dataset)
-        self._orders = {begun_s: order for begun_s, order in self._orders.items() if begun_s > start_s}
+        for begun_s in [each for each in self._orders if each <= start_s]:
+            del self._orders[begun_s]
+            self.keep(f"{_ORDER}{begun_s}", None)
+
+    def _anonymous(self, order: LemOrder | None) -> LemOrder | None:
+        """Return an order with its partners' pseudonyms instead of their names."""
+        if order is None or not order.partners:
+            return order
+        partners = [pseudonym(each, self.settings.pseudonym_key) for each in order.partners]
+        return msgspec.structs.replace(order, partners=partners)
 
     async def _new_forecast(self) -> Forecast | None:
         """Return the newest forecast that has not been delivered yet, if there is one."""
@@ -104,7 +124,7 @@ class DatasetDelivery(Behaviour):
 
 
 class AggregateDelivery(Behaviour):
-    """Delivers the sum of a portfolio's readings, which the market's indicators need (D8.1 4.1.1)."""
+    """Delivers the sums of a portfolio's readings and forecasts, each interval (D8.1 4.1.1, SPEC 4.9)."""
 
     settings: OracleSettings
 
@@ -114,21 +134,34 @@ class AggregateDelivery(Behaviour):
 
     @every(minutes=15, offset_s=40)
     async def deliver(self) -> None:
-        """Sum up the portfolio's readings of the interval that has just ended, in groups."""
-        start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
+        """Sum up what the portfolio drew in the interval that has just ended, and what it expects."""
+        now_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        start_s = now_s - INTERVAL_S
         readings: list[IntervalReading] = []
-        for group in grouped(self.settings.members):
-            query = Query(entity=_READING, subjects=list(group), start_s=start_s, end_s=start_s + INTERVAL_S)
-            try:
-                result = await self.ask(
-                    self.settings.contacts.repository, query, QueryResult, act=Performative.QUERY_REF
-                )
-            except ParityError:
-                self.agent.counts["repository unavailable"] += 1
-                return
-            readings.extend(item for item in result.items if isinstance(item, IntervalReading))
-        if readings:
-            self.tell(self.settings.contacts.blockchain, aggregate_reading(self.player, start_s, readings))
+        forecasts: list[Forecast] = []
+        try:
+            for group in grouped(self.settings.members):
+                metered = Query(entity=_READING, subjects=list(group), start_s=start_s, end_s=now_s)
+                readings += await self._asked(metered, IntervalReading)
+            for group in grouped(self.settings.members, FORECASTS_A_LETTER):
+                newest = Query(entity=_FORECAST, subjects=list(group), latest=True)
+                forecasts += await self._asked(newest, Forecast)
+        except ParityError:
+            self.agent.counts["repository unavailable"] += 1
+        blockchain = self.settings.contacts.blockchain
+        if len(readings) == len(self.settings.members):
+            self.tell(blockchain, aggregate_reading(self.player, start_s, readings))
+        elif readings:
+            partial = aggregate_reading(self.player, start_s, readings)
+            self.tell(blockchain, msgspec.structs.replace(partial, quality=Quality.ESTIMATED))
+        if forecasts:
+            self.tell(blockchain, aggregate_forecast(self.player, now_s, forecasts))
+
+    async def _asked(self, query: Query, kind: type[C]) -> list[C]:
+        result = await self.ask(
+            self.settings.contacts.repository, query, QueryResult, act=Performative.QUERY_REF
+        )
+        return [item for item in result.items if isinstance(item, kind)]
 
 
 class GridStateDelivery(Behaviour):
@@ -170,6 +203,7 @@ def anonymous_dataset(
         source_hash=hashlib.sha256(encode_body(reading)).hexdigest(),
         buy_limit_ticks_per_kwh=order.buy_limit_ticks_per_kwh if order else None,
         sell_limit_ticks_per_kwh=order.sell_limit_ticks_per_kwh if order else None,
+        partners=order.partners if order else [],
     )
 
 
@@ -182,6 +216,22 @@ def aggregate_reading(player: str, start_s: int, readings: Sequence[IntervalRead
         produced_wh=sum(r.produced_wh for r in readings),
         consumed_w=sum(r.consumed_w for r in readings),
         produced_w=sum(r.produced_w for r in readings),
+    )
+
+
+def aggregate_forecast(player: str, start_s: int, forecasts: Sequence[Forecast]) -> Forecast:
+    """Return what a portfolio expects to draw in the day from a time, under a pseudonym.
+
+    A forecast that began earlier holds on at its end.
+    """
+    total_w = [0] * INTERVALS_A_DAY
+    for forecast in forecasts:
+        first = min(max(0, (start_s - forecast.start_s) // forecast.step_s), len(forecast.power_w) - 1)
+        ahead = forecast.power_w[first : first + INTERVALS_A_DAY]
+        ahead += ahead[-1:] * (INTERVALS_A_DAY - len(ahead))
+        total_w = [total + w for total, w in zip(total_w, ahead, strict=True)]
+    return Forecast(
+        subject=player, kind=ForecastKind.NET, issued_at_s=start_s, start_s=start_s, power_w=total_w
     )
 
 

@@ -3,14 +3,17 @@
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.ports import Repository, WeatherService
 from ontology.base import Concept
+from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
+from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
 from ontology.grid import GridSegment, GridStatusEvent
+from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
-from ontology.measurements import IntervalReading
+from ontology.measurements import IntervalReading, Measurement
 from ontology.policy import may_read
 from ontology.service_level import KpiFeature, Sla
 from ontology.vpp import Vpp
@@ -32,6 +35,18 @@ class FactKeeping(Behaviour):
         await self.repository.store([reading])
         return Acknowledgement(of=letter.message_id)
 
+    @on(Measurement)
+    async def keep_measurement(self, measurement: Measurement, letter: Letter) -> Acknowledgement:
+        """Store a measurement that an agreement calls for, and say so."""
+        await self.repository.store([measurement])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(EvSession)
+    async def keep_session(self, session: EvSession, letter: Letter) -> Acknowledgement:
+        """Store a charging session that an agreement calls for, and say so."""
+        await self.repository.store([session])
+        return Acknowledgement(of=letter.message_id)
+
     @on(Forecast)
     async def keep_forecast(self, forecast: Forecast, letter: Letter) -> None:
         """Store a forecast; the newest is what others plan with."""
@@ -46,6 +61,16 @@ class FactKeeping(Behaviour):
     async def keep_segment(self, segment: GridSegment, letter: Letter) -> None:
         """Store a segment of the network."""
         await self.repository.store([segment])
+
+    @on(DPrognosis)
+    @on(FlexRequest)
+    @on(FlexOrder)
+    @on(FlexSettlement)
+    async def keep_trade(
+        self, said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement, letter: Letter
+    ) -> None:
+        """Store what was foreseen, asked for, bought and settled in the trade of flexibility."""
+        await self.repository.store([said])
 
     @on(Vpp)
     async def keep_plant(self, plant: Vpp, letter: Letter) -> None:
@@ -67,6 +92,12 @@ class FactKeeping(Behaviour):
     async def keep_indicator(self, feature: KpiFeature, letter: Letter) -> Acknowledgement:
         """Store an indicator of an agreement, and say so."""
         await self.repository.store([feature])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(LedgerEntry)
+    async def keep_entry(self, entry: LedgerEntry, letter: Letter) -> Acknowledgement:
+        """Store who paid whom, and say so; storing it again changes nothing."""
+        await self.repository.store([entry])
         return Acknowledgement(of=letter.message_id)
 
     @on(LemResult)

@@ -1,26 +1,26 @@
 """The oracle's agreements: which hold now, and what their indicators come to for its player (D8.1 3.4)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 
 from behaviours.behaviour import Behaviour, every
-from behaviours.decisions.kpi import CATALOGUE, Evidence
+from behaviours.decisions.evidence import Facts, evidence_of
+from behaviours.decisions.kpi import CATALOGUE
 from behaviours.information.delivery import OracleSettings, player_of
-from ontology.base import INTERVAL_S
+from behaviours.information.metrics import MetricGathering
+from ontology.base import Concept
 from ontology.codec import encode_body, message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError
-from ontology.measurements import IntervalReading, Quality
 from ontology.performatives import Performative
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
 
-__all__ = ["KpiDelivery", "SlaConfiguration"]
+__all__ = ["KpiDelivery", "SlaConfiguration", "measured", "source_hash"]
 
 log = structlog.get_logger()
 
-_READING = message_type_of(IntervalReading)
 SLA_MAX_S = 366 * 86_400
 """Agreements that began longer ago are not looked for."""
 
@@ -86,16 +86,18 @@ class KpiDelivery(Behaviour):
         done = f"measured {feature.kpi_id} {sla.end_s}"
         if self.agent.kept_names(done):
             return
-        query = Query(entity=_READING, subject=self.settings.subject, start_s=sla.start_s, end_s=sla.end_s)
+        kpi = CATALOGUE.get(feature.function)
         try:
-            result = await self.ask(
-                self.settings.contacts.repository, query, QueryResult, act=Performative.QUERY_REF
+            facts = await self.sibling(MetricGathering).gathered(
+                kpi.metrics if kpi else (), sla.start_s, sla.end_s
             )
         except ParityError:
             self.agent.counts["repository unavailable"] += 1
             return
-        readings = [item for item in result.items if isinstance(item, IntervalReading)]
-        measure = measured(feature, sla, player_of(self.settings), readings)
+        if facts is None:
+            return
+        settings = self.settings
+        measure = measured(feature, sla, player_of(settings), facts, settings.contacts.prosumer)
         self.keep(f"measure {feature.kpi_id} {sla.end_s}", measure)
         self.keep(done, b"")
 
@@ -109,32 +111,49 @@ class KpiDelivery(Behaviour):
         return True
 
 
-def measured(feature: KpiFeature, sla: Sla, player: str, readings: Sequence[IntervalReading]) -> KpiMeasure:
-    """Return the value of an indicator over an agreement's period from a player's readings.
+def measured(feature: KpiFeature, sla: Sla, player: str, facts: Facts, member: str = "") -> KpiMeasure:
+    """Return the value of an indicator over an agreement's period from what was read of a player.
 
-    Estimated and missing readings do not count as complete. An indicator that nothing can be said of has
-    completeness 0, so that it is not evaluable; K_AVAIL tells of missing readings and is always complete.
+    An indicator that nothing can be said of has completeness 0, so that it is not evaluable; K_AVAIL tells
+    of missing readings and is always complete.
+
+    Args:
+        feature: the indicator.
+        sla: the agreement, whose period counts.
+        player: the pseudonym that the measure is told of.
+        facts: what the repository has.
+        member: the address of the player's prosumer, as plants know it.
 
     Source: SPEC 2.9, 4.4.
     """
-    expected = (sla.end_s - sla.start_s) // INTERVAL_S
-    valid = [reading for reading in readings if reading.quality is Quality.VALID]
-    evidence = Evidence(
-        expected=expected,
-        consumed_wh=[reading.consumed_wh for reading in valid],
-        produced_wh=[reading.produced_wh for reading in valid],
-        net_w=[reading.consumed_w - reading.produced_w for reading in valid],
-    )
+    evidence = evidence_of(facts, sla.start_s, sla.end_s, member)
     kpi = CATALOGUE.get(feature.function)
     value = kpi.of(evidence) if kpi is not None and kpi.unit == feature.unit else None
-    completeness = min(1.0, len(valid) / expected) if expected and value is not None else 0.0
-    source = b"".join(encode_body(reading) for reading in valid)
     return KpiMeasure(
         kpi_id=feature.kpi_id,
         player=player,
         time_s=sla.end_s,
         value=value or 0.0,
         unit=feature.unit,
-        completeness=1.0 if feature.function == "K_AVAIL" and value is not None else completeness,
-        source_hash=hashlib.sha256(source).hexdigest(),
+        completeness=min(1.0, kpi.completeness(evidence)) if kpi and value is not None else 0.0,
+        source_hash=source_hash(facts),
     )
+
+
+def source_hash(facts: Facts) -> str:
+    """Return the SHA-256 (hexadecimal) of everything that was read, for an auditor to compute anew.
+
+    Source: SPEC 4.4; the repository answers in ascending order of time.
+    """
+    return hashlib.sha256(b"".join(encode_body(each) for each in _all(facts))).hexdigest()
+
+
+def _all(facts: Facts) -> Iterator[Concept]:
+    yield from facts.past
+    yield from facts.readings
+    yield from facts.forecasts
+    yield from facts.production
+    yield from facts.indoor
+    yield from facts.responses
+    yield from facts.sessions
+    yield from facts.payoffs

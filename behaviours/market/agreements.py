@@ -7,13 +7,14 @@ import structlog
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.payments import EntryKeeping
 from behaviours.market.penalties import penalties_hash, penalty_entries, penalty_of
 from behaviours.market.players import MarketEngineSettings, PlayerRegistration
 from behaviours.ports import Ledger, ServiceLevels
 from ontology.attestation import Penalty
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
-from ontology.ledger import SettlementKind
+from ontology.ledger import Payment, SettlementKind
 from ontology.letter import Letter
 from ontology.performatives import Performative
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
@@ -133,12 +134,13 @@ class SlaChecking(Behaviour):
         ledger: Ledger | None = self.agent.surroundings.ledger
         assert ledger is not None
         result = penalties_hash(penalties)
+        entries = penalty_entries(penalties, self.settings.grid_account)
         try:
             await self.sibling(PlayerRegistration).open_accounts(ledger)
             attestations = await self.sibling(AttestationCollecting).vouched(key, penalties, result, ledger)
             await ledger.settle(
                 key,
-                penalty_entries(penalties, self.settings.grid_account),
+                entries,
                 self.now_s(),
                 kind=SettlementKind.SLA_PENALTY,
                 result=result,
@@ -148,6 +150,10 @@ class SlaChecking(Behaviour):
             self.agent.counts["settlements failed"] += 1
             log.warning("penalties not settled", key=key, why=str(error))
             return False
+        payee = self.settings.grid_account
+        for player, tokens in entries.items():
+            if tokens < 0:
+                self.sibling(EntryKeeping).note(key, player, [Payment(account=payee, tokens=-tokens)])
         return True
 
     async def _penalties(self, sla: Sla) -> list[Penalty]:

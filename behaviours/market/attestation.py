@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.payments import payment_entries, payment_hash, settlement_key_of
 from behaviours.decisions.settlement import MeteredEnergy, Settlement, estimated_energy, metered_energy
 from behaviours.market.clearing import ClearingTerms, batch_result, clear, summed
 from behaviours.market.penalties import penalties_hash, penalty_entries, penalty_of
@@ -21,16 +22,25 @@ from ontology.attestation import Attestation, AttestationRequest, EstimatedEnerg
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
 from ontology.grid import GridState
-from ontology.ledger import SettlementKind
+from ontology.ledger import PaymentOrder, SettlementKind
 from ontology.letter import Letter
 from ontology.market import Lem, LemDataset, LemParameters
 
-__all__ = ["AttestationCollecting", "Attesting", "AttestorSettings", "Evidence", "MarketWatching"]
+__all__ = [
+    "AttestationCollecting",
+    "Attesting",
+    "AttestorSettings",
+    "Evidence",
+    "MarketWatching",
+    "PaymentEvidence",
+    "require_holder",
+]
 
 log = structlog.get_logger()
 
 REMEMBERED = 200
 """How many of its attestations an attestor knows, so that it never contradicts itself."""
+_PAYMENT = "payment "
 EVIDENCE_S = 2 * 86_400
 """How long an attestor keeps what it could be asked about."""
 
@@ -42,6 +52,7 @@ class AttestorSettings(msgspec.Struct, frozen=True, kw_only=True):
     aggregator: str
     segments: tuple[str, ...]
     speakers: Mapping[str, str]
+    holders: Mapping[str, str] = {}
     terms: ClearingTerms
 
 
@@ -68,6 +79,14 @@ class AttestationCollecting(Behaviour):
             return {}
         request = AttestationRequest(settlement_key=key, penalties=list(penalties), result_hash=result)
         return await self._signatures(request)
+
+    async def ordered(self, key: str, order: PaymentOrder, result: str, ledger: Ledger) -> dict[str, str]:
+        """Return the signatures of those who have heard the order from its payer, by attestor."""
+        if ledger.quorum <= 1:
+            return {}
+        return await self._signatures(
+            AttestationRequest(settlement_key=key, payment=order, result_hash=result)
+        )
 
     async def _signatures(self, request: AttestationRequest) -> dict[str, str]:
         asked = (self._asked(attestor, request) for attestor in self.settings.attestors)
@@ -172,6 +191,36 @@ class Evidence(Behaviour):
                 self.keep(_dataset_name(dataset), None)
 
 
+class PaymentEvidence(Behaviour):
+    """Hears from the holders of accounts themselves what they order to be paid; the first word stands."""
+
+    settings: AttestorSettings
+
+    @on(PaymentOrder)
+    def take(self, order: PaymentOrder, letter: Letter) -> Acknowledgement:
+        """Keep an order.
+
+        Raises: Refused when the sender does not hold the account.
+        """
+        require_holder(self.settings.holders, order, letter)
+        name = _PAYMENT + settlement_key_of(order)
+        if not self.agent.kept_names(name):
+            self.keep(name, order)
+        return Acknowledgement(of=letter.message_id)
+
+    def heard(self, settlement_key: str) -> PaymentOrder | None:
+        """Return what a payer has ordered under a key."""
+        return self.kept(_PAYMENT + settlement_key, PaymentOrder)
+
+    @every(minutes=60)
+    def forget(self) -> None:
+        """Forget what is too old to be asked about."""
+        for name in self.agent.kept_names(_PAYMENT):
+            order = self.kept(name, PaymentOrder)
+            if order is not None and order.time_s < self.now_s() - EVIDENCE_S:
+                self.keep(name, None)
+
+
 class Attesting(Behaviour):
     """Computes a batch's result from its own evidence, and signs it when it is the one asked for."""
 
@@ -214,6 +263,8 @@ class Attesting(Behaviour):
 
     async def _own(self, request: AttestationRequest) -> tuple[SettlementKind, Mapping[str, int], str]:
         """Return what the settlement is for, its token changes and its result, as this attestor has them."""
+        if request.payment is not None:
+            return self._payment(request)
         if request.penalties:
             penalties = [await self._penalty(each) for each in request.penalties]
             entries = penalty_entries(penalties, self.settings.terms.grid_account)
@@ -221,6 +272,16 @@ class Attesting(Behaviour):
         settlements = [clear(lem, self._metered(lem, request), self.settings.terms) for lem in request.lems]
         entries = summed(settlement.entries for settlement in settlements)
         return SettlementKind.LEM, entries, batch_result(settlements)
+
+    def _payment(self, request: AttestationRequest) -> tuple[SettlementKind, Mapping[str, int], str]:
+        """Return what the payer itself has ordered.
+
+        Raises: Refused when it has ordered nothing under this key.
+        """
+        heard = self.sibling(PaymentEvidence).heard(request.settlement_key)
+        if heard is None:
+            raise Refused(f"nobody has ordered {request.settlement_key}")
+        return heard.kind, payment_entries(heard), payment_hash(heard)
 
     async def _penalty(self, claim: Penalty) -> Penalty:
         levels = self.agent.surroundings.service_levels
@@ -260,6 +321,15 @@ class Attesting(Behaviour):
         if claimed not in (possible or [MeteredEnergy(claim.player, 0, 0, estimated=True)]):
             raise Refused(f"no forecast of {claim.player} gives the estimate for {claim.start_s}")
         return claimed
+
+
+def require_holder(holders: Mapping[str, str], order: PaymentOrder, letter: Letter) -> None:
+    """Check that whoever orders a payment holds the account that it comes from.
+
+    Raises: Refused when it does not.
+    """
+    if holders.get(order.payer) != letter.sender:
+        raise Refused(f"{letter.sender} does not hold the account {order.payer}")
 
 
 def with_forecast_of(last: LemDataset | None, dataset: LemDataset) -> LemDataset:

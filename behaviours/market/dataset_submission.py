@@ -8,6 +8,7 @@ from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.site.contacts import SiteContacts
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
+from ontology.forecasts import Forecast
 from ontology.grid import GridStatusEvent
 from ontology.letter import Letter
 from ontology.market import LemDataset, LemResult
@@ -133,12 +134,17 @@ class MeasureSubmission(Behaviour):
 
 
 class ReadingKeeping(Behaviour):
-    """Keeps the newest aggregated reading, for the indicators of the portfolio."""
+    """Keeps the newest aggregated reading and forecast, for the indicators of the portfolio."""
 
     @on(IntervalReading)
     def take(self, reading: IntervalReading, letter: Letter) -> None:
         """Keep an aggregated reading."""
         self.keep("aggregate", reading)
+
+    @on(Forecast)
+    def take_forecast(self, forecast: Forecast, letter: Letter) -> None:
+        """Keep an aggregated forecast; prices ahead come from the players' own and do not count it again."""
+        self.keep("aggregate forecast", forecast)
 
 
 class GridStateKeeping(Behaviour):

@@ -1,10 +1,20 @@
-"""Serving the DSO's emergency signals: the aggregator shares a limit out among its members (SPEC 2.7)."""
+"""Serving the DSO's emergency signals: the aggregator shares them out among its members (SPEC 2.7).
+
+```
+DSO ── request DRSignal ──> aggregator ── request DRSignal ──> prosumers
+    <── refuse | agree ──              <── inform DemandResponseReport ──
+    <── inform DemandResponseReport ── (when it is over)
+```
+"""
+
+from collections.abc import Mapping
 
 import msgspec
 
-from behaviours.behaviour import Behaviour, on
+from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.bilateral_contract import BilateralContract, reason_to_refuse_signal
 from behaviours.decisions.coalition.products import product_of_signal
-from behaviours.decisions.dispatch import MemberRange, limits_of_members
+from behaviours.decisions.dispatch import MemberRange, disaggregate, limits_of_members
 from behaviours.information.delivery import grouped
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
 from behaviours.market.portfolio import PortfolioKeeping
@@ -12,7 +22,7 @@ from behaviours.vpp.initiation import VppInitiation
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError, Refused
-from ontology.flexibility_trading import DRSignal
+from ontology.flexibility_trading import DemandResponseReport, DRSignal
 from ontology.forecasts import Forecast
 from ontology.letter import Letter
 from ontology.performatives import Performative
@@ -21,32 +31,118 @@ __all__ = ["DemandResponse"]
 
 SIGNAL_TICKS_PER_KWH = 5000
 """What the DSO pays at most for a kWh that it calls for in an emergency: 0.50 EUR."""
+REPORTED_AFTER_S = 45
+"""When all members have said what they did, after the quarter of an hour in which a signal ends."""
+REMEMBERED_S = 2 * 86_400
 _FORECAST = message_type_of(Forecast)
+_ACTIVATED = "activated "
 
 
 class DemandResponse(Behaviour):
-    """Turns a segment's limit into one limit a member, by what each plans and how far it could deviate."""
+    """Turns a segment's signal into one a member, by what each plans and how far it could deviate."""
 
     settings: AggregatorSettings
 
-    @on(DRSignal)
-    async def serve(self, signal: DRSignal, letter: Letter) -> Acknowledgement:
-        """Share a limit out and signal every member of the segment; for a change of power form a plant.
+    def setup(self) -> None:
+        """No member has reported."""
+        self._reports: dict[str, dict[str, DemandResponseReport]] = {}
 
-        Raises: Refused when the signal is not the DSO's, or calls for what is not served here.
+    @on(DRSignal)
+    async def serve(self, signal: DRSignal, letter: Letter) -> Acknowledgement | DemandResponseReport:
+        """Agree, share the signal out and, when it is over, say what it brought about.
+
+        For a change of power without a contract a plant is formed.
+
+        Raises: Refused when the signal is not the DSO's, the contract does not allow it, or it calls for
+        what is not served here.
         """
         if letter.sender != self.settings.dso:
             raise Refused("only the DSO's signals are served")
-        if signal.limit_w is None:
+        contract = self._contract(signal, letter)
+        if contract is None and signal.limit_w is None:
             return self._form_plant(signal, letter)
-        members = [m for m in self.settings.portfolio if m.segment_id == signal.segment_id]
-        expected_w = await self._expected_w(members, signal.start_s)
-        limits_w = limits_of_members(signal.limit_w, expected_w, self._ranges(members, signal.start_s))
-        for member in members:
-            limit = msgspec.structs.replace(signal, limit_w=limits_w[member.site])
-            self.tell(member.prosumer, limit, Performative.REQUEST)
+        self.agent.post.reply(letter, Acknowledgement(of=letter.message_id), Performative.AGREE)
+        ordered_w = await self._share_out(signal, contract)
         self.agent.counts["signals served"] += 1
-        return Acknowledgement(of=letter.message_id)
+        await self.clock.sleep_until(reported_s(signal))
+        return self._report(signal, signal.delta_w or sum(ordered_w.values()))
+
+    @on(DemandResponseReport)
+    def note(self, report: DemandResponseReport, letter: Letter) -> None:
+        """Note what a member did for a signal."""
+        known = {member.site: member.prosumer for member in self.settings.portfolio}
+        if known.get(report.subject) == letter.sender:
+            self._reports.setdefault(report.signal_id, {})[report.subject] = report
+
+    @every(minutes=60, offset_s=15)
+    def forget(self) -> None:
+        """Forget activations that no day's number of them depends on any more."""
+        for name in self.agent.kept_names(_ACTIVATED):
+            if int(name.rpartition(" ")[2]) < self.now_s() - REMEMBERED_S:
+                self.keep(name, None)
+
+    def _contract(self, signal: DRSignal, letter: Letter) -> BilateralContract | None:
+        """Return the contract under which a signal is served, its activation written down.
+
+        Where no contracts were made the DSO's limits are served all the same.
+
+        Raises: Refused when there is no such contract, or it does not allow the signal.
+        """
+        if not self.settings.contracts:
+            return None
+        contract = next((c for c in self.settings.contracts if c.contract_id == signal.contract_id), None)
+        if contract is None:
+            raise Refused(f"there is no contract {signal.contract_id}")
+        prefix = f"{_ACTIVATED}{contract.contract_id} "
+        activated = [int(name.removeprefix(prefix)) for name in self.agent.kept_names(prefix)]
+        reason = reason_to_refuse_signal(contract, signal, self.clock.now_s(), letter.sent_at_s, activated)
+        if reason:
+            raise Refused(reason)
+        self.keep(f"{prefix}{signal.start_s}", signal)
+        return contract
+
+    async def _share_out(self, signal: DRSignal, contract: BilateralContract | None) -> dict[str, int]:
+        """Signal every member of the segment its part; return by how much each is to deviate, in W."""
+        members = [m for m in self.settings.portfolio if m.segment_id == signal.segment_id]
+        ranges = self._ranges(members, signal.start_s)
+        if signal.limit_w is None:
+            shares_w = disaggregate(signal.delta_w or 0, ranges)
+            parts = {
+                site: msgspec.structs.replace(signal, delta_w=share_w)
+                for site, share_w in shares_w.items()
+                if share_w
+            }
+        else:
+            expected_w = await self._expected_w(members, signal.start_s)
+            limit_w = signal.limit_w
+            if contract is not None:
+                limit_w = max(limit_w, sum(expected_w.values()) - contract.reserved_w)
+            limits_w = limits_of_members(limit_w, expected_w, ranges)
+            shares_w = {site: limits_w[site] - planned_w for site, planned_w in expected_w.items()}
+            parts = {site: msgspec.structs.replace(signal, limit_w=limits_w[site]) for site in limits_w}
+        self._tell(members, parts)
+        return shares_w
+
+    def _tell(self, members: list[PortfolioMember], parts: Mapping[str, DRSignal]) -> None:
+        for member in members:
+            if member.site in parts:
+                self.tell(member.prosumer, parts[member.site], Performative.REQUEST)
+
+    def _report(self, signal: DRSignal, ordered_w: int) -> DemandResponseReport:
+        """Add up what the members did; who has not said it did nothing."""
+        reports = list(self._reports.pop(signal.signal_id, {}).values())
+        step_s = max((each.step_s for each in reports), default=signal.duration_s)
+        steps = min(200, -(-signal.duration_s // step_s))
+        series = [each.delivered_w + [0] * (steps - len(each.delivered_w)) for each in reports]
+        return DemandResponseReport(
+            signal_id=signal.signal_id,
+            contract_id=signal.contract_id,
+            subject=signal.segment_id,
+            start_s=signal.start_s,
+            step_s=step_s,
+            ordered_w=ordered_w,
+            delivered_w=[sum(column) for column in zip(*series, strict=True)] or [0] * steps,
+        )
 
     def _form_plant(self, signal: DRSignal, letter: Letter) -> Acknowledgement:
         """Let those who can do so most cheaply change their power together."""
@@ -82,6 +178,12 @@ class DemandResponse(Behaviour):
                 if isinstance(forecast, Forecast):
                     expected_w[forecast.subject] = power_at(forecast, start_s)
         return expected_w
+
+
+def reported_s(signal: DRSignal) -> int:
+    """Return when everyone has said what came of a signal: after the quarter of an hour in which it ends."""
+    end_s = signal.start_s + signal.duration_s
+    return -(-end_s // 900) * 900 + REPORTED_AFTER_S
 
 
 def power_at(forecast: Forecast, time_s: int) -> int:

@@ -239,9 +239,10 @@ class PriceForecasting(Behaviour):
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S
         registration, collection = self.sibling(PlayerRegistration), self.sibling(DatasetCollection)
         for segment_id, lem in sorted(self._tariffs.items()):
-            datasets = [collection.newest(player) for player in registration.of_segment(segment_id)]
+            players = registration.of_segment(segment_id)
+            datasets = [collection.newest(player) for player in players]
             consumed_wh, produced_wh = summed_forecasts((d for d in datasets if d), start_s)
-            profile = price_profile(start_s, consumed_wh, produced_wh, lem.parameters)
+            profile = price_profile(start_s, consumed_wh, produced_wh, lem.parameters, players=len(players))
             self.tell(self.settings.aggregator, msgspec.structs.replace(profile, basis=segment_id))
 
 

@@ -3,7 +3,10 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.bilateral_contract import BilateralContract
+from behaviours.decisions.flexibility_market.terms import FlexibilityTerms
 from behaviours.market.agreements import Agreement
+from behaviours.market.payments import PayerSettings
 from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
@@ -11,7 +14,15 @@ from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError
 from ontology.grid import GridState, GridStatusEvent
 from ontology.letter import Letter
-from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, Lem, LemParameters, LemState, PriceProfile
+from ontology.market import (
+    GREEN_PARAMETERS,
+    YELLOW_PARAMETERS,
+    ExternalProduct,
+    Lem,
+    LemParameters,
+    LemState,
+    PriceProfile,
+)
 from ontology.performatives import Performative
 
 __all__ = ["AggregatorSettings", "LemOpening", "PortfolioMember", "PriceRelaying", "TrafficLightObedience"]
@@ -42,6 +53,15 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     plants_for: tuple[str, ...] = ()
     """Demand for which plants are formed: `external` sales, `demand-response` signals."""
     agreements: tuple[Agreement, ...] = ()
+    contracts: tuple[BilateralContract, ...] = ()
+    """With the DSO, for emergencies; none: its limits are served all the same."""
+    external_products: tuple[ExternalProduct, ...] = ()
+    """What is sold outside the community."""
+    external_scale: float = 0.001
+    """Which part of the markets' minimum bids a bid must come to."""
+    payer: PayerSettings | None = None
+    flexibility: FlexibilityTerms | None = None
+    """Of the explicit flexibility market, where there is one."""
 
 
 class TrafficLightObedience(Behaviour):
@@ -77,6 +97,10 @@ class TrafficLightObedience(Behaviour):
             self.agent.counts["grid states missing"] += self.ever_told
             return GridState.GREEN
         return state
+
+    def known(self, segment_id: str, start_s: int) -> GridState | None:
+        """Return the state of a segment in an interval, if the DSO has said it yet."""
+        return self._states.get((segment_id, start_s))
 
     def worst(self, start_s: int) -> GridState:
         """Return the gravest state known of any segment in an interval."""

@@ -4,7 +4,7 @@ import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, on
-from behaviours.decisions.pricing import interval_prices
+from behaviours.decisions.pricing import flow_rate, interval_prices
 from ontology.discourse import Query, QueryResult
 from ontology.errors import Refused
 from ontology.grid import GridState
@@ -58,7 +58,14 @@ class MarketSurveillance(Behaviour):
 
 
 def keeps_the_rules(result: LemResult, tariff: LemParameters) -> bool:
-    """Tell whether prices are those of the rule; an auction's follow from sealed limits: within bounds."""
+    """Tell whether prices and flow charge are those of the rule.
+
+    An auction's prices follow from sealed limits: they lie within bounds.
+    """
+    net_wh = result.consumed_wh - result.produced_wh
+    charge = flow_rate(net_wh, result.players, tariff, result.grid_state)
+    if abs(float(charge) - result.flow_ticks_per_kwh) >= 1e-6:
+        return False
     buy, sell = result.buy_price_ticks_per_kwh, result.sell_price_ticks_per_kwh
     if tariff.mechanism.is_auction and result.grid_state is not GridState.RED:
         lowest, highest = tariff.sell_usual_ticks_per_kwh, tariff.buy_usual_ticks_per_kwh

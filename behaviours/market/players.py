@@ -32,6 +32,8 @@ class MarketEngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     minimum_tokens: int = 0
     settlement_intervals: int = 1
     attestors: tuple[str, ...] = ()
+    holders: Mapping[str, str] = {}
+    """Who may order payments from each account, by account."""
 
     @property
     def terms(self) -> ClearingTerms:

@@ -1,5 +1,9 @@
 """Keeping the portfolio: what each member could do, newest first (D8.1 3.8, VPP manager)."""
 
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
 from behaviours.behaviour import Behaviour, on
 from ontology.flexibility import FlexibilityForecast
 from ontology.letter import Letter
@@ -11,8 +15,9 @@ class PortfolioKeeping(Behaviour):
     """Knows how far each member could deviate from its plan."""
 
     def setup(self) -> None:
-        """No member has reported."""
+        """No member has reported, nothing is promised."""
         self._flexibility: dict[str, FlexibilityForecast] = {}
+        self._promised: dict[str, tuple[str, Mapping[int, int]]] = {}
 
     @on(FlexibilityForecast)
     def note(self, flexibility: FlexibilityForecast, letter: Letter) -> None:
@@ -27,6 +32,48 @@ class PortfolioKeeping(Behaviour):
             for _, flexibility in sorted(self._flexibility.items())
             if flexibility.start_s == newest_s and covers(flexibility, time_s)
         ]
+
+    def covering(self, members: Iterable[str], time_s: int) -> list[FlexibilityForecast]:
+        """Return what members last said of a time, of whenever they said it, by member."""
+        said = (self._flexibility.get(member) for member in sorted(members))
+        return [flexibility for flexibility in said if flexibility and covers(flexibility, time_s)]
+
+    def promise(self, name: str, power_w: Mapping[int, int], segment_id: str = "") -> None:
+        """Note what is promised to somebody under a name, in W by start of interval, so nobody gets it twice.
+
+        What is promised of no particular segment counts in all.
+        """
+        self._promised[name] = segment_id, power_w
+
+    def release(self, name: str) -> None:
+        """Let go of what was promised under a name."""
+        self._promised.pop(name, None)
+
+    def promised_w(self, start_s: int, segment_id: str = "", *, besides: tuple[str, ...] = ()) -> int:
+        """Return what is promised of an interval in a segment, or in all, in W.
+
+        Args:
+            start_s: of the interval.
+            segment_id: the segment; empty is all.
+            besides: beginnings of the names that are not counted.
+        """
+        return sum(
+            abs(power_w.get(start_s, 0))
+            for name, (segment, power_w) in self._promised.items()
+            if not name.startswith(besides) and (not segment_id or segment in ("", segment_id))
+        )
+
+    def free(self, flexibility: FlexibilityForecast) -> FlexibilityForecast:
+        """Return flexibility without what is promised already."""
+        steps = range(len(flexibility.up_w))
+        promised = [self.promised_w(flexibility.start_s + step * flexibility.step_s) for step in steps]
+        if not any(promised):
+            return flexibility
+        return msgspec.structs.replace(
+            flexibility,
+            up_w=[max(0, w - taken) for w, taken in zip(flexibility.up_w, promised, strict=True)],
+            down_w=[max(0, w - taken) for w, taken in zip(flexibility.down_w, promised, strict=True)],
+        )
 
     def of(self, member: str, time_s: int) -> tuple[int, int]:
         """Return by how many W a member could consume less and more at a time; nothing when unknown."""

@@ -20,6 +20,7 @@ from ontology.base import Concept
 from ontology.codec import message_type_of
 from ontology.discourse import Refusal
 from ontology.errors import Conflict, Failed, ParityError
+from ontology.letter import Letter
 from ontology.performatives import Performative
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class _Contract:
     def __init__(self, conversation: str) -> None:
         self.conversation = conversation
         self.progress = Conversation(PROTOCOL)
+        self.proposed: Letter | None = None
 
     def say(self, act: Performative) -> None:
         """Go on with an act of the initiator.
@@ -67,6 +69,16 @@ class ContractNet(Generic[C]):
             for who, contract in self._contracts.items()
             if Performative.ACCEPT_PROPOSAL in contract.progress.allowed(Side.INITIATOR)
         ]
+
+    def proposal_letter(self, who: str) -> Letter:
+        """Return the letter with which a participant proposed.
+
+        Raises: Conflict when the participant has no proposal that waits.
+        """
+        letter = self._contract_of(who).proposed
+        if letter is None:
+            raise Conflict(f"{who} has made no proposal yet")
+        return letter
 
     async def call(self, participants: Iterable[str], content: Concept, *, within_s: float) -> dict[str, C]:
         """Call for proposals, or for revised ones from who proposed before; return what came in time."""
@@ -143,6 +155,7 @@ class ContractNet(Generic[C]):
             self._end(who)
             return None
         contract.progress.say(Side.PARTICIPANT, Performative.PROPOSE)
+        contract.proposed = answer
         return proposal
 
     def _contract_of(self, who: str) -> _Contract:

@@ -1,36 +1,20 @@
 """The stationary battery manager: what the battery could do, and peak shaving in real time (D8.1 3.7)."""
 
-import msgspec
-
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.battery_control import PeakShaving as PeakShavingRule
 from behaviours.decisions.battery_control import peak_shaving_power_w
 from behaviours.decisions.envelopes import battery_envelope
-from behaviours.site.contacts import SiteContacts
-from behaviours.site.turns import PLANNING_INTERVALS, is_turn
+from behaviours.site.battery_settings import BatterySettings
+from behaviours.site.frequency_response import FrequencyResponse
+from behaviours.site.turns import is_turn
 from ontology.base import INTERVAL_S
 from ontology.control import Instruction, InstructionBatch, Priority
 from ontology.letter import Letter
 from ontology.measurements import Measurement, Quantity
 from ontology.performatives import Performative
-from ontology.storage import StorageModel, StorageStatus
+from ontology.storage import StorageStatus
 
 __all__ = ["BatteryOffering", "BatterySettings", "PeakShaving"]
-
-
-class BatterySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The battery, and the energy in Wh that stays reserved for other duties.
-
-    The real-time engine runs every `real_time_s` seconds (0: never) and keeps import below `import_max_w`.
-    """
-
-    site: str
-    contacts: SiteContacts
-    model: StorageModel
-    reserve_wh: int = 0
-    real_time_s: int = 0
-    import_max_w: int = 43_000
-    planning_intervals: int = PLANNING_INTERVALS
 
 
 class BatteryOffering(Behaviour):
@@ -58,9 +42,8 @@ class BatteryOffering(Behaviour):
             self.agent.counts["reports missing"] += 1
             return
         self._offered = True
-        envelope = battery_envelope(
-            self.settings.model, self.status, start_s, reserve_wh=self.settings.reserve_wh
-        )
+        reserve_wh = self.settings.reserve_wh + self.sibling(FrequencyResponse).reserved_wh
+        envelope = battery_envelope(self.settings.model, self.status, start_s, reserve_wh=reserve_wh)
         self.tell(self.settings.contacts.prosumer, envelope)
 
 

@@ -4,10 +4,19 @@ import msgspec
 
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.envelopes import vehicle_envelope
+from behaviours.decisions.kpi import Metric
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
-from ontology.charging import EvConnectionEvent, EvDisconnectionEvent, EvSocUpdate, EvUserInput
+from ontology.charging import (
+    EvConnectionEvent,
+    EvDisconnectionEvent,
+    EvSession,
+    EvSessionState,
+    EvSocUpdate,
+    EvUserInput,
+)
 from ontology.flexibility import FlexEnvelope
 from ontology.letter import Letter
 
@@ -25,6 +34,7 @@ class EvSettings(msgspec.Struct, frozen=True, kw_only=True):
     charge_efficiency: float = 1.0
     discharge_efficiency: float = 1.0
     planning_intervals: int = PLANNING_INTERVALS
+    reports: tuple[Metric, ...] = ()
 
 
 class SessionMonitoring(Behaviour):
@@ -65,10 +75,31 @@ class SessionMonitoring(Behaviour):
         if self.wish is not None:
             satisfied = event.energy_delivered_wh >= 0.99 * self.wish.requested_energy_wh
             self.agent.counts["sessions satisfied" if satisfied else "sessions short"] += 1
+            if Metric.SESSIONS in self.settings.reports and self.connection is not None:
+                self.sibling(FactReporting).report(self._ended(event, self.connection, self.wish))
         self.connection = self.wish = self.progress = None
         self.changed = True
         for name in ("connection", "wish", "progress"):
             self.keep(name, None)
+
+    def _ended(
+        self, event: EvDisconnectionEvent, connection: EvConnectionEvent, wish: EvUserInput
+    ) -> EvSession:
+        """Return the session that has ended; how full the vehicle came follows from what it got."""
+        settings = self.settings
+        gained = event.energy_delivered_wh * settings.charge_efficiency / settings.capacity_wh
+        last = self.progress.state_of_charge if self.progress else 1.0
+        return EvSession(
+            session_id=event.session_id,
+            asset_id=settings.asset_id,
+            arrival_s=connection.time_s,
+            departure_s=event.time_s,
+            initial_state_of_charge=round(min(1.0, max(0.0, last - gained)), 4),
+            requested_energy_wh=wish.requested_energy_wh,
+            capacity_wh=settings.capacity_wh,
+            delivered_energy_wh=event.energy_delivered_wh,
+            state=EvSessionState.COMPLETED,
+        )
 
 
 class ChargingOffering(Behaviour):

@@ -2,14 +2,17 @@
 
 from array import array
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.kpi import Metric
+from behaviours.information.metrics import indoor_of, production_of
 from behaviours.ports import Device
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.fact_reporting import FactReporting
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY, Concept
 from ontology.charging import EvSocUpdate
 from ontology.codec import message_type_of
@@ -20,12 +23,23 @@ from ontology.measurements import IntervalReading, Measurement, Quality, Quantit
 from ontology.performatives import Performative
 from ontology.storage import StorageStatus, ThermalStatus
 
-__all__ = ["DeviceMetering", "DeviceReading", "GatewaySettings", "ReadingStorage"]
+__all__ = [
+    "SAMPLES",
+    "AgreedReporting",
+    "DeviceMetering",
+    "DeviceReading",
+    "GatewaySettings",
+    "ReadingStorage",
+]
 
 log = structlog.get_logger()
 
 _UNSTORED = "reading "
+_METERED = (Metric.INDOOR, Metric.PRODUCTION)
 _MEASUREMENT = message_type_of(Measurement)
+SAMPLES = "samples"
+"""What a query names to be told of what devices drew by the minute."""
+SAMPLES_KEPT_S = 7200
 INTERVALS_KEPT = INTERVALS_A_DAY
 """For how many intervals a gateway can say what each device drew."""
 
@@ -38,6 +52,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     import_max_w: int = 43_000
     export_max_w: int = 43_000
     real_time_s: int = 0
+    reports: tuple[Metric, ...] = ()
 
 
 class DeviceReading(Behaviour):
@@ -81,10 +96,11 @@ class DeviceReading(Behaviour):
         """Read all devices, pass their reports on, and return the meter's readings."""
         readings: list[IntervalReading] = []
         explained_w = 0
+        present_w: dict[str, int] = {}
         for device in self.devices:
             receiver = self._receivers.get(device.name, "")
             device_w = 0
-            for report in await self._percepts(device):
+            for report in await self.percepts_of(device):
                 device_w += device_power_w(report) if device.name != "meter" else 0
                 if isinstance(report, IntervalReading):
                     readings.append(report)
@@ -93,6 +109,9 @@ class DeviceReading(Behaviour):
             explained_w += device_w
             if device.name != "meter":
                 self._sampled_devices_w.setdefault(device.name, []).append(device_w)
+                present_w[device.name] = device_w
+        if self.settings.real_time_s:
+            self.sibling(DeviceMetering).note_present(self.now_s(), present_w)
         self._sampled_w.append(explained_w)
         return readings
 
@@ -111,7 +130,7 @@ class DeviceReading(Behaviour):
         )
         self.tell(contacts.prosumer, base)
 
-    async def _percepts(self, device: Device) -> Sequence[Concept]:
+    async def percepts_of(self, device: Device) -> Sequence[Concept]:
         """Read a device; one that does not answer reports nothing and is counted."""
         try:
             return await device.percepts()
@@ -132,6 +151,8 @@ class DeviceMetering(Behaviour):
         """Nothing has been metered yet."""
         self._names: tuple[str, ...] = ()
         self._power_w: deque[tuple[int, tuple[str, ...], array[float]]] = deque(maxlen=INTERVALS_KEPT)
+        self._present_w: dict[int, dict[str, list[int]]] = {}
+        self._bucket_s = max(60, self.settings.real_time_s)
 
     def note(self, end_s: int, samples_w: Mapping[str, Sequence[int]]) -> None:
         """Keep the mean power of each device, and at the meter, over the interval that ended."""
@@ -140,14 +161,24 @@ class DeviceMetering(Behaviour):
         means_w = array("f", [sum(values) / len(values) for values in samples_w.values()])
         self._power_w.append((end_s - INTERVAL_S, self._names, means_w))
 
+    def note_present(self, end_s: int, power_w: Mapping[str, int]) -> None:
+        """Keep what each device drew in a step of the world, for two hours, by the minute."""
+        start_s = (end_s - 1) // self._bucket_s * self._bucket_s
+        bucket = self._present_w.setdefault(start_s, {})
+        for name, value in power_w.items():
+            bucket.setdefault(name, []).append(value)
+        self._present_w.pop(start_s - SAMPLES_KEPT_S, None)
+
     @on(Query)
     def answer(self, query: Query, letter: Letter) -> QueryResult:
-        """Return the mean powers of the site's devices, or of some, interval by interval.
+        """Return the mean powers of the site's devices, or of some, by the interval or (`samples`) minute.
 
         Raises: Refused for anyone but the site's prosumer, or about anything else.
         """
         if letter.sender != self.settings.contacts.prosumer or query.entity != _MEASUREMENT:
             raise Refused("a gateway tells the powers of devices, and only to its site's prosumer")
+        if query.subject == SAMPLES:
+            return QueryResult(entity=_MEASUREMENT, items=list(self._samples(query)))
         wanted = {subject.removeprefix(f"{self.settings.site}-") for subject in query.subjects}
         items = [
             self._measurement(name, start_s, power_w)
@@ -158,6 +189,12 @@ class DeviceMetering(Behaviour):
         ]
         return QueryResult(entity=_MEASUREMENT, items=list(items))
 
+    def _samples(self, query: Query) -> Iterator[Measurement]:
+        for start_s, of_devices in sorted(self._present_w.items()):
+            if query.start_s <= start_s < query.end_s:
+                for name, values in of_devices.items():
+                    yield self._measurement(name, start_s, sum(values) / len(values))
+
     def _measurement(self, device: str, start_s: int, power_w: float) -> Measurement:
         return Measurement(
             subject=f"{self.settings.site}-{device}",
@@ -165,6 +202,37 @@ class DeviceMetering(Behaviour):
             time_s=start_s,
             value=power_w,
         )
+
+
+class AgreedReporting(Behaviour):
+    """Tells of an interval what an agreement is about: the room's temperature at its end, the sun's yield.
+
+    Both stand under the interval's start, production as negative mean power; a site without a plant says 0.
+    """
+
+    settings: GatewaySettings
+
+    @every(seconds=lambda settings: INTERVAL_S if {*settings.reports} & {*_METERED} else 0)
+    async def report(self) -> None:
+        """Read the devices that are asked for, and report on the interval that has ended."""
+        reports = {
+            device.name: await self.sibling(DeviceReading).percepts_of(device)
+            for device in self.agent.surroundings.devices
+            if device.name in ("pv", "heat_pump")
+        }
+        site = self.settings.site
+        if Metric.PRODUCTION in self.settings.reports and reports.get("pv") != ():
+            power_w = sum(device_power_w(each) for each in reports.get("pv", ()))
+            self._tell(production_of(site), Quantity.ACTIVE_POWER_W, power_w)
+        if Metric.INDOOR in self.settings.reports:
+            for status in reports.get("heat_pump", ()):
+                if isinstance(status, ThermalStatus):
+                    self._tell(indoor_of(site), Quantity.TEMPERATURE_DEGC, status.temperature_degc)
+
+    def _tell(self, subject: str, quantity: Quantity, value: float) -> None:
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
+        measurement = Measurement(subject=subject, quantity=quantity, time_s=start_s, value=float(value))
+        self.sibling(FactReporting).report(measurement)
 
 
 class ReadingStorage(Behaviour):

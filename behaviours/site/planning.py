@@ -6,21 +6,26 @@ import msgspec
 import numpy as np
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.bilateral_contract import ramped
 from behaviours.decisions.envelopes import advanced, pinned
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
+from behaviours.decisions.kpi import Metric
 from behaviours.decisions.markets.auction import limits_of_plan
-from behaviours.decisions.pricing import prices_with_block
+from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
 from behaviours.decisions.site_plan import SitePlan, plan_site
+from behaviours.market.payments import PayerSettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionState, Priority
 from ontology.discourse import Acknowledgement
+from ontology.errors import Refused
 from ontology.flexibility import FlexEnvelope
 from ontology.flexibility_trading import DRSignal
 from ontology.forecasts import Forecast, ForecastKind
+from ontology.grid import GridState
 from ontology.letter import Letter
 from ontology.market import GREEN_PARAMETERS, Lem, LemOrder, LemResult, PriceProfile
 from ontology.measurements import Measurement
@@ -29,8 +34,11 @@ from ontology.performatives import Performative
 __all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanning"]
 
 _ENVELOPE = "envelope "
+_CONGESTED = "congested"
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
+TOLD_STEPS = 12
+"""How far ahead the aggregator is told of it: three hours, enough for the DSO's requests between turns."""
 FLEXIBILITY_TICKS_PER_KWH = 300
 """What a site wants for a kWh of deviation: 0.03 EUR, beside what the energy costs it."""
 
@@ -45,9 +53,15 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     export_max_w: int
     usual_load_w: tuple[int, ...]
     planning_intervals: int = PLANNING_INTERVALS
+    real_time_s: int = 0
+    """How often devices are read within an interval (0: not)."""
     directory: str = ""
     offers: tuple[str, ...] = ()
     products: tuple[PlannedProduct, ...] = ()
+    partners: tuple[str, ...] = ()
+    """Sites to buy from rather than from others, where the market is an auction."""
+    payer: PayerSettings | None = None
+    reports: tuple[Metric, ...] = ()
 
 
 class LoadForecasting(Behaviour):
@@ -82,6 +96,8 @@ class MarketListening(Behaviour):
         """Until prices are known, usual ones are assumed."""
         self.prices: PriceProfile | None = None
         self.market: Lem | None = None
+        self.congested = self.kept(_CONGESTED, Lem)
+        """The last market in which flow was charged."""
         self.tokens = 0
 
     @when("started")
@@ -99,6 +115,9 @@ class MarketListening(Behaviour):
     def note_market(self, lem: Lem, letter: Letter) -> None:
         """Note the market that opens next."""
         self.market = lem
+        if lem.grid_state is GridState.YELLOW and lem.parameters.beta_ticks_per_kwh2:
+            self.congested = lem
+            self.keep(_CONGESTED, lem)
 
     @on(LemResult)
     def note_result(self, result: LemResult, letter: Letter) -> None:
@@ -122,6 +141,31 @@ class MarketListening(Behaviour):
         shift = (start_s - profile.start_s) // INTERVAL_S
         return shifted(buy_ticks, shift), shifted(sell_ticks, shift)
 
+    def flow_ahead(self, start_s: int, before_w: list[int]) -> FlowCharge | None:
+        """Return the flow charge to plan with: of the market that is YELLOW, or that was last.
+
+        A segment that was congested once will be again as soon as all take the same cheap hour; where
+        prices do not differ, to plan for the charge costs nothing.
+
+        Args:
+            start_s: when the plan begins.
+            before_w: what the plan before means at the meter, from then on.
+        """
+        profile, congested = self.prices, self.congested
+        if profile is None or congested is None:
+            return None
+        net_wh = [c - p for c, p in zip(profile.consumed_wh, profile.produced_wh, strict=True)]
+        shift = (start_s - profile.start_s) // INTERVAL_S
+        if not net_wh or (self.market is not None and self.market.grid_state is GridState.RED):
+            return None
+        return flow_ahead(
+            shifted(net_wh, shift),
+            profile.players,
+            congested.parameters,
+            before_w,
+            1 / self.settings.planning_intervals,
+        )
+
 
 class SitePlanning(Behaviour):
     """Plans the day in turns or when something happens, steers the devices and tells what will be drawn."""
@@ -138,7 +182,10 @@ class SitePlanning(Behaviour):
         self._plan = SitePlan({}, [])
         self._plan_start_s = 0
         self._limit_w: int | None = None
-        self._limit_until_s = 0
+        self._floor_w: int | None = None
+        self._told_w: dict[str, int] = {}
+        self._ramp_w: dict[str, int] = {}
+        self._limit_until_s = self._ramp_start_s = 0
         self._plans_made = 0
         self._pins: dict[str, dict[int, int]] = {}
         self.foreseen_w: dict[int, int] = {}
@@ -160,18 +207,70 @@ class SitePlanning(Behaviour):
 
     @on(DRSignal)
     def obey(self, signal: DRSignal, letter: Letter) -> Acknowledgement:
-        """Keep to the aggregator's limit from its start on; at once when that has passed."""
-        self._limit_w = signal.limit_w
+        """Keep to the aggregator's limit, or deviate from the plan, from the signal's start on.
+
+        Raises: Refused when somebody else calls for it.
+        """
+        if letter.sender != self.settings.contacts.aggregator:
+            raise Refused("only the aggregator's signals are obeyed")
+        self._limit_w, self._floor_w = self._bounds_of(signal)
         self._limit_until_s = signal.start_s + signal.duration_s
         if signal.start_s <= self.now_s():
             self._make_plan(self._interval_s())
             self._steer(self._interval_s())
         return Acknowledgement(of=letter.message_id)
 
+    def _bounds_of(self, signal: DRSignal) -> tuple[int | None, int | None]:
+        """Return the most and the least that the site may draw under a signal, in W."""
+        if signal.limit_w is not None:
+            return signal.limit_w, None
+        wanted_w = self.planned_net_w(signal.start_s // INTERVAL_S * INTERVAL_S) + (signal.delta_w or 0)
+        return (wanted_w, None) if (signal.delta_w or 0) < 0 else (None, wanted_w)
+
+    def planned_w(self, start_s: int) -> dict[str, int]:
+        """Return what the devices but the plants would do in an interval by the present plan, in W."""
+        step = (start_s - self._plan_start_s) // INTERVAL_S
+        return {
+            asset_id: power_w[step]
+            for asset_id, power_w in self._plan.setpoints.items()
+            if 0 <= step < len(power_w) and not asset_id.endswith("-pv")
+        }
+
+    def planned_net_w(self, start_s: int) -> int:
+        """Return what the present plan means at the meter in an interval, in W."""
+        step = (start_s - self._plan_start_s) // INTERVAL_S
+        return self._plan.net_w[step] if 0 <= step < len(self._plan.net_w) else 0
+
+    @every(seconds=lambda settings: 60 if 0 < settings.real_time_s <= 60 else 0, offset_s=20)
+    def ramp(self) -> None:
+        """Bring devices back to their plan step by step after a limit."""
+        if self._ramp_w and self.now_s() % INTERVAL_S >= 60:
+            self._steer(self._interval_s())
+
+    def _begin_ramp(self) -> None:
+        """Remember, when a limit has just ended, what devices were told under it."""
+        if self._limit_until_s and not self._is_limited():
+            fast = 0 < self.settings.real_time_s <= 60
+            self._ramp_w = dict(self._told_w) if fast else {}
+            self._ramp_start_s = self._limit_until_s
+            self._limit_w = self._floor_w = None
+            self._limit_until_s = 0
+
+    def _on_the_way_back(self, asset_id: str, planned_w: int) -> int:
+        """Return a device's power on the way from an emergency back to its plan."""
+        before_w = self._ramp_w.get(asset_id)
+        if before_w is None:
+            return planned_w
+        power_w = ramped(before_w, planned_w, self.now_s() - self._ramp_start_s)
+        if power_w == planned_w:
+            del self._ramp_w[asset_id]
+        return power_w
+
     @every(minutes=15, offset_s=20)
     def plan(self) -> None:
         """Plan when it is time to, and steer the devices for the interval that has just begun."""
         start_s = self._interval_s()
+        self._begin_ramp()
         if self._is_due(start_s):
             self._make_plan(start_s)
         self._steer(start_s)
@@ -192,6 +291,7 @@ class SitePlanning(Behaviour):
             start_s=start_s,
             buy_limit_ticks_per_kwh=buy_limit,
             sell_limit_ticks_per_kwh=sell_limit,
+            partners=list(self.settings.partners),
         )
         self.tell(self.settings.contacts.oracle, order)
 
@@ -232,8 +332,15 @@ class SitePlanning(Behaviour):
             sell,
             [pinned(each, self._pins.get(name, {})) for name, each in sorted(self._envelopes.items())],
             import_max_w=self._import_limit_w(start_s),
-            export_max_w=self.settings.export_max_w,
+            export_max_w=self._export_limit_w(start_s),
+            flow=self.sibling(MarketListening).flow_ahead(start_s, self._before_w(start_s)),
         )
+
+    def _before_w(self, start_s: int) -> list[int]:
+        """Return what the present plan means at the meter from a time on, in W; nothing without a plan."""
+        if not self._plan.net_w:
+            return [0] * INTERVALS_A_DAY
+        return shifted(self._plan.net_w, (start_s - self._plan_start_s) // INTERVAL_S)
 
     def laid_out(self) -> tuple[int, dict[str, list[int]], list[FlexEnvelope]]:
         """Return a plan from the running interval on: its start, each device's powers and envelope."""
@@ -286,8 +393,15 @@ class SitePlanning(Behaviour):
         limited = min(INTERVALS_A_DAY, -(-(self._limit_until_s - start_s) // INTERVAL_S))
         return [self._limit_w] * limited + [self.settings.import_max_w] * (INTERVALS_A_DAY - limited)
 
+    def _export_limit_w(self, start_s: int) -> int | list[int]:
+        """Return the most that may be fed in; below zero where the site shall draw at least something."""
+        if not self._is_limited() or self._floor_w is None:
+            return self.settings.export_max_w
+        limited = min(INTERVALS_A_DAY, -(-(self._limit_until_s - start_s) // INTERVAL_S))
+        return [-self._floor_w] * limited + [self.settings.export_max_w] * (INTERVALS_A_DAY - limited)
+
     def _is_limited(self) -> bool:
-        return self._limit_w is not None and self._limit_until_s > self.now_s()
+        return self._limit_until_s > self.now_s()
 
     def _steer(self, start_s: int) -> None:
         """Instruct each device for the interval, through the gateway."""
@@ -302,28 +416,29 @@ class SitePlanning(Behaviour):
                 asset_id=asset_id,
                 execution_time_s=self.now_s(),
                 valid_until_s=start_s + INTERVAL_S,
-                setpoint_w=power_w[step],
+                setpoint_w=self._on_the_way_back(asset_id, power_w[step]),
                 reason="plan",
                 priority=priority,
             )
             for asset_id, power_w in self._plan.setpoints.items()
             if step < len(power_w) and not self._runs_free(asset_id, start_s, power_w[step])
         ]
+        self._told_w = {each.asset_id: each.setpoint_w or 0 for each in instructions}
         if instructions:
             batch = InstructionBatch(site=self.settings.site, instructions=instructions)
             self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
-        """Tell the aggregator how far the site could deviate in the next two hours."""
+        """Tell the aggregator how far the site could deviate in the next three hours."""
         envelopes = [opening(self._envelopes[name]) for name in plan.setpoints]
         flexibility = flexibility_of_plan(
             self.settings.site,
             envelopes,
-            {asset_id: power_w[:FLEXIBLE_STEPS] for asset_id, power_w in plan.setpoints.items()},
+            {asset_id: power_w[:TOLD_STEPS] for asset_id, power_w in plan.setpoints.items()},
             FLEXIBILITY_TICKS_PER_KWH,
         )
         if flexibility is not None:
-            self.flexibility_w = flexibility.up_w, flexibility.down_w
+            self.flexibility_w = flexibility.up_w[:FLEXIBLE_STEPS], flexibility.down_w[:FLEXIBLE_STEPS]
             self.tell(self.settings.contacts.aggregator, flexibility)
 
     def _runs_free(self, asset_id: str, start_s: int, power_w: int) -> bool:
@@ -348,14 +463,14 @@ def end_of_envelope(envelope: FlexEnvelope) -> int:
 
 
 def opening(envelope: FlexEnvelope) -> FlexEnvelope:
-    """Return the first two hours of an envelope."""
+    """Return the first three hours of an envelope."""
     return msgspec.structs.replace(
         envelope,
-        power_min_w=envelope.power_min_w[:FLEXIBLE_STEPS],
-        power_max_w=envelope.power_max_w[:FLEXIBLE_STEPS],
-        energy_min_wh=envelope.energy_min_wh[:FLEXIBLE_STEPS],
-        energy_max_wh=envelope.energy_max_wh[:FLEXIBLE_STEPS],
-        preferred_w=envelope.preferred_w[:FLEXIBLE_STEPS],
+        power_min_w=envelope.power_min_w[:TOLD_STEPS],
+        power_max_w=envelope.power_max_w[:TOLD_STEPS],
+        energy_min_wh=envelope.energy_min_wh[:TOLD_STEPS],
+        energy_max_wh=envelope.energy_max_wh[:TOLD_STEPS],
+        preferred_w=envelope.preferred_w[:TOLD_STEPS],
     )
 
 

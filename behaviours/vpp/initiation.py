@@ -22,7 +22,9 @@ from behaviours.decisions.coalition.neighbourhood import neighbourhood_of
 from behaviours.decisions.coalition.overlay import groups_of
 from behaviours.decisions.coalition.payoff import Delivery, payoffs, price_of
 from behaviours.decisions.coalition.recruitment import recruited
+from behaviours.decisions.payments import tokens_of
 from behaviours.information.directory import look_up
+from behaviours.market.payments import PayerSettings, Paying
 from behaviours.protocols.contract_net import ContractNet
 from behaviours.vpp.portfolio import PlannedProduct, end_of, starts_of
 from ontology.base import INTERVAL_S
@@ -37,6 +39,7 @@ from ontology.coalition import (
 )
 from ontology.directory import PROFILE_BLOCKS, CoarseProfile
 from ontology.errors import ParityError, Refused, Unavailable
+from ontology.ledger import SettlementKind
 from ontology.letter import Letter
 from ontology.roles import Role
 from ontology.vpp import Vpp, VppMember, VppMetric, VppState
@@ -126,6 +129,14 @@ class VppInitiation(Behaviour):
         await self._negotiate(record, chosen)
         record.formed_s = self.clock.now_s()
         self._enter(record, VppState.ACTIVE if record.commitments else VppState.DISSOLVED)
+
+    async def sound(self, product: FlexProduct) -> dict[str, CoalitionBid]:
+        """Ask who could contribute to a product, how far and at what price, without taking anybody."""
+        near, far = await self._candidates(product)
+        net = ContractNet(self.agent, CoalitionBid)
+        bids = await net.call([*near, *far], product, within_s=BID_WITHIN_S)
+        net.reject_rest("only asked what is possible")
+        return bids
 
     # -- recruitment ----------------------------------------------------------------------------
 
@@ -294,7 +305,21 @@ class VppInitiation(Behaviour):
         shown = members[:PAYOFFS_TOLD]
         others = sum(each.cost_ticks + each.surplus_ticks for each in members[PAYOFFS_TOLD:])
         self.tell(self._repository, self._payoff(record, paid, shown, rest + others))
+        self._pay(record, members)
         self._enter(record, VppState.DISSOLVED)
+
+    def _pay(self, record: VppRecord, members: list[MemberPayoff]) -> None:
+        """Order the payoffs from the initiator's account; a member without one is told only."""
+        payer: PayerSettings | None = self.settings.payer
+        if payer is None:
+            return
+        amounts = [
+            (record.commitments[each.member].account, each.cost_ticks + each.surplus_ticks)
+            for each in members
+        ]
+        own = (payer.account, "")
+        tokens = tokens_of([each for each in amounts if each[0] not in own], payer.tokens_per_currency)
+        self.sibling(Paying).pay(SettlementKind.VPP_PAYOFF, record.vpp_id, tokens)
 
     def _payoff(
         self, record: VppRecord, paid_ticks: int, members: list[MemberPayoff], rest_ticks: int = 0

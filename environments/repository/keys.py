@@ -69,6 +69,7 @@ VARIANTS = {
     "uftp:FlexOffer": ("request_message_id",),
     "uftp:FlexOrder": ("order_reference",),
     "uftp:FlexReservation": ("contract_id",),
+    "uftp:FlexSettlement": ("reference",),
 }
 """What tells apart facts of a type about one subject at one time; without it the later replaces the older."""
 

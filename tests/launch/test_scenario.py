@@ -18,7 +18,7 @@ from launch.scenario import (
 from launch.world_settings import thresholds, world_settings
 from ontology.errors import consequence_of
 from ontology.grid import GridState
-from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS
+from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, FlowRule
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "launch" / "scenarios").glob("*.yaml"))
 SITE = MINIMAL + "sites:\n- id: h001\n"
@@ -247,11 +247,15 @@ def quarter_hours():
 
 
 def test_default_tariffs_are_those_of_the_specification():
-    scenario = small_scenario()
+    scenario = small_scenario("tariffs: {flow: community}\n")
     assert lem_parameters(scenario, GridState.GREEN) == GREEN_PARAMETERS
     assert lem_parameters(scenario, GridState.YELLOW) == YELLOW_PARAMETERS
     red = lem_parameters(scenario, GridState.RED)
     assert (red.buy_peer_ticks_per_kwh, red.sell_peer_ticks_per_kwh) == (2000, 650)
+
+
+def test_the_flow_charge_is_shared_among_the_players_unless_the_published_rule_is_asked_for():
+    assert lem_parameters(small_scenario(), GridState.YELLOW).flow_rule is FlowRule.PER_PLAYER
 
 
 def test_kilowatts_become_watts_in_the_world():

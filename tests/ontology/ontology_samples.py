@@ -10,6 +10,7 @@ from msgspec import inspect
 
 from ontology.base import INTERVAL_S
 from ontology.codec import MESSAGE_TYPES
+from ontology.ledger import SettlementKind
 
 LEAST, USUAL, MOST = 0, 1, 2
 EVERY_TYPE = sorted(MESSAGE_TYPES)
@@ -44,7 +45,15 @@ _ORDERED: dict[str, tuple[tuple[str, ...], ...]] = {
     "Query": (("start_s", "end_s"),),
     "RequestInterval": (("power_min_w", "power_max_w"),),
     **dict.fromkeys(
-        ("DPrognosis", "FlexRequest", "FlexOffer", "FlexOrder", "FlexSettlement", "FlexReservation"),
+        (
+            "DPrognosis",
+            "FlexRequest",
+            "FlexOffer",
+            "FlexOrder",
+            "FlexSettlement",
+            "FlexReservation",
+            "FlexMetering",
+        ),
         (("period_start_s", "period_end_s"),),
     ),
 }
@@ -120,6 +129,19 @@ def _repaired(name: str, values: dict[str, Any]) -> dict[str, Any]:
                     values[key] = (values[key] * 3)[:3] if values[key] else []
         case "LedgerEntry":
             values |= {"amount_tokens": abs(values["amount_tokens"]), "credit": "c1", "debit": "d1"}
+        case "PaymentOrder":
+            paid = {each.account: each for each in values["payments"]}
+            values |= {
+                "payer": "the payer",
+                "kind": SettlementKind.VPP_PAYOFF,
+                "payments": list(paid.values()),
+            }
+        case "FlexResponse":
+            values["reasons"] = ["too late"]
+        case "OrderStatus":
+            values["reason"] = "another actual power"
+        case "FlexSettlementResponse":
+            values["orders"] = list({each.order_reference: each for each in values["orders"]}.values())
         case "FlexOffer":
             options = {each.option_reference: each for each in values["options"]}
             values |= {"options": list(options.values()), "request_message_id": "m1"}

@@ -1,14 +1,16 @@
 """The concepts keep their own rules."""
 
+import json
+
 import msgspec
 import pytest
-from ontology_samples import EVERY_TYPE, sample
+from ontology_samples import EVERY_TYPE, as_json, sample
 
 from ontology import base
 from ontology.base import Concept
-from ontology.codec import MESSAGE_TYPES, message_type_of
+from ontology.codec import MESSAGE_TYPES, decode_body, message_type_of
 from ontology.control import Instruction, Priority
-from ontology.errors import InvalidInput
+from ontology.errors import InvalidInput, NotUnderstood
 from ontology.flexibility import FlexEnvelope
 from ontology.forecasts import Forecast, ForecastKind
 from ontology.grid import GridState
@@ -182,3 +184,25 @@ def test_traffic_light_states_are_ordered_by_severity():
 def test_a_registration_is_a_player():
     assert Registration is Player
     assert issubclass(Player, Concept)
+
+
+@pytest.mark.parametrize(
+    ("message_type", "wrong"),
+    [
+        ("uftp:FlexResponse", {"reasons": []}),
+        ("uftp:FlexMetering", {"period_end_s": 0}),
+        (
+            "uftp:FlexSettlementResponse",
+            {"orders": [{"order_reference": "o1", "verdict": "Disputed", "reason": ""}]},
+        ),
+        (
+            "uftp:FlexSettlementResponse",
+            {"orders": [{"order_reference": "o1", "verdict": "Accepted"}] * 2},
+        ),
+    ],
+    ids=["rejected without reason", "no period", "disputed without reason", "an order twice"],
+)
+def test_what_answers_a_trade_is_complete(message_type, wrong):
+    good = {**as_json(message_type), "result": "Rejected"} if "reasons" in wrong else as_json(message_type)
+    with pytest.raises(NotUnderstood):
+        decode_body(message_type, json.dumps({**good, **wrong}).encode())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from launch.community import OfflineCommunity, run_offline
+from launch.results import completed
 from launch.scenario import scenario_of
 from ontology.codec import decode_body
 
@@ -54,6 +55,35 @@ def test_nobody_pays_more_than_the_supplier_would_have_asked(run):
         usual = sum(sites["produced_wh"][own]) * 0.65 - sum(sites["consumed_wh"][own]) * 2.0
         accounts = np.array([site_of.get(account) == site for account in settlement["account"]])
         assert settlement["tokens"][accounts].sum() >= usual - 5
+
+
+def test_who_prefers_a_neighbour_buys_from_it_and_names_it_by_pseudonym_only():
+    sites = [
+        {"id": "h001", "prefers": ["h003"]},
+        {"id": "h002", "pv": {"kwp": 6}},
+        {"id": "h003", "pv": {"kwp": 6}},
+    ]
+    run = OfflineCommunity(noon("pay-as-bid", sites=sites, population=None))
+    datasets, send = [], run.transport.send
+
+    def overheard(envelope):
+        if envelope.message_type == "parity:LemDataset" and "h001-oracle" in envelope.sender:
+            datasets.append(decode_body(envelope.message_type, envelope.body))
+        send(envelope)
+
+    run.transport.send = overheard
+    for _ in range(4):
+        run.step()
+    run.close()
+    named = {partner for each in datasets for partner in each.partners}
+    assert {run.community.cast.accounts[partner] for partner in named} == {"h003"}
+    result = next(r for r in reversed(results(run)) if r.traded_wh)
+    earned = {run.community.cast.accounts[row.player]: row.tokens_production for row in result.rows}
+    assert earned["h003"] > earned["h002"]
+
+
+def results(run):
+    return completed(run.community.ground.repository.query("parity:LemResult", "", 0, 2**40))
 
 
 def test_in_an_auction_sites_say_before_what_energy_is_worth_to_them():

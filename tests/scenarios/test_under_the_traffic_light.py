@@ -9,11 +9,10 @@ from scenario_helpers import SCENARIOS
 
 from launch.community import run_offline
 from launch.model import CommunityModel
-from launch.scenario import lem_parameters, load_scenario, parse_scenario
+from launch.scenario import lem_parameters, load_scenario
 from ontology.grid import GridState
 
 STRESSED = SCENARIOS / "stressed.yaml"
-WITHDRAWALS = "parity:ExternalBidWithdrawal"
 
 
 @pytest.fixture(scope="module")
@@ -71,48 +70,6 @@ def test_in_yellow_the_flow_is_charged_and_in_green_and_red_it_is_not(letters):
             charged[result["grid_state"]] += abs(result["rows"][0].get("tokens_flow", 0))
     assert charged["YELLOW"] > 0
     assert charged["GREEN"] == charged["RED"] == 0
-
-
-WORKSHOP = """
-start: 2024-05-02T10:00
-zone: Europe/Berlin
-intervals: 9
-grid: {transformer_kva: 40}
-sites:
-  - {id: workshop, load_csv: machines.csv, phase: 3P}
-  - {id: h001, battery: {capacity_kwh: 20}, pv: {kwp: 9}, phase: 3P}
-  - {id: h002, battery: {capacity_kwh: 20}, phase: 3P}
-"""
-
-
-def machines(on_from: int) -> str:
-    """Return the meter readings of a workshop whose machines are switched on in some interval of the day."""
-    hours = [(8 + quarter // 4, quarter % 4 * 15) for quarter in range(16)]
-    rows = [
-        f"2024-05-02T{hour:02d}:{minute:02d}:00Z,{38 if quarter >= on_from else 1}"
-        for quarter, (hour, minute) in enumerate(hours)
-    ]
-    return "\n".join(["time,power_kw", *rows, ""])
-
-
-def test_no_external_bid_is_open_while_the_light_is_not_green(tmp_path):
-    """When the workshop next door starts its machines, what was sold outside before is taken back."""
-    (tmp_path / "machines.csv").write_text(machines(on_from=4))
-    run = run_offline(parse_scenario(WORKSHOP, folder=tmp_path), tmp_path / "run")
-    assert run.tables.market["grid_state"].tolist()[:4] == ["GREEN"] * 4
-    letters = letters_of(run)
-    events = [
-        (time_s, result["bid_id"], "accepted")
-        for time_s, *_, result in letters("parity:ExternalBidResult")
-        if result.get("accepted")
-    ]
-    taken_back = [(time_s, bid["bid_id"], "taken back") for time_s, *_, bid in letters(WITHDRAWALS)]
-    assert intervals_in(run, "YELLOW")
-    assert taken_back
-    for start_s in intervals_in(run, "YELLOW") + intervals_in(run, "RED"):
-        state = {bid_id: kind for time_s, bid_id, kind in sorted(events + taken_back) if time_s < start_s}
-        ahead = {bid_id: kind for bid_id, kind in state.items() if f"intraday-{start_s}" <= bid_id}
-        assert "accepted" not in ahead.values()
 
 
 def limits_in(run, letters):

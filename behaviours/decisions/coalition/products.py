@@ -1,11 +1,19 @@
 """What a virtual power plant is to deliver, from wherever the demand for flexibility comes (SPEC 5.3)."""
 
+from collections.abc import Mapping
+
 from ontology.base import INTERVAL_S
 from ontology.coalition import FlexProduct, ProductKind
-from ontology.flexibility_trading import Disposition, DRSignal, FlexRequest
-from ontology.market import ExternalBid, ExternalBidResult
+from ontology.flexibility_trading import Disposition, DRSignal, FlexOrder, FlexRequest
+from ontology.market import ExternalActivation, ExternalBid, ExternalBidResult
 
-__all__ = ["product_of_request", "product_of_sale", "product_of_signal"]
+__all__ = [
+    "product_of_activation",
+    "product_of_order",
+    "product_of_request",
+    "product_of_sale",
+    "product_of_signal",
+]
 
 W_PER_WH = 3600 // INTERVAL_S
 
@@ -39,6 +47,29 @@ def product_of_request(request: FlexRequest, price_ticks_per_kwh: int) -> FlexPr
     )
 
 
+def product_of_order(order: FlexOrder, ordered_w: Mapping[int, int], fee: float) -> FlexProduct:
+    """Return what a DSO has bought; the members get its price but for the aggregator's fee.
+
+    Args:
+        order: whose price is for all that was ordered.
+        ordered_w: deviation by start of interval, in W, as activated.
+        fee: share of the price that the aggregator keeps.
+
+    Source: UFTP, FlexOrder; SPEC 2.5.
+    """
+    starts = range(min(ordered_w), max(ordered_w) + 1, INTERVAL_S)
+    energy_wh = max(1, sum(map(abs, ordered_w.values())) // W_PER_WH)
+    return FlexProduct(
+        product_id=order.order_reference,
+        kind=ProductKind.FLEX_REQUEST,
+        segment_id=order.congestion_point,
+        start_s=starts[0],
+        target_w=[ordered_w.get(start_s, 0) for start_s in starts],
+        price_ticks_per_kwh=round(order.price_ticks * (1 - fee) * 1000 / energy_wh),
+        deadline_s=starts[0],
+    )
+
+
 def product_of_sale(bid: ExternalBid, result: ExternalBidResult) -> FlexProduct:
     """Return what was sold outside: an interval's deviation at the clearing price (SPEC 2.6)."""
     return FlexProduct(
@@ -48,6 +79,18 @@ def product_of_sale(bid: ExternalBid, result: ExternalBidResult) -> FlexProduct:
         target_w=[bid.energy_wh * W_PER_WH],
         price_ticks_per_kwh=result.price_ticks_per_kwh,
         deadline_s=bid.start_s,
+    )
+
+
+def product_of_activation(activation: ExternalActivation, price_ticks_per_kwh: int) -> FlexProduct:
+    """Return what is called for of a reserve that was sold: an interval's deviation (SPEC 2.6, mFRR)."""
+    return FlexProduct(
+        product_id=f"{activation.bid_id}-called",
+        kind=ProductKind.EXTERNAL,
+        start_s=activation.start_s,
+        target_w=[activation.energy_wh * W_PER_WH],
+        price_ticks_per_kwh=price_ticks_per_kwh,
+        deadline_s=activation.start_s,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ontology.coalition import CoalitionBid, FlexProduct
 
-__all__ = ["Recruitment", "recruited", "shares_of_target"]
+__all__ = ["Recruitment", "by_step", "recruited", "shares_of_target"]
 
 RESERVE = 0.15
 """Capacity beyond the target, so that a tenth of the members may fail (SPEC 5.3 B)."""

@@ -20,6 +20,7 @@ class MeteredOrder(NamedTuple):
     produced_wh: int
     buy_limit: int | None = None
     sell_limit: int | None = None
+    partners: frozenset[str] = frozenset()
 
 
 class AuctionOutcome(NamedTuple):
@@ -38,7 +39,13 @@ def auction_outcome(rows: Sequence[MeteredOrder], tariff: LemParameters) -> Auct
     """
     lowest, highest = tariff.sell_usual_ticks_per_kwh, tariff.buy_usual_ticks_per_kwh
     bids = [
-        Order(f"{row.player} buys", row.player, row.consumed_wh, _within(row.buy_limit, highest, tariff))
+        Order(
+            f"{row.player} buys",
+            row.player,
+            row.consumed_wh,
+            _within(row.buy_limit, highest, tariff),
+            partners=row.partners,
+        )
         for row in rows
         if row.consumed_wh
     ]

@@ -32,6 +32,7 @@ __all__ = [
     "Charger",
     "Compensator",
     "FeederMonitor",
+    "FrequencyMeter",
     "HeatPump",
     "HotWater",
     "Meter",
@@ -120,6 +121,35 @@ class Meter(SiteDevice):
             ):
                 found.append(Measurement(subject=subject, quantity=quantity, time_s=world.now_s, value=value))
         return found
+
+
+class FrequencyMeter:
+    """A meter of the grid's frequency, as the system operator has."""
+
+    name = "frequency"
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def percepts(self) -> Sequence[Concept]:
+        """Return the frequency at the end of the last step."""
+        world = self._world
+        return [
+            Measurement(
+                subject="grid",
+                quantity=Quantity.FREQUENCY_HZ,
+                time_s=world.now_s,
+                value=round(world.frequency_hz, 4),
+            )
+        ]
+
+    async def instruct(self, instruction: Instruction) -> InstructionStatus:
+        """Turn an instruction down: a meter only measures."""
+        return InstructionStatus(
+            instruction_id=instruction.instruction_id,
+            status=InstructionState.REJECTED,
+            time_s=self._world.now_s,
+        )
 
 
 class Plant(SiteDevice):

@@ -1,4 +1,4 @@
-"""Household demand: the BDEW standard profile H25, made of single homes with appliances.
+"""Demand of homes and small businesses: a BDEW standard profile, made of single appliances.
 
 A home is a standby load, a part that follows the profile smoothly, and appliances switched on at random
 with the intensity of the profile, so that one home has peaks of kilowatts and many together look like
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from demandlib.bdew import H25
+from demandlib.bdew import G25, H25
 from numpy.typing import NDArray
 
 from environments.simulation.world.generators import generator
@@ -56,6 +56,7 @@ class Household:
     site: str
     annual_kwh: float
     zone: str
+    profile: str = "household"
 
 
 @dataclass(frozen=True)
@@ -68,24 +69,28 @@ class _Day:
     power_w: Array
 
 
+STANDARD = {"household": H25, "commerce": G25}
+"""BDEW standard profiles of 2025 by the name that a scenario calls them."""
+
+
 @lru_cache(maxsize=4)
-def _profile_year(year: int) -> Array:
-    """Return H25 at the quarter-hours of a year in local time, 1 on average."""
+def _profile_year(year: int, profile: str) -> Array:
+    """Return a standard profile at the quarter-hours of a year in local time, 1 on average."""
     index = pd.date_range(f"{year}-01-01", f"{year}-12-31 23:45", freq="15min")
-    values = np.asarray(H25(index), dtype=float)
+    values = np.asarray(STANDARD[profile](index), dtype=float)
     relative: Array = values / values.mean()
     return relative
 
 
 @lru_cache(maxsize=64)
-def profile_day(zone: str, start_s: int) -> Array:
-    """Return H25 for 96 quarter-hours from an epoch second, by the clocks of a zone; 1 is its mean."""
+def profile_day(zone: str, start_s: int, profile: str = "household") -> Array:
+    """Return a standard profile for 96 quarters from an epoch second, by a zone's clocks; 1 is its mean."""
     local_zone = ZoneInfo(zone)
     values = np.empty(QUARTERS)
     for quarter in range(QUARTERS):
         local = datetime.fromtimestamp(start_s + quarter * QUARTER_S, UTC).astimezone(local_zone)
         since = local.replace(tzinfo=None) - datetime(local.year, 1, 1)
-        values[quarter] = _profile_year(local.year)[since // timedelta(minutes=15)]
+        values[quarter] = _profile_year(local.year, profile)[since // timedelta(minutes=15)]
     return values
 
 
@@ -130,7 +135,7 @@ class Households:
 
     def _draw(self, day_s: int) -> _Day:
         shapes = [
-            _above_standby(home.zone, day_s, late)
+            _above_standby(home.zone, day_s, late, home.profile)
             for home, late in zip(self._homes, self._shift_s, strict=True)
         ]
         above = np.array([shape for shape, _ in shapes])
@@ -149,9 +154,9 @@ class Households:
 
 
 @lru_cache(maxsize=2048)
-def _above_standby(zone: str, day_s: int, shift_s: int) -> tuple[Array, Array]:
+def _above_standby(zone: str, day_s: int, shift_s: int, profile: str) -> tuple[Array, Array]:
     """Return the profile above standby at 97 quarter-hours, for late habits, and its integral."""
-    around = np.concatenate([profile_day(zone, day_s + d * DAY_S) for d in (-1, 0, 1)])
+    around = np.concatenate([profile_day(zone, day_s + d * DAY_S, profile) for d in (-1, 0, 1)])
     at = np.arange(QUARTERS, 2 * QUARTERS + 1) - shift_s / QUARTER_S
     above = np.maximum(np.interp(at, np.arange(len(around)), around) - STANDBY, 0.0)
     return above, np.r_[0.0, np.cumsum(above[:QUARTERS] * QUARTER_S)]

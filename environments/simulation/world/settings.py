@@ -92,6 +92,8 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
 
     id: str
     annual_kwh: float = 3_500.0
+    profile: str = "household"
+    """Of its own demand: `household` (BDEW H25) or `commerce` (G25)."""
     zone: str = "Europe/Berlin"
     csv: str | None = None
     """A file of meter readings that replaces the standard profile; see `meter_csv`."""
@@ -121,6 +123,8 @@ class WorldSettings(Settings, frozen=True, kw_only=True):
     start_s: int
     sites: tuple[SiteSettings, ...]
     step_s: int = INTERVAL_S
+    frequency_events_a_day: float = 0
+    """Disturbances of the grid's frequency beyond 0.1 Hz."""
     seed: int = 1
     weather_year: int = 4
     """A German reference year (DWD TRY 2010), 1 to 15; 4 is north-eastern Germany, Potsdam."""

@@ -16,6 +16,7 @@ from environments.simulation.world.devices import (
     Charger,
     Compensator,
     FeederMonitor,
+    FrequencyMeter,
     HeatPump,
     HotWater,
     Meter,
@@ -152,10 +153,10 @@ class World(mesa.Model):  # type: ignore[misc]
         sites, seed, start_s = settings.sites, settings.seed, settings.start_s
         names, zones = [site.id for site in sites], [site.zone for site in sites]
         self.weather = Weather(settings.weather_year, seed, settings.latitude, settings.longitude)
-        self._frequency = GridFrequency(seed, start_s, settings.step_s)
+        self._frequency = GridFrequency(seed, start_s, settings.step_s, settings.frequency_events_a_day)
         self._readings = _read_all(sites)
         self._standard = np.array([i for i in range(len(sites)) if i not in self._readings], dtype=np.int64)
-        homes = [Household(names[i], sites[i].annual_kwh, zones[i]) for i in self._standard]
+        homes = [Household(names[i], sites[i].annual_kwh, zones[i], sites[i].profile) for i in self._standard]
         self._households = Households(seed, homes)
         self._plants = Plants(
             self.weather,
@@ -190,6 +191,10 @@ class World(mesa.Model):  # type: ignore[misc]
         Raises: InvalidInput when there is no such site.
         """
         return list(self._devices[self.site_index(site_id)])
+
+    def frequency_meter(self) -> FrequencyMeter:
+        """Return a meter of the grid's frequency that belongs to no site."""
+        return FrequencyMeter(self)
 
     def site_index(self, site_id: str) -> int:
         """Return the position of a site in the arrays.

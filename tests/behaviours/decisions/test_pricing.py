@@ -1,5 +1,6 @@
 from fractions import Fraction
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from behaviours.decisions.pricing import (
     community_prices,
     effective_parameters,
-    flow_adjusted,
+    flow_ahead,
+    flow_rate,
     forward_prices,
     interval_prices,
     price_profile,
@@ -17,7 +19,7 @@ from behaviours.decisions.pricing import (
 )
 from ontology.errors import InvalidInput
 from ontology.grid import GridState
-from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemParameters, PriceProfile
+from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, FlowRule, LemParameters, PriceProfile
 from tests.behaviours.decisions.quick import quick
 
 energies = st.integers(min_value=0, max_value=10**9)
@@ -109,18 +111,28 @@ def test_a_market_with_four_zero_prices_gets_the_defaults_of_its_state():
     assert effective_parameters(GREEN_PARAMETERS, GridState.YELLOW) is GREEN_PARAMETERS
 
 
-def test_consuming_costs_more_while_the_community_imports_and_less_while_it_exports():
-    buy, sell = flow_adjusted([2000, 2000], [650, 650], [2_000, -1_000], 250)
-    assert buy.tolist() == [2500, 1750]
-    assert sell.tolist() == [1150, 400]
+def test_the_published_flow_charge_grows_with_the_community_and_that_of_a_player_does_not():
+    """SPEC 2.2: beta 0.025, E = 6 kWh: 0.15 a kWh; among 30 players it is a thirtieth."""
+    shared = msgspec.structs.replace(YELLOW_PARAMETERS, flow_rule=FlowRule.PER_PLAYER)
+    assert flow_rate(6_000, 30, YELLOW_PARAMETERS, GridState.YELLOW) == 1_500
+    assert flow_rate(6_000, 30, shared, GridState.YELLOW) == 50
+    assert flow_rate(60_000, 300, shared, GridState.YELLOW) == 50
 
 
-@quick
-@given(st.integers(-(10**7), 10**7), st.integers(0, 1000))
-def test_the_flow_charge_never_makes_a_price_negative_or_more_than_double(net_wh, beta):
-    buy, sell = flow_adjusted([2000], [650], [net_wh], beta)
-    assert 0 <= buy[0] <= 4000
-    assert 0 <= sell[0] <= 1300
+def test_in_red_no_flow_is_charged():
+    assert flow_rate(6_000, 30, YELLOW_PARAMETERS, GridState.RED) == 0
+
+
+def test_a_plan_expects_the_charge_of_the_forecast_and_that_others_shift_as_it_does():
+    shared = msgspec.structs.replace(YELLOW_PARAMETERS, flow_rule=FlowRule.PER_PLAYER)
+    flow = flow_ahead([6_000, -3_000], 30, shared, [2_000, 0], reacting=0.5)
+    assert flow.ticks_per_kwh == [50.0, -25.0]
+    assert flow.at(0, 2_000) == 50.0
+    assert flow.at(0, 3_000) == pytest.approx(50 + 15 * 0.25 * 250 / 30)  # 15 players with 250 Wh more each
+
+
+def test_without_beta_there_is_nothing_to_plan_for():
+    assert flow_ahead([6_000], 30, GREEN_PARAMETERS, [0], reacting=0.25) is None
 
 
 def test_negative_energy_is_refused():

@@ -1,5 +1,6 @@
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from behaviours.decisions.settlement import (
 )
 from ontology.errors import InvalidInput
 from ontology.grid import GridState
-from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, LemDataset
+from ontology.market import GREEN_PARAMETERS, YELLOW_PARAMETERS, FlowRule, LemDataset
 from ontology.measurements import IntervalReading
 from tests.behaviours.decisions.quick import quick
 from tests.behaviours.decisions.test_pricing import tariffs
@@ -67,6 +68,37 @@ def test_in_yellow_the_flow_charge_comes_on_top_of_the_margin():
     assert (ann.tokens_consumption, ann.tokens_flow) == (2000, 1500)
     assert (bob.tokens_production, bob.tokens_flow) == (320, -320)  # -600, capped at what it earned
     assert settlement.entries["aggregator"] == 240 + 1500 - 320
+
+
+def test_shared_among_the_players_the_same_flow_costs_each_what_the_mean_household_would_pay():
+    """Ten households that draw 1 kWh each: 0.24 for the energy and beta · 1 kWh, whatever their number."""
+    shared = msgspec.structs.replace(YELLOW_PARAMETERS, flow_rule=FlowRule.PER_PLAYER)
+    for number in (1, 10, 40):
+        rows = [MeteredEnergy(f"p{i:02d}", 1_000, 0) for i in range(number)]
+        settlement = settle(rows, shared, GridState.YELLOW)
+        assert {row.tokens_net for row in settlement.result.rows} == {-265}
+        assert (settlement.result.players, settlement.result.flow_ticks_per_kwh) == (number, 250)
+
+
+@quick
+@given(ROWS, BETAS, TOKENS)
+def test_shared_flow_charges_sum_to_beta_times_the_net_squared_a_player(rows, beta, tokens_per_currency):
+    tariff = msgspec.structs.replace(
+        YELLOW_PARAMETERS, beta_ticks_per_kwh2=beta, flow_rule=FlowRule.PER_PLAYER
+    )
+    settlement = settle(rows, tariff, GridState.YELLOW, tokens_per_currency, flow_cap=10**9)
+    net_wh = sum(row.consumed_wh - row.produced_wh for row in rows)
+    exact = Fraction(beta * net_wh**2 * tokens_per_currency, 10**10 * max(1, len(rows)))
+    charged = sum(row.tokens_flow for row in settlement.result.rows if row.consumed_wh or row.produced_wh)
+    assert abs(charged - exact) <= 2 * len(rows)
+
+
+def test_another_flow_rule_gives_another_hash():
+    rows = [MeteredEnergy("ann", 0, 0)]
+    shared = msgspec.structs.replace(YELLOW_PARAMETERS, flow_rule=FlowRule.PER_PLAYER)
+    one, other = (settle(rows, tariff, GridState.YELLOW) for tariff in (YELLOW_PARAMETERS, shared))
+    assert one.entries == other.entries
+    assert one.result.result_hash != other.result.result_hash
 
 
 def test_in_red_everyone_trades_with_the_supplier_as_usual():

@@ -13,7 +13,7 @@ from behaviours.decisions.envelopes import (
     vehicle_envelope,
 )
 from behaviours.decisions.exact_plan import exact_site_plan
-from behaviours.decisions.pricing import forward_prices
+from behaviours.decisions.pricing import FlowCharge, forward_prices
 from behaviours.decisions.site_plan import WEAR_TICKS_PER_KWH, bill_ticks, kept_value, plan_site, terms_of
 from ontology.charging import EvSocUpdate, EvUserInput
 from ontology.errors import InvalidInput
@@ -236,6 +236,40 @@ def test_a_vehicle_charges_from_the_sun_when_it_can_wait():
     assert max(plan.net_w) <= 0
 
 
+def flow_charge(ticks_per_kwh, slope):
+    return FlowCharge(ticks_per_kwh, slope, [0] * STEPS)
+
+
+def test_where_prices_do_not_differ_a_vehicle_waits_until_the_flow_charge_is_low():
+    evening = [300.0] * 16 + [50.0] * 80
+    plan = plan_site(
+        [400] * STEPS, FLAT_BUY, FLAT_SELL, [vehicle(stay=40)], flow=flow_charge(evening, slope=15.0)
+    )
+    charged = plan.setpoints["ev"]
+    assert sum(charged[:16]) == 0
+    assert sum(charged) == 48_000
+
+
+def test_since_others_do_the_same_a_vehicle_spreads_its_charging_instead_of_taking_the_first_cheap_steps():
+    even = [50.0] * STEPS
+    alone, together = (
+        plan_site([400] * STEPS, FLAT_BUY, FLAT_SELL, [vehicle(stay=40)], flow=flow_charge(even, slope))
+        for slope in (0.0, 15.0)
+    )
+    assert sum(together.setpoints["ev"]) == sum(alone.setpoints["ev"])
+    assert max(alone.setpoints["ev"]) == 11_000
+    assert max(together.setpoints["ev"]) <= 2_000
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(sites(), st.lists(st.floats(-3_000, 3_000), min_size=STEPS, max_size=STEPS), st.floats(0, 100))
+def test_a_plan_under_a_flow_charge_never_leaves_an_envelope(site, rates, slope):
+    base, buy, sell, devices = site
+    plan = plan_site(base, buy, sell, devices, flow=flow_charge(rates, slope))
+    for device in devices:
+        check_envelope(device, plan.setpoints[device.subject])
+
+
 def test_a_limit_of_import_is_kept_as_long_as_anything_can_be_moved():
     devices = [vehicle(20_000, stay=40), building(outdoor=0.0), battery(0.8)]
     free = plan_site([800] * STEPS, FLAT_BUY, FLAT_SELL, devices)
@@ -248,6 +282,15 @@ def test_a_battery_gives_when_only_it_can_keep_the_limit():
     base = [800] * 40 + [5_000] * 4 + [800] * 52
     plan = plan_site(base, FLAT_BUY, FLAT_SELL, [battery(0.9)], import_max_w=[4_000] * STEPS)
     assert max(plan.net_w) <= 4_000
+
+
+def test_a_battery_feeds_in_where_the_limit_is_below_nothing_and_takes_where_it_must_draw():
+    limits = [-2_000] * 4 + [9_000] * 92
+    plan = plan_site([300] * STEPS, FLAT_BUY, FLAT_SELL, [battery(0.8)], import_max_w=limits)
+    assert plan.net_w[:4] == [-2_000] * 4
+    at_least = [-1_500] * 4 + [9_000] * 92
+    plan = plan_site([300] * STEPS, FLAT_BUY, FLAT_SELL, [battery(0.2)], export_max_w=at_least)
+    assert min(plan.net_w[:4]) == 1_500
 
 
 def test_a_limit_of_export_is_kept_by_storing_first_and_curtailing_last():

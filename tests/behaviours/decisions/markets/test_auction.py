@@ -61,6 +61,16 @@ def test_who_asks_more_than_anybody_pays_does_not_trade():
     assert outcome.paid["ann"] == 1000 * 2000
 
 
+def test_a_preferred_neighbour_is_bought_from_first():
+    rows = [
+        MeteredOrder("ann", 1000, 0, partners=frozenset({"eve"})),
+        MeteredOrder("bob", 0, 1000, sell_limit=700),
+        MeteredOrder("eve", 0, 1000, sell_limit=900),
+    ]
+    outcome = auction_outcome(rows, tariff(Mechanism.PAY_AS_BID))
+    assert outcome.earned == {"ann": 0, "bob": 1000 * 650, "eve": 1000 * 2000}
+
+
 @pytest.mark.parametrize("mechanism", AUCTIONS)
 @quick
 @given(rows=ROWS, beta=st.sampled_from([0, 250]))

@@ -154,6 +154,18 @@ def test_everything_wrong_with_a_world_is_told_at_once() -> None:
     assert len(caught.value.problems) == 6
 
 
+def test_where_units_trip_the_frequency_drops_or_jumps_and_comes_back() -> None:
+    model = world(bare_site(), step_s=10, frequency_events_a_day=48)
+    trace = []
+    for _ in range(2_000):
+        model.step()
+        trace.append(model.frequency_hz)
+    off = np.abs(np.array(trace) - 50)
+    assert off.max() > 0.1
+    assert np.median(off) < 0.05
+    assert off.max() <= 0.5
+
+
 def test_the_frequency_wanders_around_fifty_hertz() -> None:
     model = world(bare_site(), step_s=10)
     trace = []

@@ -1,0 +1,25 @@
+"""What the manager of a stationary battery knows of it and of its site."""
+
+import msgspec
+
+from behaviours.site.contacts import SiteContacts
+from behaviours.site.turns import PLANNING_INTERVALS
+from ontology.storage import StorageModel
+
+__all__ = ["BatterySettings"]
+
+
+class BatterySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The battery, and the energy in Wh that stays reserved for other duties.
+
+    The real-time engine runs every `real_time_s` seconds (0: never) and keeps import below `import_max_w`.
+    """
+
+    site: str
+    contacts: SiteContacts
+    model: StorageModel
+    reserve_wh: int = 0
+    real_time_s: int = 0
+    import_max_w: int = 43_000
+    planning_intervals: int = PLANNING_INTERVALS
+    offers_reserve: bool = False
