@@ -148,6 +148,9 @@ class LemSolving(Behaviour):
             if agreed:
                 self.sibling(ResultAnnouncing).announce(settlement.result)
             self.keep(_batch_name(key, lem), None)
+            for row in settlement.result.rows:
+                if row.estimated:
+                    self.keep(_estimate_name(row.player, lem.start_s), None)
             self.sibling(DatasetCollection).settled(lem)
         del self._batches[key]
         self._doubtful.discard(key)
@@ -173,10 +176,23 @@ class LemSolving(Behaviour):
             dataset = brought.get(player)
             if dataset is not None:
                 yield metered_energy(dataset)
-            elif (last := collection.newest(player)) is not None:
-                yield estimated_energy(last, lem.start_s)
             else:
-                yield MeteredEnergy(player, 0, 0, estimated=True)
+                yield self._estimated(player, lem.start_s)
+
+    def _estimated(self, player: str, start_s: int) -> MeteredEnergy:
+        """Return what a player that brought nothing is taken to have drawn: the same at every try.
+
+        Attestors never vouch for two results under one key, so a newer forecast must change nothing.
+        """
+        name = _estimate_name(player, start_s)
+        kept = self.agent.kept_bytes(name)
+        if kept is not None:
+            consumed_wh, produced_wh = map(int, kept.split())
+            return MeteredEnergy(player, consumed_wh, produced_wh, estimated=True)
+        last = self.sibling(DatasetCollection).newest(player)
+        row = estimated_energy(last, start_s) if last else MeteredEnergy(player, 0, 0, estimated=True)
+        self.keep(name, f"{row.consumed_wh} {row.produced_wh}".encode())
+        return row
 
     def _period_of(self, start_s: int) -> int:
         return start_s // self._period_length_s() * self._period_length_s()
@@ -293,6 +309,10 @@ def moved(entries: Mapping[str, int]) -> dict[str, int]:
 def settlement_key(period_s: int, number: int = 0) -> str:
     """Return the ledger's key of a settlement period; numbered from 1 for markets that came late."""
     return f"lem {period_s} {number}" if number else f"lem {period_s}"
+
+
+def _estimate_name(player: str, start_s: int) -> str:
+    return f"estimate {start_s} {player}"
 
 
 def _lem_name(lem: Lem) -> str:

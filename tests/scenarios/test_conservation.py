@@ -35,6 +35,7 @@ def street():
         start="2024-01-11T17:00",
         intervals=12,
         seed=3,
+        tariffs__flow="community",
     ).run()
 
 
