@@ -95,7 +95,7 @@ class EvmMarketRegister:
 
     async def set_grid_states(self, events: Sequence[GridStatusEvent], time_s: int) -> None:
         """Write down the states of segments in intervals; one that was graver stays."""
-        for start_s, some in _grouped(events, lambda event: event.start_s):
+        for start_s, some in _grouped(_gravest(events), lambda event: event.start_s):
             self._all_or_rest(some, self._is_new_state, partial(self._set_states, start_s, time_s))
 
     def _set_states(self, start_s: int, time_s: int, events: Sequence[GridStatusEvent]) -> None:
@@ -259,6 +259,12 @@ class EvmMarketRegister:
 def _grouped(items: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]]:
     """Return items by a key, in its order."""
     return [(value, list(group)) for value, group in groupby(sorted(items, key=key), key=key)]
+
+
+def _gravest(events: Iterable[GridStatusEvent]) -> list[GridStatusEvent]:
+    """Return the gravest state of each segment and interval: the chain takes no other beside it."""
+    ascending = sorted(events, key=lambda event: event.state.severity)
+    return list({(event.segment_id, event.start_s): event for event in ascending}.values())
 
 
 def _grid_number(state: GridState) -> int:

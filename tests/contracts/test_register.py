@@ -86,6 +86,11 @@ def test_everybody_reads_what_each_role_has_written(writers):
     assert inline(read.market(1_800, 2_700, "f1")) is None
 
 
+def test_of_two_states_that_waited_for_the_node_together_the_graver_one_stands(writers):
+    inline(writers.dso.set_grid_states([event(GridState.RED), event(GridState.YELLOW)], 600))
+    assert inline(writers.everybody.grid_state("f1", 900)) is GridState.RED
+
+
 @pytest.mark.parametrize("mechanism", Mechanism)
 def test_a_tariff_is_read_as_it_was_written_whatever_the_mechanism(writers, mechanism):
     given = msgspec.structs.replace(GREEN_PARAMETERS, mechanism=mechanism)
