@@ -59,7 +59,7 @@ def test_ten_thousand_settlements_conserve_tokens():
 
 @pytest.mark.chain
 @pytest.mark.parametrize(
-    "settlements", [100, pytest.param(10_000, marks=pytest.mark.slow)], ids=["some", "ten thousand"]
+    "settlements", [100, pytest.param(10_000, marks=pytest.mark.soak)], ids=["some", "ten thousand"]
 )
 def test_settlements_on_the_chain_conserve_tokens(settlements):
     settled_at_random(EvmLedger.embedded(AGGREGATOR), settlements)
