@@ -59,7 +59,7 @@ ANSWER_WITHIN_S = 5.0
 LEAST_OFFER_S, LEAST_ORDER_S = 60, 120
 """How long offers and orders take at least where congestion is foreseen late, in seconds from the request."""
 _ORDER, _REQUEST, _RELIABILITY = "flex order ", "flex request ", "flex reliability "
-LEAST_NEED_W = 500
+LEAST_NEED_W = 1000
 """Less than this is not asked for."""
 LEARNING = 0.3
 """Weight of the newest order in what is known of a seller's reliability."""
@@ -167,14 +167,13 @@ class FlexibilityProcurement(Behaviour):
     def _to_ask(self, point: str) -> list[int]:
         """Return the intervals to ask for now: from the first that is due to the end of what is foreseen.
 
-        What is put off in one interval comes back in the next, so they are asked for together. What has
-        been ordered already is in the outlook; what is still missing then is asked for again.
+        What is put off in one interval comes back in the next, so they are asked for together; a plant
+        keeps to its members' plans in between. What has been ordered already is in the outlook: what is
+        still missing when it is due is asked for again.
         """
         assert self.terms is not None
         due = [each for each in self._in_time() if self._is_wanted(point, each)]
-        if not due:
-            return []
-        reach = range(due[0], due[0] + self.terms.span_s, INTERVAL_S)
+        reach = range(due[0], due[0] + self.terms.span_s, INTERVAL_S) if due else ()
         return [each for each in reach if self._is_wanted(point, each)]
 
     def _is_wanted(self, point: str, start_s: int) -> bool:
@@ -261,18 +260,7 @@ class FlexibilityProcurement(Behaviour):
         name = f"{_REQUEST}{point} {starts[0] % 86_400}"
         revision = int(self.agent.kept_bytes(name) or b"0") + 1
         self.keep(name, str(revision).encode())
-        intervals = []
-        for start_s in range(starts[0], starts[-1] + INTERVAL_S, INTERVAL_S):
-            needed = self.outlook[point, start_s].needed_w if start_s in starts else 0
-            wanted = Disposition.REQUESTED if needed else Disposition.AVAILABLE
-            intervals.append(
-                RequestInterval(
-                    disposition=wanted,
-                    power_min_w=min(0, needed),
-                    power_max_w=max(0, needed),
-                    start_s=start_s,
-                )
-            )
+        needs = [(start_s, self.outlook[point, start_s].needed_w) for start_s in starts]
         return FlexRequest(
             period_start_s=starts[0],
             period_end_s=starts[-1] + INTERVAL_S,
@@ -280,7 +268,15 @@ class FlexibilityProcurement(Behaviour):
             revision=revision,
             expiration_s=expiration_s,
             contract_id=next(iter(self.terms.contracts_w), ""),
-            intervals=intervals,
+            intervals=[
+                RequestInterval(
+                    disposition=Disposition.REQUESTED,
+                    power_min_w=min(0, needed),
+                    power_max_w=max(0, needed),
+                    start_s=start_s,
+                )
+                for start_s, needed in needs
+            ],
         )
 
     async def _offer_of(
