@@ -103,7 +103,7 @@ def run_progress(scenario: Scenario, mode: str) -> Iterator[Callable[[RunProgres
 
 def print_result(result: RunResult) -> None:
     """Print what happened in a run and where its folder is."""
-    from launch.report import headlines, plant_rows
+    from launch.report import flexibility_rows, headlines, plant_rows
     from launch.summary import site_rows, summarise
 
     shown = console()
@@ -121,6 +121,8 @@ def print_result(result: RunResult) -> None:
         shown.print(_site_table(site_rows(result)))
     if plants := plant_rows(result):
         shown.print(_plant_table(plants))
+    if trades := flexibility_rows(result):
+        shown.print(_flexibility_table(trades))
     for note in result.notes:
         shown.print(f"note: {note}", markup=False)
     if result.deadlines_missed:
@@ -145,6 +147,16 @@ def _plant_table(plants: Sequence[dict[str, str]]) -> Table:
         table.add_column(column, justify="left" if left else "right", no_wrap=column in ("plant", "delivery"))
     for row in plants:
         table.add_row(*(row[column] for column in PLANT_COLUMNS))
+    return table
+
+
+def _flexibility_table(trades: Sequence[dict[str, str]]) -> Table:
+    table = Table(title="Flexibility bought", title_justify="left")
+    for column in trades[0]:
+        left = column in ("delivery", "segment")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column == "delivery")
+    for row in trades:
+        table.add_row(*row.values())
     return table
 
 

@@ -1,11 +1,23 @@
-"""The terms of the explicit flexibility market that a scenario asks for."""
+"""The explicit flexibility market of a scenario: its terms, and what came of it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from behaviours.decisions.flexibility_market.baselines import Baseline
+from behaviours.decisions.flexibility_market.flexibility_settlement import ordered_powers
+from behaviours.decisions.flexibility_market.offering import wanted_powers
 from behaviours.decisions.flexibility_market.terms import FlexibilityTerms, ProcurementTerms
 from launch.schema import Scenario
-from ontology.base import TICKS_PER_CURRENCY
+from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
+from ontology.flexibility_trading import (
+    FlexOrder,
+    FlexRequest,
+    FlexSettlement,
+    OrderSettlement,
+    SettlementInterval,
+)
 
-__all__ = ["CONTRACT", "flexibility_terms", "procurement_terms"]
+__all__ = ["CONTRACT", "flexibility_columns", "flexibility_terms", "procurement_terms"]
 
 CONTRACT = "reserve"
 """The contract under which flexibility is kept ready."""
@@ -43,3 +55,42 @@ def flexibility_terms(scenario: Scenario, accounts: tuple[str, str]) -> Flexibil
         aggregator_account=accounts[0],
         dso_account=accounts[1],
     )
+
+
+def flexibility_columns(
+    requests: Sequence[FlexRequest], orders: Sequence[FlexOrder], settlements: Sequence[FlexSettlement]
+) -> dict[str, list[Any]]:
+    """Return a row for each order, and for each request that led to none."""
+    settled = {each.order_reference: each for every in settlements for each in every.orders}
+    by_request: dict[tuple[str, int], list[FlexOrder | None]] = {}
+    for order in orders:
+        by_request.setdefault((order.congestion_point, order.period_start_s), []).append(order)
+    none: list[FlexOrder | None] = [None]
+    rows = [
+        _row(request, order, settled.get(order.order_reference) if order else None)
+        for request in requests
+        for order in by_request.get((request.congestion_point, request.period_start_s), none)
+    ]
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def _row(request: FlexRequest, order: FlexOrder | None, settled: OrderSettlement | None) -> dict[str, Any]:
+    parts: Sequence[SettlementInterval] = settled.intervals if settled else ()
+    return {
+        "start_s": request.period_start_s,
+        "end_s": request.period_end_s,
+        "segment": request.congestion_point,
+        "order": order.order_reference if order else "",
+        "state": "SETTLED" if settled else "ORDERED" if order else "UNCOVERED",
+        "needed_wh": _energy_wh(wanted_powers(request).values()),
+        "ordered_wh": _energy_wh(ordered_powers(order).values()) if order else 0,
+        "delivered_wh": _energy_wh(each.delivered_w for each in parts),
+        "deficiency_wh": _energy_wh(each.deficiency_w for each in parts),
+        "price_ticks": order.price_ticks if order else 0,
+        "earned_ticks": settled.price_ticks if settled else 0,
+        "penalty_ticks": settled.penalty_ticks if settled else 0,
+    }
+
+
+def _energy_wh(powers_w: Iterable[int]) -> int:
+    return round(sum(powers_w) * INTERVAL_S / 3600)

@@ -15,7 +15,7 @@ from launch.scenario import intervals_of, scenario_hash, span_s
 from launch.summary import Spread, Summary, site_rows, summarise
 from ontology.base import TICKS_PER_CURRENCY
 
-__all__ = ["headlines", "plant_rows", "render_report", "site_cells"]
+__all__ = ["flexibility_rows", "headlines", "plant_rows", "render_report", "site_cells"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 MANY = 60
@@ -56,6 +56,7 @@ def render_report(result: RunResult) -> str:
         columns=[title for _, title, _ in SITE_COLUMNS],
         rows=_site_table(result),
         plants=plant_rows(result),
+        trades=flexibility_rows(result),
         many=summary.sites > MANY,
     )
 
@@ -85,6 +86,27 @@ def plant_rows(result: RunResult) -> list[dict[str, str]]:
             "state": str(plants["state"][i]).lower(),
         }
         for i in range(len(plants["plant"]))
+    ]
+
+
+def flexibility_rows(result: RunResult) -> list[dict[str, str]]:
+    """Return a row of text for each order of flexibility, and each request without one, by delivery."""
+    trades = result.tables.checked().flexibility
+    net_ticks = np.asarray(trades["earned_ticks"]) - np.asarray(trades["penalty_ticks"])
+    zone = ZoneInfo(result.scenario.zone)
+    return [
+        {
+            "delivery": f"{datetime.fromtimestamp(int(trades['start_s'][i]), zone):%a %H:%M}–"
+            f"{datetime.fromtimestamp(int(trades['end_s'][i]), zone):%H:%M}",
+            "segment": str(trades["segment"][i]),
+            "needed, kWh": f"{trades['needed_wh'][i] / 1000:.2f}",
+            "ordered, kWh": f"{trades['ordered_wh'][i] / 1000:.2f}",
+            "delivered, kWh": f"{trades['delivered_wh'][i] / 1000:.2f}",
+            "price, EUR": f"{trades['price_ticks'][i] / TICKS_PER_CURRENCY:.2f}",
+            "paid, EUR": f"{net_ticks[i] / TICKS_PER_CURRENCY:.2f}",
+            "state": str(trades["state"][i]).lower(),
+        }
+        for i in range(len(trades["order"]))
     ]
 
 

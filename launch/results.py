@@ -10,6 +10,7 @@ import numpy as np
 from behaviours.market.engine import settlement_key
 from environments.simulation.world import World
 from launch.cast import SETTLEMENT_INTERVALS
+from launch.flexibility import flexibility_columns
 from launch.tables import RunTables
 from ontology.base import INTERVAL_S
 from ontology.grid import GridState
@@ -62,6 +63,11 @@ async def run_tables(community: "Community") -> RunTables:
         settlement=await _settlement(community),
         payments=_payments(await _facts(community, "parity:LedgerEntry")),
         plants=_plants(await _facts(community, "parity:Vpp")),
+        flexibility=flexibility_columns(
+            await _facts(community, "uftp:FlexRequest"),
+            await _facts(community, "uftp:FlexOrder"),
+            await _facts(community, "uftp:FlexSettlement"),
+        ),
     )
 
 

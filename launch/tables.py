@@ -119,6 +119,23 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("paid_ticks", "int64", "10⁻⁴ EUR", "paid by the buyer, shared among the members"),
         ),
     ),
+    "flexibility": (
+        ("start_s", "segment", "order"),
+        (
+            Column("start_s", "int64", "s", "start of the delivery, epoch seconds UTC"),
+            Column("end_s", "int64", "s", "end of the delivery"),
+            SEGMENT,
+            Column("order", "string", "", "the order's reference; empty where a request led to none"),
+            Column("state", "string", "", "UNCOVERED, ORDERED or SETTLED, at the end of the run"),
+            Column("needed_wh", "int64", "Wh", "deviation asked for; consuming less is negative"),
+            Column("ordered_wh", "int64", "Wh", "deviation ordered"),
+            Column("delivered_wh", "int64", "Wh", "of it delivered, against the baseline"),
+            Column("deficiency_wh", "int64", "Wh", "missing, never negative"),
+            Column("price_ticks", "int64", "10⁻⁴ EUR", "of the whole order"),
+            Column("earned_ticks", "int64", "10⁻⁴ EUR", "for what was delivered"),
+            Column("penalty_ticks", "int64", "10⁻⁴ EUR", "for what was missing"),
+        ),
+    ),
 }
 """Each table's sort keys and columns."""
 
@@ -133,6 +150,7 @@ class RunTables:
     settlement: Columns = field(default_factory=dict)
     payments: Columns = field(default_factory=dict)
     plants: Columns = field(default_factory=dict)
+    flexibility: Columns = field(default_factory=dict)
 
     def checked(self) -> "RunTables":
         """Return the same tables as sorted numpy columns, every column present, absent floats as NaN.
