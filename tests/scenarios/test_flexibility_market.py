@@ -88,11 +88,15 @@ def ran(scenario, at=None):
 
 def until_ordered(intervals=12):
     """Run a market until the first order stands; return the run and the order."""
-    run = RecordedRun(market(intervals))
+    run = RecordedRun(market(intervals)).step()
     while not bought(run):
         assert run.intervals_done < intervals
         run.step()
     return run, next(iter(bought(run).values()))
+
+
+def restart(run, name):
+    run.offline.loop.call_soon(run.community.restart, f"{name}@localhost")
 
 
 def outcome(run, work):
@@ -230,7 +234,7 @@ def test_whoever_dies_after_ordering_the_order_is_paid_once(name):
     reference = first.order.order_reference
     run.community.kill(f"{name}@localhost")
     run.step(2)
-    run.community.restart(f"{name}@localhost")
+    restart(run, name)
     while run.offline.clock.now_s() < first.end_s + 3600:
         run.step()
     record = bought(run)[reference]
@@ -248,7 +252,7 @@ def test_an_aggregator_that_dies_before_metering_meters_after_its_restart():
     run.community.kill("aggregator@localhost")
     run.step(2)
     assert bought(run)[reference].state.settlement is None
-    run.community.restart("aggregator@localhost")
+    restart(run, "aggregator")
     run.step(2)
     assert bought(run)[reference].state.agreed
     named = [o.order_reference for each in noted(run, FlexSettlementResponse) for o in each.content.orders]
@@ -319,7 +323,15 @@ def test_a_request_that_breaks_rules_is_refused_with_every_reason(calm):
 
 def light(state, start_s):
     return GridStatusEvent(
-        segment_id="segment-001", start_s=start_s, end_s=start_s + 900, published_at_s=0, state=state
+        segment_id="segment-001",
+        start_s=start_s,
+        end_s=start_s + 900,
+        published_at_s=0,
+        state=state,
+        causes=[],
+        loading=0.9,
+        voltage_min_pu=0.97,
+        voltage_max_pu=1.0,
     )
 
 
@@ -343,7 +355,7 @@ def test_an_unasked_offer_is_declined_with_the_reason(calm):
 
 
 def test_an_offer_is_taken_back_when_the_portfolio_can_no_longer_do_it():
-    run = RecordedRun(market(12))
+    run = RecordedRun(market(12)).step()
     offering = agent(run, "aggregator").behaviour(FlexibilityOffering)
     while not (made := [o for o in offering.offers.values() if o.is_open(run.offline.clock.now_s())]):
         assert run.intervals_done < 12
@@ -396,7 +408,7 @@ def test_what_a_contract_holds_is_kept_from_other_sales_until_the_dso_releases_i
 def test_too_little_flexibility_makes_an_interval_red_15_minutes_ahead():
     """The DSO is willing to pay nothing, so nothing is bought, and the emergency contract is called once."""
     strict = {"loading_yellow": 0.20, "loading_red": 0.28}
-    run = ran(market(12, thresholds=strict, willingness=0.0))
+    run = ran(market(12, thresholds=strict, loading=0.22, willingness=0.0))
     events = run.contents(GridStatusEvent, to="repository")
     early = [e for e in events if e.start_s - e.published_at_s == 900]
     assert early
