@@ -135,7 +135,7 @@ def cost_ticks(need_w: Mapping[int, int], chosen: Iterable[Chosen], willingness_
 
 
 def uncovered_w(need_w: Mapping[int, int], chosen: Iterable[Chosen]) -> dict[int, int]:
-    """Return what is still needed by start of interval, in W and with the need's sign."""
+    """Return what is still needed of each need by start of interval, in W and with its sign."""
     left = dict(need_w)
     for each in chosen:
         for start_s, power_w in each.ordered_w.items():
@@ -144,6 +144,7 @@ def uncovered_w(need_w: Mapping[int, int], chosen: Iterable[Chosen]) -> dict[int
     return {
         start_s: min(0, left[start_s]) if wanted_w < 0 else max(0, left[start_s])
         for start_s, wanted_w in need_w.items()
+        if wanted_w
     }
 
 
