@@ -1,0 +1,211 @@
+"""Who is at a site: prosumer, oracle, blockchain agent, gateway and a manager for each asset."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agents.battery_manager import BatteryManager
+from agents.blockchain_agent import ProsumerBlockchainAgent
+from agents.ev_manager import EvManager
+from agents.gateway import Gateway
+from agents.heat_manager import HeatManager
+from agents.oracle import ProsumerOracle
+from agents.prosumer import Prosumer
+from agents.pv_manager import PvManager
+from behaviours.agent import Agent
+from behaviours.decisions.photovoltaics import PvArray
+from behaviours.information.delivery import OracleSettings
+from behaviours.market.dataset_submission import BlockchainSettings
+from behaviours.site.battery_settings import BatterySettings
+from behaviours.site.contacts import SiteContacts
+from behaviours.site.ev_management import EvSettings
+from behaviours.site.heat_management import HeatSettings
+from behaviours.site.metering import GatewaySettings
+from behaviours.site.planning import ProsumerSettings
+from behaviours.site.pv_management import PvSettings
+from behaviours.vpp.initiation import FLEXIBILITY
+from environments.simulation.world import SiteSettings, World
+from environments.simulation.world.devices import SiteDevice
+from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
+from environments.simulation.world.households import profile_day
+from launch.agreements import metrics_of
+from launch.parts import AddressBook, Part, attesting_sites, attestor_addresses, payer_of, real_time_step_s
+from launch.products import products_of
+from launch.scenario import Scenario
+from launch.world_settings import sells_frequency
+from ontology.base import INTERVALS_A_DAY
+from ontology.storage import StorageModel, ThermalModel
+
+__all__ = ["site_parts"]
+
+FLEXIBLE = ("bess", "ev", "heat_pump", "dhw")
+"""Devices that can deviate from their plan."""
+CONNECTION_W = 43_000
+"""What a household's three-phase connection of 63 A carries."""
+
+
+def site_parts(
+    scenario: Scenario, world: World, site: SiteSettings, at: AddressBook, key: bytes, player: str
+) -> Iterator[Part]:
+    """Cast the agents of a site: prosumer, oracle, blockchain agent, gateway and a manager for each asset."""
+    devices = {
+        device.name: device for device in world.devices(site.id) if scenario.control or device.name == "meter"
+    }
+    contacts = _contacts(site.id, devices, at)
+    segment_id = world.feeder_of(site.id).segment_id
+
+    def part(agent: type[Agent], name: str, settings: Any, **ports: Any) -> Part:
+        return Part(agent, at[f"{site.id}-{name}"], settings, site.id, ports)
+
+    yield part(
+        Gateway,
+        "gateway",
+        GatewaySettings(
+            site=site.id,
+            contacts=contacts,
+            import_max_w=CONNECTION_W,
+            export_max_w=CONNECTION_W,
+            real_time_s=world.settings.step_s if world.settings.step_s < 900 else 0,
+            reports=metrics_of(scenario, site.id),
+        ),
+        devices=tuple(devices.values()),
+    )
+    yield from _managers(scenario, world, site, devices, contacts)
+    yield part(
+        Prosumer,
+        "prosumer",
+        ProsumerSettings(
+            site=site.id,
+            segment_id=segment_id,
+            contacts=contacts,
+            import_max_w=CONNECTION_W,
+            export_max_w=CONNECTION_W,
+            real_time_s=real_time_step_s(world),
+            usual_load_w=usual_load_w(site, world.settings.start_s),
+            directory=at["market"],
+            offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
+            products=products_of(scenario, site.id),
+            partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
+            payer=payer_of(scenario, at, player, attesting_sites(world)),
+            reports=metrics_of(scenario, site.id),
+        ),
+    )
+    yield part(
+        ProsumerOracle,
+        "oracle",
+        OracleSettings(
+            subject=site.id,
+            contacts=contacts,
+            pseudonym_key=key,
+            has_agreements=bool(scenario.agreements),
+        ),
+    )
+    yield part(
+        ProsumerBlockchainAgent,
+        "blockchain",
+        BlockchainSettings(
+            contacts=contacts,
+            segment_id=segment_id,
+            player=player,
+            attestors=attestor_addresses(scenario, at, attesting_sites(world)),
+        ),
+    )
+
+
+def _managers(
+    scenario: Scenario,
+    world: World,
+    site: SiteSettings,
+    devices: Mapping[str, SiteDevice],
+    contacts: SiteContacts,
+) -> Iterator[Part]:
+    """Cast the managers of the assets that a site has."""
+    models = {name: device.describe() for name, device in devices.items()}
+    battery, charger = models.get("bess"), models.get("ev")
+    if site.pv is not None and "pv" in devices:
+        array = PvArray(
+            peak_w=round(site.pv.kwp * 1000),
+            tilt_deg=site.pv.tilt_deg,
+            azimuth_deg=site.pv.azimuth_deg,
+            latitude_deg=world.weather.latitude,
+            longitude_deg=world.weather.longitude,
+        )
+        settings = PvSettings(site=site.id, contacts=contacts, asset_id=f"{site.id}-pv", array=array)
+        yield Part(PvManager, contacts.pv, settings, site.id)
+    if isinstance(battery, StorageModel):
+        yield Part(
+            BatteryManager,
+            contacts.bess,
+            BatterySettings(
+                site=site.id,
+                contacts=contacts,
+                model=battery,
+                real_time_s=real_time_step_s(world),
+                import_max_w=CONNECTION_W,
+                offers_reserve=sells_frequency(scenario),
+            ),
+            site.id,
+        )
+    if isinstance(charger, StorageModel):
+        ev = EvSettings(
+            site=site.id,
+            contacts=contacts,
+            asset_id=charger.asset_id,
+            capacity_wh=charger.capacity_wh,
+            power_max_w=charger.charge_max_w,
+            charge_efficiency=charger.charge_efficiency,
+            discharge_efficiency=charger.discharge_efficiency,
+            reports=metrics_of(scenario, site.id),
+        )
+        yield Part(EvManager, contacts.ev, ev, site.id)
+    if contacts.p2h:
+        yield Part(HeatManager, contacts.p2h, _heat_settings(site, models, contacts), site.id)
+
+
+def _heat_settings(site: SiteSettings, models: Mapping[str, Any], contacts: SiteContacts) -> HeatSettings:
+    building, tank = models.get("heat_pump"), models.get("dhw")
+    return HeatSettings(
+        site=site.id,
+        contacts=contacts,
+        building=building if isinstance(building, ThermalModel) else None,
+        building_power_max_w=site.heat_pump.power_w if site.heat_pump else 0,
+        internal_gains_w=site.heat_pump.internal_gain_w if site.heat_pump else 0.0,
+        tank=tank if isinstance(tank, ThermalModel) else None,
+        tank_power_max_w=site.hot_water.power_w if site.hot_water else 0,
+        draw_w=usual_draw_w(site.hot_water.draw_l) if site.hot_water else (),
+    )
+
+
+def _contacts(site: str, devices: Mapping[str, SiteDevice], at: AddressBook) -> SiteContacts:
+    def manager(name: str, *assets: str) -> str:
+        return at[f"{site}-{name}"] if any(asset in devices for asset in assets) else ""
+
+    return SiteContacts(
+        gateway=at[f"{site}-gateway"],
+        prosumer=at[f"{site}-prosumer"],
+        oracle=at[f"{site}-oracle"],
+        blockchain=at[f"{site}-blockchain"],
+        pv=manager("pv", "pv"),
+        bess=manager("bess", "bess"),
+        ev=manager("ev", "ev"),
+        p2h=manager("p2h", "heat_pump", "dhw"),
+        aggregator=at["aggregator"],
+        market_engine=at["aggregator-blockchain"],
+        repository=at["repository"],
+        dso=at["dso"],
+    )
+
+
+def usual_load_w(site: SiteSettings, start_s: int) -> tuple[int, ...]:
+    """Return the standard profile of a household in W, by step of a UTC day."""
+    mean_w = site.annual_kwh * 1000 / 8760
+    profile = profile_day(site.zone, start_s // 86_400 * 86_400, site.profile)
+    return tuple(round(float(share) * mean_w) for share in profile)
+
+
+def usual_draw_w(draw_l: float) -> tuple[float, ...]:
+    """Return the heat usually drawn from a tank in W, by step of a day."""
+    heat_j = draw_l * WATER_J_PER_L_K * (USE_DEGC - COLD_DEGC)
+    steps = INTERVALS_A_DAY // len(DRAW_HOURS)
+    return tuple(
+        float(heat_j * share / DRAW_HOURS.sum() / 3600) for share in DRAW_HOURS for _ in range(steps)
+    )
