@@ -122,6 +122,7 @@ def test_two_clients_with_one_key_get_all_their_batches_through(node, keys):
 
 @pytest.mark.parametrize("deaths", [3, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_node_that_is_killed_at_random_points_pays_everything_once(keys, tmp_path, deaths):
+    need_anvil()
     node, generator = LocalNode(tmp_path), np.random.default_rng(deaths)
     node.start()
     ledger = opened(on(node, keys))

@@ -199,11 +199,12 @@ def test_the_fast_plan_costs_within_one_percent_of_the_uncontrolled_bill_of_the_
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(sites())
 def test_planning_is_never_dearer_than_letting_devices_run(site):
+    """But for the hundredth that the fast plan may miss of the optimum."""
     base, buy, sell, devices = site
     devices = [each for each in devices if each.subject != "bess"]
     planned = bill_ticks(plan_site(base, buy, sell, devices).net_w, buy, sell)
     uncontrolled = uncontrolled_bill(base, buy, sell, devices)
-    assert planned <= uncontrolled + 0.001 * abs(uncontrolled) + 5
+    assert planned <= uncontrolled + 0.01 * abs(uncontrolled) + 5
 
 
 def test_surplus_sun_is_stored_and_used_in_the_evening():
