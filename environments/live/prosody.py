@@ -38,8 +38,8 @@ https_ports = {{ }}
 
 -- Letters make much short-lived garbage: half as many again a second (Lua 5.4).
 gc = {{ mode = "generational" }}
--- Nagle's algorithm and delayed acknowledgements would hold each answer up for 40 ms; and after each 8 kB from a
--- connection without TLS, such as a component's, the server would wait for the least time that it waits at all.
+-- Nagle's algorithm and delayed acknowledgements would hold each answer up for 40 ms. After each 8 kB from a
+-- connection without TLS, such as a component's, the server waits for min_wait, a millisecond by default.
 network_settings = {{ nagle = false, opportunistic_writes = true, read_size = 65536, min_wait = 0.0001 }}
 
 authentication = "internal_hashed"
