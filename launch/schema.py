@@ -397,6 +397,18 @@ class FlexibilityMarket(Section, frozen=True, kw_only=True):
     ] = 0.0
 
 
+class Planning(Section, frozen=True, kw_only=True):
+    """How a site plans its devices. Short form: the solver."""
+
+    solver: Annotated[
+        Literal["fast", "exact"],
+        Meta(description="`fast`: within a hundredth of the optimum; `exact`: a programme for all at once"),
+    ] = "fast"
+    intervals: Annotated[
+        int, Meta(ge=1, le=96, description="from one plan to the next, unless something happens before")
+    ] = 4
+
+
 class Faults(Section, frozen=True, kw_only=True):
     """What the in-process post does to letters of an offline run."""
 
@@ -474,6 +486,7 @@ class Scenario(Section, frozen=True, kw_only=True):
         bool,
         Meta(description="false: agents read the meters only, devices run by themselves, batteries idle"),
     ] = True
+    planning: Annotated[Planning, Meta(description="of each site's devices")] = Planning()
     faults: Annotated[Faults, Meta(description="of an offline run's post")] = Faults()
     record: Annotated[bool, Meta(description="write every letter to messages.sqlite")] = True
 
@@ -483,5 +496,6 @@ SHORT_FORMS: dict[type, dict[type, str]] = {
     Server: {str: "kind"},
     Ledger: {str: "url"},
     FlexibilityMarket: {bool: "active"},
+    Planning: {str: "solver"},
 }
 """Sections that may be written as one value, and the key that the value then stands for."""

@@ -1,7 +1,10 @@
 """Who is at a site: prosumer, oracle, blockchain agent, gateway and a manager for each asset."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from agents.battery_manager import BatteryManager
 from agents.blockchain_agent import ProsumerBlockchainAgent
@@ -13,6 +16,7 @@ from agents.prosumer import Prosumer
 from agents.pv_manager import PvManager
 from behaviours.agent import Agent
 from behaviours.decisions.photovoltaics import PvArray
+from behaviours.decisions.site_planners import PlanSolver
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.dataset_submission import BlockchainSettings
 from behaviours.site.battery_settings import BatterySettings
@@ -69,7 +73,9 @@ def site_parts(
         ),
         devices=tuple(devices.values()),
     )
-    yield from _managers(scenario, world, site, devices, contacts)
+    for manager in _managers(scenario, world, site, devices, contacts):
+        every = msgspec.structs.replace(manager.settings, planning_intervals=scenario.planning.intervals)
+        yield replace(manager, settings=every)
     yield part(
         Prosumer,
         "prosumer",
@@ -79,6 +85,8 @@ def site_parts(
             contacts=contacts,
             import_max_w=CONNECTION_W,
             export_max_w=CONNECTION_W,
+            planning_intervals=scenario.planning.intervals,
+            solver=PlanSolver(scenario.planning.solver),
             real_time_s=real_time_step_s(world),
             usual_load_w=usual_load_w(site, world.settings.start_s),
             directory=at["market"],

@@ -2,8 +2,9 @@
 
 Devices are planned one after the other, each exactly (`cheapest_path`) against what the others leave: first
 the loads that must have their energy, cheapest steps first, own sun counting as what it would have earned;
-then the storages, which shift what is left; last the plants, curtailed only where exporting is forbidden or
-costs money. `exact_plan` gives the optimum of all together, for comparison.
+then the storages, which shift what is left; then all of them once more, now that each knows of the others;
+last the plants, curtailed only where exporting is forbidden or costs money. `exact_plan` gives the optimum of
+all together, for comparison and for sites that have the time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -95,19 +96,23 @@ def plan_site(
     plants, loads, storages = sorted_out(envelopes, len(net))
     terms = terms_of(len(net), buy_ticks, sell_ticks, import_max_w, export_max_w, curtailable=bool(plants))
     eased_w = -sum(min(each.power_min_w) for each in storages) if storages else UNLIMITED_W
+    first = partial(plan_load, terms=terms, eased_w=eased_w, flow=flow)
+    again = partial(plan_load, terms=terms, flow=flow)
+    shift = partial(plan_storage, terms=terms, wear=wear_ticks_per_kwh, flow=flow)
+    look = [(first, each) for each in loads] + [(shift, each) for each in storages]
+    if len(look) > 1:
+        look += [(again, each) for each in loads] + [(shift, each) for each in storages]
     setpoints: dict[str, list[int]] = {}
     for plant in plants:
         net = added(net, plant.power_min_w)
-    for load in loads:
-        setpoints[load.subject] = power = plan_load(load, net, terms, eased_w, flow)
-        net = added(net, power)
-    for storage in storages:
-        setpoints[storage.subject] = power = plan_storage(storage, net, terms, wear_ticks_per_kwh, flow)
+    for planned, each in look:
+        net = lessened(net, setpoints.get(each.subject))
+        setpoints[each.subject] = power = planned(each, net)
         net = added(net, power)
     for plant in plants:
         setpoints[plant.subject] = power = curtailed(plant, net, terms)
         if power is not plant.power_min_w:
-            net = added(net, list(map(sub, power, plant.power_min_w)))
+            net = added(net, lessened(power, plant.power_min_w))
     return SitePlan(setpoints, net)
 
 
@@ -123,7 +128,7 @@ def plan_load(
     Of steps that cost the same those are preferred in which the net stays below what the site's storages
     can give (`eased_w`), so that they can serve it later, and powers near those that the device prefers.
     """
-    low, high = in_watt_steps(load)
+    low, high = in_watt_steps(load, load.charge_efficiency)
     if flow is not None:
         offered = charged_pieces(load, net, terms, flow)
         return list(map(int, cheapest_path(load.power_min_w, offered, low, high)))
@@ -393,13 +398,13 @@ def each_step(limit: int | Series, steps: int, name: str) -> list[int]:
     return values
 
 
-def in_watt_steps(device: FlexEnvelope) -> tuple[Sequence[float], Sequence[float]]:
-    """Return the bounds of content in the unit that power adds up in: watts times steps."""
+def in_watt_steps(device: FlexEnvelope, efficiency: float = 1.0) -> tuple[Sequence[float], Sequence[float]]:
+    """Return the bounds of content, as drawn at an efficiency, in the unit that power adds up in."""
     step_s = device.step_s
-    if SECONDS_AN_HOUR % step_s == 0:
+    if efficiency == 1.0 and SECONDS_AN_HOUR % step_s == 0:
         scale = SECONDS_AN_HOUR // step_s
         return [e * scale for e in device.energy_min_wh], [e * scale for e in device.energy_max_wh]
-    ratio = SECONDS_AN_HOUR / step_s
+    ratio = SECONDS_AN_HOUR / step_s / efficiency
     return [e * ratio for e in device.energy_min_wh], [e * ratio for e in device.energy_max_wh]
 
 
@@ -418,6 +423,11 @@ def is_storage(device: FlexEnvelope) -> bool:
 def added(net: list[int], power: list[int]) -> list[int]:
     """Return the sum of two series."""
     return list(map(add, net, power))
+
+
+def lessened(net: list[int], power: list[int] | None) -> list[int]:
+    """Return a series less another, if there is one."""
+    return net if power is None else list(map(sub, net, power))
 
 
 def listed(series: Series) -> list[int]:

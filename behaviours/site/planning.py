@@ -13,7 +13,8 @@ from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.kpi import Metric
 from behaviours.decisions.markets.auction import limits_of_plan
 from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
-from behaviours.decisions.site_plan import SitePlan, plan_site
+from behaviours.decisions.site_plan import SitePlan
+from behaviours.decisions.site_planners import PlanSolver, planner_of
 from behaviours.market.payments import PayerSettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
@@ -53,6 +54,7 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     export_max_w: int
     usual_load_w: tuple[int, ...]
     planning_intervals: int = PLANNING_INTERVALS
+    solver: PlanSolver = PlanSolver.FAST
     real_time_s: int = 0
     """How often devices are read within an interval (0: not)."""
     directory: str = ""
@@ -326,7 +328,7 @@ class SitePlanning(Behaviour):
     def planned(self, start_s: int) -> SitePlan:
         """Return the plan of the day from a time: load, envelopes, prices and limits brought together."""
         buy, sell = self.sibling(MarketListening).ahead(start_s)
-        return plan_site(
+        return planner_of(self.settings.solver)(
             self.sibling(LoadForecasting).outlook_w(start_s),
             buy,
             sell,
