@@ -54,7 +54,7 @@ def problems_of(date: str) -> list[Problem]:
 
 
 def gap_of(problem: Problem) -> tuple[float, float, float]:
-    """Return a problem's gap as a share of the uncontrolled bill, its overload, and how much faster the fast plan was."""
+    """Return a gap as a share of the bill, the overload in Wh, and how much faster the fast plan was."""
     base_w, buy, sell, devices = problem.args
     terms = terms_of(len(base_w), buy, sell, **problem.limits, curtailable=True)
     began = time.process_time()

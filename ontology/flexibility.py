@@ -12,6 +12,7 @@ from ontology.base import (
     EpochSeconds,
     Factor,
     Identifier,
+    Part,
     Power,
     PowerMagnitude,
     SignedEnergy,
@@ -21,9 +22,16 @@ from ontology.base import (
     require_ordered,
 )
 
-__all__ = ["FlexEnvelope", "FlexibilityForecast"]
+__all__ = ["CostStep", "FlexEnvelope", "FlexibilityForecast"]
 
 Efficiency = Annotated[float, Meta(gt=0, le=1)]
+
+
+class CostStep(Part, frozen=True, kw_only=True):
+    """Power that could be had at one cost (a slice of a FlexOffer)."""
+
+    power_w: PowerMagnitude
+    cost_ticks_per_kwh: Ticks
 
 
 class FlexibilityForecast(Concept, frozen=True, kw_only=True, tag="parity:FlexibilityForecast"):
@@ -37,9 +45,13 @@ class FlexibilityForecast(Concept, frozen=True, kw_only=True, tag="parity:Flexib
     duration_max_s: Annotated[list[Count], Steps]
     cost_ticks_per_kwh: Annotated[list[Ticks], Steps]
     rebound_factor: Factor = 0.0
+    up_steps: Annotated[list[list[CostStep]], Steps] = []
+    """What up-regulation costs in each step, cheapest first, energy made up for later included."""
+    down_steps: Annotated[list[list[CostStep]], Steps] = []
 
     def __post_init__(self) -> None:
-        require_aligned(self, "up_w", "down_w", "duration_max_s", "cost_ticks_per_kwh")
+        steps = ("up_steps", "down_steps")
+        require_aligned(self, "up_w", "down_w", "duration_max_s", "cost_ticks_per_kwh", optional=steps)
 
 
 class FlexEnvelope(Concept, frozen=True, kw_only=True, tag="s2:FlexEnvelope"):

@@ -6,7 +6,7 @@ import numpy as np
 
 from behaviours.decisions.series import IntArray
 from ontology.base import require
-from ontology.flexibility import FlexEnvelope, FlexibilityForecast
+from ontology.flexibility import CostStep, FlexEnvelope, FlexibilityForecast
 
 __all__ = ["flexibility_of_plan", "flexibility_of_portfolio"]
 
@@ -16,6 +16,7 @@ def flexibility_of_plan(
     envelopes: Sequence[FlexEnvelope],
     setpoints: Mapping[str, Sequence[int]],
     cost_ticks_per_kwh: int = 0,
+    curves: tuple[list[list[CostStep]], list[list[CostStep]]] = ([], []),
 ) -> FlexibilityForecast | None:
     """Return how far a site could deviate from its plan in each single step; None without devices.
 
@@ -26,7 +27,8 @@ def flexibility_of_plan(
         subject: the site.
         envelopes: what each device could do.
         setpoints: planned power of each device.
-        cost_ticks_per_kwh: what a kWh of deviation costs the site.
+        cost_ticks_per_kwh: what the site wants for a kWh of deviation, beside the energy.
+        curves: what up- and down-regulation cost it in each step.
 
     Source: SPEC 4.5, 4.9 (flexibility estimation).
     """
@@ -48,6 +50,8 @@ def flexibility_of_plan(
         duration_max_s=[first.step_s] * up.size,
         cost_ticks_per_kwh=[cost_ticks_per_kwh] * up.size,
         rebound_factor=1.0,
+        up_steps=curves[0],
+        down_steps=curves[1],
     )
 
 

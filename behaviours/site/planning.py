@@ -9,6 +9,7 @@ from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.bilateral_contract import ramped
 from behaviours.decisions.envelopes import advanced, pinned
 from behaviours.decisions.flexibility import flexibility_of_plan
+from behaviours.decisions.flexibility_costs import Curves, cost_steps
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.decisions.kpi import Metric
 from behaviours.decisions.markets.auction import limits_of_plan
@@ -432,16 +433,23 @@ class SitePlanning(Behaviour):
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
         """Tell the aggregator how far the site could deviate in the next three hours."""
-        envelopes = [opening(self._envelopes[name]) for name in plan.setpoints]
+        envelopes = [self._envelopes[name] for name in plan.setpoints]
         flexibility = flexibility_of_plan(
             self.settings.site,
-            envelopes,
+            [opening(each) for each in envelopes],
             {asset_id: power_w[:TOLD_STEPS] for asset_id, power_w in plan.setpoints.items()},
             FLEXIBILITY_TICKS_PER_KWH,
+            self._curves(plan, envelopes),
         )
         if flexibility is not None:
             self.flexibility_w = flexibility.up_w[:FLEXIBLE_STEPS], flexibility.down_w[:FLEXIBLE_STEPS]
             self.tell(self.settings.contacts.aggregator, flexibility)
+
+    def _curves(self, plan: SitePlan, envelopes: list[FlexEnvelope]) -> Curves:
+        """Return what deviating from a plan costs, at the prices that hold at the meter."""
+        buy, sell = self.sibling(MarketListening).ahead(self._plan_start_s)
+        price = [b if net > 0 else s for b, s, net in zip(buy, sell, plan.net_w, strict=True)]
+        return cost_steps(envelopes, plan.setpoints, price, TOLD_STEPS, FLEXIBILITY_TICKS_PER_KWH)
 
     def _runs_free(self, asset_id: str, start_s: int, power_w: int) -> bool:
         """Tell whether a plant shall give all it can: then its forecast must not cap it."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from behaviours.decisions.coalition.recruitment import by_step
 from ontology.base import INTERVAL_S
 from ontology.coalition import CoalitionBid, FlexProduct
-from ontology.flexibility import FlexibilityForecast
+from ontology.flexibility import CostStep, FlexibilityForecast
 from ontology.flexibility_trading import Disposition, FlexRequest, OfferOption, PowerInterval
 
 __all__ = [
@@ -67,14 +67,14 @@ def members_by_forecast(
     Args:
         forecasts: of the members.
         wanted_w: what is asked for by start of interval, in W.
-        energy_ticks_per_kwh: what making up for a kWh costs, which forecasts leave out.
+        energy_ticks_per_kwh: what making up for a kWh costs, where a forecast does not tell.
     """
     members = []
     for each in forecasts:
         able_w = [_able_w(each, start_s, wanted) for start_s, wanted in wanted_w.items()]
         power_w = tuple(power // len(wanted_w) for power in able_w)
         if any(power_w):
-            cost = max(each.cost_ticks_per_kwh) + energy_ticks_per_kwh
+            cost = _cost(each, zip(wanted_w.items(), power_w, strict=True), energy_ticks_per_kwh)
             members.append(MemberFlexibility(each.subject, power_w, cost))
     return _cheapest_first(members)
 
@@ -157,6 +157,33 @@ def _able_w(forecast: FlexibilityForecast, start_s: int, wanted_w: int) -> int:
     if not 0 <= step < len(forecast.up_w):
         return 0
     return forecast.up_w[step] if wanted_w < 0 else forecast.down_w[step]
+
+
+def _cost(
+    forecast: FlexibilityForecast,
+    wanted: Iterable[tuple[tuple[int, int], int]],
+    energy_ticks_per_kwh: int,
+) -> int:
+    """Return what the dearest kWh costs that a member gives for what is wanted of it."""
+    if not forecast.up_steps:
+        return max(forecast.cost_ticks_per_kwh) + energy_ticks_per_kwh
+    dearest = 0
+    for (start_s, wanted_w), power_w in wanted:
+        step = (start_s - forecast.start_s) // forecast.step_s
+        if power_w:
+            curve = forecast.up_steps[step] if wanted_w < 0 else forecast.down_steps[step]
+            dearest = max(dearest, _cost_at(curve, power_w))
+    return dearest
+
+
+def _cost_at(curve: Sequence[CostStep], power_w: int) -> int:
+    """Return the cost of the step in which a power is reached."""
+    left_w = power_w
+    for step in curve:
+        left_w -= step.power_w
+        if left_w <= 0:
+            break
+    return step.cost_ticks_per_kwh if curve else 0
 
 
 def _marginal_cost(members: Sequence[MemberFlexibility], energy_wh: float) -> int:
