@@ -5,7 +5,9 @@ import asyncio
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.correction import CORRECTION_S, is_too_old
 from behaviours.site.contacts import SiteContacts
+from ontology.base import INTERVAL_S
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
 from ontology.forecasts import Forecast
@@ -28,6 +30,7 @@ __all__ = [
 
 _PENDING = "dataset "
 _EVIDENCE = "evidence "
+_LATE = "late "
 ATTESTORS_WAIT_S = 3_600
 """After this an attestor that was away needs a dataset no more: the others have settled without it."""
 
@@ -59,19 +62,30 @@ class DatasetSubmission(Behaviour):
             await self.clock.sleep_until(self.clock.now_s() + 60)
 
     @on(LemDataset)
-    async def take(self, dataset: LemDataset, letter: Letter) -> None:
-        """Keep a dataset from the oracle and submit it."""
-        name = f"{_PENDING}{dataset.start_s}"
-        self.keep(name, dataset)
+    def take(self, dataset: LemDataset, letter: Letter) -> Acknowledgement:
+        """Keep a dataset from the oracle, say so, and submit it.
+
+        Raises: Refused when another than the site's oracle brings it.
+        """
+        if letter.sender != self.settings.contacts.oracle:
+            raise Refused(f"{letter.sender} does not measure {dataset.player}")
+        self.keep(f"{_PENDING}{dataset.start_s}", dataset)
         for attestor in self.settings.attestors:
             self.keep(f"{_EVIDENCE}{attestor} {dataset.start_s}", dataset)
+        self.agent.spawn(self._bring(dataset))
+        return Acknowledgement(of=letter.message_id)
+
+    async def _bring(self, dataset: LemDataset) -> None:
+        """Bring a dataset to the engine and, with what is left from before, to the attestors."""
         await asyncio.gather(
-            self._submit(name, dataset), *(self._bring_evidence(each) for each in self.settings.attestors)
+            self._submit(f"{_PENDING}{dataset.start_s}", dataset),
+            *(self._bring_evidence(each) for each in self.settings.attestors),
         )
 
     @every(minutes=15, offset_s=45)
     async def submit_again(self) -> None:
         """Submit once more what was not acknowledged, oldest first, until one fails again."""
+        self._forget_late()
         await asyncio.gather(*(self._bring_evidence(each) for each in self.settings.attestors))
         for name in self.agent.kept_names(_PENDING):
             dataset = self.kept(name, LemDataset)
@@ -79,17 +93,38 @@ class DatasetSubmission(Behaviour):
                 return
 
     async def _submit(self, name: str, dataset: LemDataset) -> bool:
-        """Submit a dataset, and tell whether the engine has it now; then it is kept no longer."""
-        if not await self._delivered(dataset):
+        """Submit a dataset, and tell whether the engine needs it no more; then it is kept no longer."""
+        if is_too_old(dataset.start_s, self.now_s()):
+            self.agent.counts["datasets too late"] += 1
+        elif not await self._delivered(dataset):
             return False
+        elif self.now_s() > dataset.start_s + 2 * INTERVAL_S:
+            self.keep(f"{_LATE}{dataset.start_s}", b"")
         self.keep(name, None)
         return True
+
+    def _forget_late(self) -> None:
+        """Forget which datasets came late when they correct nothing any more."""
+        for name in self.agent.kept_names(_LATE):
+            if is_too_old(int(name.removeprefix(_LATE)), self.now_s()):
+                self.keep(name, None)
+
+    def _is_useless(self, dataset: LemDataset) -> bool:
+        """Tell whether an attestor can do without a dataset that it was not told of in time.
+
+        One that the engine has not, or had late, is needed for a correction.
+        """
+        late = any(
+            self.agent.kept_bytes(f"{prefix}{dataset.start_s}") is not None for prefix in (_PENDING, _LATE)
+        )
+        waits_s = CORRECTION_S if late else ATTESTORS_WAIT_S
+        return dataset.start_s < self.now_s() - waits_s
 
     async def _bring_evidence(self, attestor: str) -> None:
         """Bring an attestor every dataset that it has not acknowledged, unless that is too late."""
         for name in self.agent.kept_names(f"{_EVIDENCE}{attestor} "):
             dataset = self.kept(name, LemDataset)
-            if dataset is None or dataset.start_s < self.now_s() - ATTESTORS_WAIT_S:
+            if dataset is None or self._is_useless(dataset):
                 self.keep(name, None)
             elif not await self._delivered(dataset, attestor):
                 return

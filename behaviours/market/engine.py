@@ -21,6 +21,7 @@ from behaviours.decisions.settlement import (
 from behaviours.market.attestation import AttestationCollecting
 from behaviours.market.clearing import batch_result, clear, summed
 from behaviours.market.players import DatasetCollection, MarketEngineSettings, PlayerRegistration
+from behaviours.market.settled_markets import SettledMarket, SettledMarkets
 from behaviours.ports import Ledger, SettlementReceipt
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.discourse import Acknowledgement
@@ -146,6 +147,7 @@ class LemSolving(Behaviour):
         self.agent.counts["receivables"] += len(receipt.receivables)
         for lem, settlement in zip(lems, settlements, strict=True):
             if agreed:
+                self._note(lem, settlement)
                 self.sibling(ResultAnnouncing).announce(settlement.result)
             self.keep(_batch_name(key, lem), None)
             for row in settlement.result.rows:
@@ -155,6 +157,17 @@ class LemSolving(Behaviour):
         del self._batches[key]
         self._doubtful.discard(key)
         self.agent.commit()
+
+    def _note(self, lem: Lem, settlement: Settlement) -> None:
+        """Note a market in which somebody's reading was missing, for a correction."""
+        if any(row.estimated for row in settlement.result.rows):
+            market = SettledMarket(lem=lem, rows=tuple(self._metered(lem)))
+            self.sibling(SettledMarkets).note(market)
+
+    def awaited(self, start_s: int) -> frozenset[str]:
+        """Return the players of an interval's markets that are closed, but not settled yet."""
+        lems = (lem for batch in self._batches.values() for lem in batch if lem.start_s == start_s)
+        return frozenset(player for lem in lems for player in lem.players)
 
     async def _settle_attested(
         self, key: str, lems: list[Lem], settlements: list[Settlement], entries: Mapping[str, int]
@@ -211,11 +224,11 @@ class ResultAnnouncing(Behaviour):
         players = self.sibling(PlayerRegistration).players
         for row in result.rows:
             self.tell(players[row.player].address, with_rows(result, [row]))
-            if row.estimated:
+            if row.estimated and not result.correction:
                 known = self.sibling(DatasetCollection).newest(row.player) is not None
                 self.agent.counts["readings estimated" if known else "readings unknown"] += 1
         self.tell(self.settings.market_operator, with_rows(result, [totals(result.rows)]))
-        self.keep(f"result {result.start_s} {result.segment_id}", result)
+        self.keep(f"result {result.start_s} {result.segment_id} {result.correction}", result)
 
     @every(minutes=15, offset_s=61)
     async def deliver(self) -> None:
@@ -298,6 +311,7 @@ def totals(rows: Iterable[LemRow]) -> LemRow:
         tokens_flow=sum(r.tokens_flow for r in listed),
         tokens_net=sum(r.tokens_net for r in listed),
         estimated=any(r.estimated for r in listed),
+        tokens_corrected=sum(r.tokens_corrected for r in listed),
     )
 
 

@@ -1,12 +1,14 @@
 """Who plays in a community's markets, and what each player brings, until its market is settled (D8.1 3.3)."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from behaviours.behaviour import Behaviour, on
+from behaviours.decisions.correction import is_too_old
 from behaviours.market.clearing import ClearingTerms
+from behaviours.market.settled_markets import SettledMarkets
 from behaviours.ports import Ledger, SettlementReceipt
 from ontology.discourse import Acknowledgement
 from ontology.errors import Refused
@@ -15,6 +17,8 @@ from ontology.market import Lem, LemDataset
 from ontology.users import Player
 
 __all__ = ["DatasetCollection", "MarketEngineSettings", "PlayerRegistration"]
+
+_LATE = "late "
 
 
 class MarketEngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +126,7 @@ class DatasetCollection(Behaviour):
     def setup(self) -> None:
         """Recall the closed markets, and the datasets of those that were not settled before a restart."""
         self._of_interval: dict[int, dict[str, LemDataset]] = defaultdict(dict)
+        self._late: dict[int, dict[str, LemDataset]] = {}
         self._newest: dict[str, LemDataset] = {}
         self._closed: set[tuple[int, str]] = set()
         for name in self.agent.kept_names("closed "):
@@ -131,18 +136,25 @@ class DatasetCollection(Behaviour):
             dataset = self.kept(name, LemDataset)
             if dataset is not None:
                 self._take(dataset)
+        for name in self.agent.kept_names(_LATE):
+            dataset = self.kept(name, LemDataset)
+            if dataset is not None:
+                self._late.setdefault(dataset.start_s, {})[dataset.player] = dataset
 
     @on(LemDataset)
     def collect(self, dataset: LemDataset, letter: Letter) -> Acknowledgement:
-        """Keep a dataset; one for a closed market changes nothing and is counted as late.
+        """Keep a dataset; one for a closed market is late and changes nothing that was settled.
 
-        Raises: Refused when the sender does not speak for the player.
+        Raises: Refused when the sender does not speak for the player, or it is too late for a correction.
         """
         player = self.sibling(PlayerRegistration).players.get(dataset.player)
         if player is None or player.address != letter.sender:
             raise Refused(f"{letter.sender} does not speak for {dataset.player}")
-        if self.is_closed(dataset.start_s, player.segment_id):
+        if is_too_old(dataset.start_s, self.now_s()):
+            raise Refused(f"the interval {dataset.start_s} is settled for good")
+        if self._is_late(dataset, player.segment_id):
             self.agent.counts["datasets late"] += 1
+            self._take_late(dataset)
         else:
             dataset = self._with_last_forecast(dataset)
             self._take(dataset)
@@ -152,6 +164,31 @@ class DatasetCollection(Behaviour):
     def of(self, start_s: int) -> Mapping[str, LemDataset]:
         """Return the datasets of an interval by player."""
         return self._of_interval.get(start_s, {})
+
+    def late(self) -> Mapping[int, Mapping[str, LemDataset]]:
+        """Return what came after its market had closed, by start of interval and player."""
+        return self._late
+
+    def drop_late(self, start_s: int, players: Iterable[str]) -> None:
+        """Let late datasets go that have been taken into a correction, or that nothing awaits."""
+        held = self._late.get(start_s, {})
+        for player in list(players):
+            if held.pop(player, None) is not None:
+                self.keep(_late_name(start_s, player), None)
+        if not held:
+            self._late.pop(start_s, None)
+
+    def _is_late(self, dataset: LemDataset, segment_id: str) -> bool:
+        return self.is_closed(dataset.start_s, segment_id) or self.sibling(SettledMarkets).is_estimated(
+            dataset.start_s, dataset.player
+        )
+
+    def _take_late(self, dataset: LemDataset) -> None:
+        """Keep a late dataset for a correction, unless its market has it; the first word stands."""
+        held = self._late.setdefault(dataset.start_s, {})
+        if dataset.player not in self.of(dataset.start_s) and dataset.player not in held:
+            held[dataset.player] = dataset
+            self.keep(_late_name(dataset.start_s, dataset.player), dataset)
 
     def newest(self, player: str) -> LemDataset | None:
         """Return the newest dataset of a player."""
@@ -213,6 +250,10 @@ class DatasetCollection(Behaviour):
 
 def _closed_name(start_s: int, segment_id: str) -> str:
     return f"closed {start_s} {segment_id}"
+
+
+def _late_name(start_s: int, player: str) -> str:
+    return f"{_LATE}{start_s} {player}"
 
 
 def _dataset_name(dataset: LemDataset) -> str:
