@@ -3,6 +3,7 @@
 from behaviours.agent import Agent
 from behaviours.market.agreements import SlaChecking
 from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.carry_over import CarryingOver
 from behaviours.market.corrections import CorrectionSettling
 from behaviours.market.dataset_submission import (
     DatasetSubmission,
@@ -41,6 +42,7 @@ class MarketEngine(Agent):
         LemSolving,  # market engine and payment engine
         SettledMarkets,  # what was settled with estimates
         CorrectionSettling,  # what late readings change
+        CarryingOver,  # balances, to the pseudonyms of the next epoch
         AttestationCollecting,  # nobody settles alone
         PaymentSettling,  # what payers order
         EntryKeeping,  # who paid whom, for all to read

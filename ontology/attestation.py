@@ -22,6 +22,8 @@ from ontology.market import Lem
 __all__ = [
     "Attestation",
     "AttestationRequest",
+    "CarriedBalance",
+    "CarryOver",
     "CorrectedMarket",
     "Correction",
     "DatasetProof",
@@ -59,6 +61,22 @@ class Correction(Part, frozen=True, kw_only=True):
     markets: Annotated[list[CorrectedMarket], Meta(min_length=1, max_length=1000)]
 
 
+class CarriedBalance(Part, frozen=True, kw_only=True):
+    """What an account leaves to the one under which its holder goes on."""
+
+    account: Identifier
+    successor: Identifier
+    tokens: Annotated[int, Meta(ge=1, le=2**52 - 1, description="whole tokens")]
+
+
+class CarryOver(Part, frozen=True, kw_only=True):
+    """Balances that go on to the pseudonyms of an epoch, numbered from 0 (SPEC 7.2)."""
+
+    epoch: Count
+    number: Count
+    balances: Annotated[list[CarriedBalance], Meta(min_length=1, max_length=MAX_MEMBERS)]
+
+
 class Penalty(Part, frozen=True, kw_only=True):
     """What a violated indicator of an agreement costs its player (SPEC 2.9)."""
 
@@ -79,6 +97,7 @@ class AttestationRequest(Concept, frozen=True, kw_only=True, tag="parity:Attesta
     penalties: Annotated[list[Penalty], Meta(max_length=MAX_MEMBERS)] = []
     payment: PaymentOrder | None = None
     correction: Correction | None = None
+    carry_over: CarryOver | None = None
     estimates: Annotated[list[EstimatedEnergy], Meta(max_length=MAX_MEMBERS)] = []
     result_hash: Label
 

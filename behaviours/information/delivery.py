@@ -8,7 +8,7 @@ import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.correction import CORRECTION_S, is_too_old
-from behaviours.decisions.pseudonyms import pseudonym
+from behaviours.decisions.pseudonyms import EpochKeys
 from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY, Concept
 from ontology.codec import encode_body, message_type_of
@@ -40,7 +40,7 @@ class OracleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     subject: str
     contacts: SiteContacts
-    pseudonym_key: bytes
+    pseudonym_keys: EpochKeys
     members: tuple[str, ...] = ()
     has_agreements: bool = False
 
@@ -54,8 +54,7 @@ class DatasetDelivery(Behaviour):
     settings: OracleSettings
 
     def setup(self) -> None:
-        """Know the player's pseudonym; nothing has been delivered yet."""
-        self.player = player_of(self.settings)
+        """Recall what was ordered; nothing has been delivered yet."""
         self._forecast_from_s = 0
         self._orders: dict[int, LemOrder] = {}
         for name in self.agent.kept_names(_ORDER):
@@ -123,10 +122,11 @@ class DatasetDelivery(Behaviour):
         return readings
 
     async def _deliver(self, readings: Sequence[IntervalReading], forecast: Forecast | None = None) -> bool:
-        """Deliver readings, the first with a forecast, until one is not taken; tell whether all were taken."""
+        """Deliver readings, the first with a forecast, until one is not taken; tell whether all were."""
         for reading in readings:
             order = self._anonymous(self._orders.get(reading.start_s))
-            dataset = anonymous_dataset(self.player, reading, forecast, order)
+            player = player_of(self.settings, reading.start_s)
+            dataset = anonymous_dataset(player, reading, forecast, order)
             try:
                 await self.ask(self.settings.contacts.blockchain, dataset, Acknowledgement)
             except ParityError:
@@ -146,7 +146,8 @@ class DatasetDelivery(Behaviour):
         """Return an order with its partners' pseudonyms instead of their names."""
         if order is None or not order.partners:
             return order
-        partners = [pseudonym(each, self.settings.pseudonym_key) for each in order.partners]
+        keys = self.settings.pseudonym_keys
+        partners = [keys.pseudonym_of(each, order.start_s) for each in order.partners]
         return msgspec.structs.replace(order, partners=partners)
 
     async def _new_forecast(self) -> Forecast | None:
@@ -181,10 +182,6 @@ class AggregateDelivery(Behaviour):
 
     settings: OracleSettings
 
-    def setup(self) -> None:
-        """Know the aggregator's pseudonym."""
-        self.player = player_of(self.settings)
-
     @every(minutes=15, offset_s=40)
     async def deliver(self) -> None:
         """Sum up what the portfolio drew in the interval that has just ended, and what it expects."""
@@ -201,14 +198,14 @@ class AggregateDelivery(Behaviour):
                 forecasts += await self._asked(newest, Forecast)
         except ParityError:
             self.agent.counts["repository unavailable"] += 1
-        blockchain = self.settings.contacts.blockchain
+        blockchain, player = self.settings.contacts.blockchain, player_of(self.settings, start_s)
         if len(readings) == len(self.settings.members):
-            self.tell(blockchain, aggregate_reading(self.player, start_s, readings))
+            self.tell(blockchain, aggregate_reading(player, start_s, readings))
         elif readings:
-            partial = aggregate_reading(self.player, start_s, readings)
+            partial = aggregate_reading(player, start_s, readings)
             self.tell(blockchain, msgspec.structs.replace(partial, quality=Quality.ESTIMATED))
         if forecasts:
-            self.tell(blockchain, aggregate_forecast(self.player, now_s, forecasts))
+            self.tell(blockchain, aggregate_forecast(player, now_s, forecasts))
 
     async def _asked(self, query: Query, kind: type[C]) -> list[C]:
         result = await self.ask(
@@ -233,9 +230,12 @@ class GridStateDelivery(Behaviour):
         self.tell(self.settings.contacts.blockchain, event)
 
 
-def player_of(settings: OracleSettings) -> str:
-    """Return the pseudonym of whom an oracle works for: the one place where a name becomes one (SPEC 7.2)."""
-    return pseudonym(settings.subject, settings.pseudonym_key)
+def player_of(settings: OracleSettings, time_s: float) -> str:
+    """Return the pseudonym of whom an oracle works for at a time: the one place where a name becomes one.
+
+    Source: SPEC 7.2.
+    """
+    return settings.pseudonym_keys.pseudonym_of(settings.subject, time_s)
 
 
 def anonymous_dataset(

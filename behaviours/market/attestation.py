@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.carry_over import carry_over_entries, carry_over_hash, carry_over_key
 from behaviours.decisions.correction import CORRECTION_S, correction_hash, correction_key
 from behaviours.decisions.payments import payment_entries, payment_hash, settlement_key_of
 from behaviours.decisions.settlement import MeteredEnergy, Settlement, estimated_energy, metered_energy
@@ -29,6 +30,7 @@ from behaviours.ports import Ledger
 from ontology.attestation import (
     Attestation,
     AttestationRequest,
+    CarryOver,
     CorrectedMarket,
     Correction,
     EstimatedEnergy,
@@ -68,6 +70,8 @@ class AttestorSettings(msgspec.Struct, frozen=True, kw_only=True):
     segments: tuple[str, ...]
     speakers: Mapping[str, str]
     holders: Mapping[str, str] = {}
+    successors: Mapping[str, str] = {}
+    """Under which pseudonym each player goes on in the next epoch."""
     terms: ClearingTerms
 
 
@@ -118,6 +122,14 @@ class AttestationCollecting(Behaviour):
             return {}
         return await self._signatures(
             AttestationRequest(settlement_key=key, correction=due, result_hash=result)
+        )
+
+    async def carried(self, key: str, due: CarryOver, result: str, ledger: Ledger) -> dict[str, str]:
+        """Return the signatures of those who know the pseudonyms to follow on each other, by attestor."""
+        if ledger.quorum <= 1:
+            return {}
+        return await self._signatures(
+            AttestationRequest(settlement_key=key, carry_over=due, result_hash=result)
         )
 
     async def _signatures(self, request: AttestationRequest) -> dict[str, str]:
@@ -207,10 +219,15 @@ class Evidence(Behaviour):
         return self._of_interval.get(start_s, {})
 
     def forecasts_of(self, player: str) -> Iterable[LemDataset]:
-        """Return what a player has brought, each with the last forecast that it brought until then."""
+        """Return what a player has brought, each with the last forecast that it brought until then.
+
+        What the same member brought under its pseudonym before is told as well.
+        """
+        earlier = next((old for old, new in self.settings.successors.items() if new == player), "")
         last: LemDataset | None = None
         for start_s in sorted(self._of_interval):
-            dataset = self._of_interval[start_s].get(player)
+            brought = self._of_interval[start_s]
+            dataset = brought.get(player) or brought.get(earlier)
             if dataset is not None:
                 last = with_forecast_of(last, dataset)
                 yield last
@@ -309,6 +326,8 @@ class Attesting(Behaviour):
             return self._payment(request)
         if request.correction is not None:
             return self._correction(request.settlement_key, request.correction)
+        if request.carry_over is not None:
+            return self._carried(request.settlement_key, request.carry_over)
         if request.penalties:
             penalties = [await self._penalty(each) for each in request.penalties]
             entries = penalty_entries(penalties, self.settings.terms.grid_account)
@@ -332,6 +351,20 @@ class Attesting(Behaviour):
             correction_hash(key, [(change.before, change.after) for change in changes]),
             [change.market for change in changes],
         )
+
+    def _carried(self, key: str, due: CarryOver) -> OwnResult:
+        """Return what a carry-over comes to.
+
+        Raises: Refused when an account would go to somebody else than its holder's next pseudonym.
+        """
+        if key != carry_over_key(due.epoch, due.number):
+            raise Refused(f"{key} is not the key of this carry-over")
+        for each in due.balances:
+            if self.settings.successors.get(each.account) != each.successor:
+                raise Refused(f"{each.successor} does not follow on {each.account}")
+        carried = {each.account: each.tokens for each in due.balances}
+        entries = carry_over_entries(carried, self.settings.successors)
+        return OwnResult(SettlementKind.CARRY_OVER, entries, carry_over_hash(key, entries))
 
     def _corrected(self, due: Correction, claim: CorrectedMarket) -> CorrectedSettlement:
         """Clear a market again; only the state that this attestor vouched for last can be corrected.

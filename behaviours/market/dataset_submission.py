@@ -1,11 +1,13 @@
 """A blockchain agent brings its player's data to the market engine, exactly once (D8.1 3.3)."""
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.correction import CORRECTION_S, is_too_old
+from behaviours.decisions.pseudonyms import EPOCH_S, epoch_of
 from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S
 from ontology.discourse import Acknowledgement
@@ -31,6 +33,8 @@ __all__ = [
 _PENDING = "dataset "
 _EVIDENCE = "evidence "
 _LATE = "late "
+REGISTERED_AHEAD_S = 86_400
+"""So early a site makes its next pseudonym known, so that it has one even if it is cut off then."""
 ATTESTORS_WAIT_S = 3_600
 """After this an attestor that was away needs a dataset no more: the others have settled without it."""
 
@@ -40,7 +44,8 @@ class BlockchainSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     contacts: SiteContacts
     segment_id: str
-    player: str
+    players: Mapping[int, str] = {}
+    """What its oracle calls the player, by epoch."""
     attestors: tuple[str, ...] = ()
 
 
@@ -49,17 +54,34 @@ class DatasetSubmission(Behaviour):
 
     settings: BlockchainSettings
 
+    def setup(self) -> None:
+        """Nobody has been made known yet."""
+        self._registered: set[int] = set()
+
     @when("started")
     async def register(self) -> None:
         """Make the player known to the market engine, again and again until it answers."""
-        player = Player(
+        while not await self._registered_all():
+            await self.clock.sleep_until(self.clock.now_s() + 60)
+
+    async def _registered_all(self) -> bool:
+        """Make the player known under its pseudonym, a day ahead under the next; tell whether that worked."""
+        epochs = {epoch_of(self.now_s()), epoch_of(self.now_s() + REGISTERED_AHEAD_S)}
+        for epoch in sorted(epochs & self.settings.players.keys() - self._registered):
+            if not await self._delivered(self._player(epoch)):
+                return False
+            self._registered.add(epoch)
+        return True
+
+    def _player(self, epoch: int) -> Player:
+        return Player(
             address=self.agent.address,
             role=Role.PROSUMER,
             segment_id=self.settings.segment_id,
-            player=self.settings.player,
+            player=self.settings.players[epoch],
+            valid_from_s=epoch * EPOCH_S,
+            valid_to_s=(epoch + 1) * EPOCH_S,
         )
-        while not await self._delivered(player):
-            await self.clock.sleep_until(self.clock.now_s() + 60)
 
     @on(LemDataset)
     def take(self, dataset: LemDataset, letter: Letter) -> Acknowledgement:
@@ -86,6 +108,7 @@ class DatasetSubmission(Behaviour):
     async def submit_again(self) -> None:
         """Submit once more what was not acknowledged, oldest first, until one fails again."""
         self._forget_late()
+        await self._registered_all()
         await asyncio.gather(*(self._bring_evidence(each) for each in self.settings.attestors))
         for name in self.agent.kept_names(_PENDING):
             dataset = self.kept(name, LemDataset)
@@ -162,7 +185,10 @@ class MeasureSubmission(Behaviour):
 
         Raises: Refused when it is not the player's, or as the checker says.
         """
-        if measure.player != self.settings.player or letter.sender != self.settings.contacts.oracle:
+        if (
+            measure.player not in self.settings.players.values()
+            or letter.sender != self.settings.contacts.oracle
+        ):
             raise Refused(f"{letter.sender} does not measure {measure.player}")
         await self.ask(self.settings.contacts.market_engine, measure, Acknowledgement, within_s=3.0)
         return Acknowledgement(of=letter.message_id)

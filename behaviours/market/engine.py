@@ -107,7 +107,7 @@ class LemSolving(Behaviour):
         lems = [lem for _, lem in sorted(self._open.items()) if self._period_of(lem.start_s) == period_s]
         key = await self._free_key(period_s)
         for lem in lems:
-            players = await self.sibling(PlayerRegistration).solvent(lem.segment_id, self.ledger)
+            players = await self.sibling(PlayerRegistration).solvent(lem.segment_id, lem.start_s, self.ledger)
             closed = msgspec.structs.replace(lem, state=LemState.CLOSED, players=players)
             self._batches[key].append(closed)
             self.keep(_batch_name(key, lem), closed)
@@ -168,6 +168,11 @@ class LemSolving(Behaviour):
         """Return the players of an interval's markets that are closed, but not settled yet."""
         lems = (lem for batch in self._batches.values() for lem in batch if lem.start_s == start_s)
         return frozenset(player for lem in lems for player in lem.players)
+
+    def is_settled_before(self, time_s: int) -> bool:
+        """Tell whether no market from before a time is still open, or closed but not settled."""
+        closed = [lem for batch in self._batches.values() for lem in batch]
+        return all(lem.start_s >= time_s for lem in (*self._open.values(), *closed))
 
     async def _settle_attested(
         self, key: str, lems: list[Lem], settlements: list[Settlement], entries: Mapping[str, int]
@@ -268,7 +273,7 @@ class PriceForecasting(Behaviour):
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S
         registration, collection = self.sibling(PlayerRegistration), self.sibling(DatasetCollection)
         for segment_id, lem in sorted(self._tariffs.items()):
-            players = registration.of_segment(segment_id)
+            players = registration.of_segment(segment_id, start_s)
             datasets = [collection.newest(player) for player in players]
             consumed_wh, produced_wh = summed_forecasts((d for d in datasets if d), start_s)
             profile = price_profile(start_s, consumed_wh, produced_wh, lem.parameters, players=len(players))

@@ -57,6 +57,7 @@ class PlayerRegistration(Behaviour):
     def setup(self) -> None:
         """Recall the players known before a restart."""
         self.players: dict[str, Player] = {}
+        self._of_address: dict[str, list[Player]] = {}
         self._tokens: dict[str, int] = {}
         self._unopened: list[str] = []
         self._accounts_open = False
@@ -69,12 +70,15 @@ class PlayerRegistration(Behaviour):
     def register(self, player: Player, letter: Letter) -> Acknowledgement:
         """Take up a player; registering again changes nothing.
 
-        Raises: Refused when another agent speaks for the player already.
+        Raises: Refused when another agent speaks for the player already, or this one has another player in
+            the same time.
         """
         known = self.players.get(player.player)
         if known is not None and known.address != letter.sender:
             raise Refused(f"{player.player} is spoken for")
         if known is None:
+            if any(_overlap(each, player) for each in self._of_address.get(letter.sender, ())):
+                raise Refused(f"{letter.sender} has a player already")
             self._admit(msgspec.structs.replace(player, address=letter.sender))
             self.keep(f"player {player.player}", self.players[player.player])
         return Acknowledgement(of=letter.message_id)
@@ -85,23 +89,48 @@ class PlayerRegistration(Behaviour):
         if not self._accounts_open:
             accounts[self.settings.aggregator_account] = self.settings.aggregator_tokens
             accounts[self.settings.grid_account] = self.settings.grid_tokens
-        accounts |= dict.fromkeys(sorted(self._unopened), self.settings.initial_tokens)
+        accounts |= {player: self._first_tokens(player) for player in sorted(self._unopened)}
         if accounts:
             await ledger.open_accounts(accounts)
             self._accounts_open = True
             self._unopened.clear()
 
-    def of_segment(self, segment_id: str) -> list[str]:
-        """Return the players of a segment, sorted."""
-        return sorted(p.player for p in self.players.values() if p.segment_id == segment_id)
+    def _first_tokens(self, player: str) -> int:
+        """Return with what an account opens; a member's further pseudonym gets what the first one leaves."""
+        return 0 if self.predecessor(player) else self.settings.initial_tokens
 
-    async def solvent(self, segment_id: str, ledger: Ledger) -> list[str]:
-        """Return the players of a segment that hold the minimum.
+    def predecessor(self, player: str) -> str | None:
+        """Return under which pseudonym the same member played before."""
+        known = self.players.get(player)
+        earlier = [
+            each
+            for each in (self._of_address[known.address] if known else ())
+            if known and each.valid_from_s < known.valid_from_s
+        ]
+        return max(earlier, key=lambda each: each.valid_from_s).player if earlier else None
+
+    def successions(self, time_s: int) -> dict[str, str]:
+        """Return which pseudonym follows on each that is out of use at a time, where it is known already."""
+        found: dict[str, str] = {}
+        for players in self._of_address.values():
+            now = [each.player for each in players if each.plays_at(time_s)]
+            if now:
+                found |= {each.player: now[0] for each in players if each.has_ended(time_s)}
+        return found
+
+    def of_segment(self, segment_id: str, time_s: int) -> list[str]:
+        """Return who plays in a segment at a time, sorted."""
+        return sorted(
+            p.player for p in self.players.values() if p.segment_id == segment_id and p.plays_at(time_s)
+        )
+
+    async def solvent(self, segment_id: str, time_s: int, ledger: Ledger) -> list[str]:
+        """Return who plays in a segment at a time and holds the minimum.
 
         Balances follow from what this engine, the only operator, has settled; the ledger is asked for those
         unknown or too low, since others may have topped them up.
         """
-        players, minimum = self.of_segment(segment_id), self.settings.minimum_tokens
+        players, minimum = self.of_segment(segment_id, time_s), self.settings.minimum_tokens
         doubtful = [player for player in players if self._tokens.get(player, -1) < minimum]
         if doubtful:
             self._tokens |= await ledger.balances(doubtful)
@@ -117,6 +146,7 @@ class PlayerRegistration(Behaviour):
 
     def _admit(self, player: Player) -> None:
         self.players[player.player] = player
+        self._of_address.setdefault(player.address, []).append(player)
         self._unopened.append(player.player)
 
 
@@ -191,8 +221,9 @@ class DatasetCollection(Behaviour):
             self.keep(_late_name(dataset.start_s, dataset.player), dataset)
 
     def newest(self, player: str) -> LemDataset | None:
-        """Return the newest dataset of a player."""
-        return self._newest.get(player)
+        """Return the newest dataset of a player, or of the same member under its pseudonym before."""
+        earlier = self.sibling(PlayerRegistration).predecessor(player)
+        return self._newest.get(player) or (self._newest.get(earlier) if earlier else None)
 
     def is_closed(self, start_s: int, segment_id: str) -> bool:
         """Tell whether the market of an interval and segment takes nothing more in."""
@@ -210,7 +241,7 @@ class DatasetCollection(Behaviour):
     def settled(self, lem: Lem) -> None:
         """Forget the datasets of a settled market; each player's newest stays, for estimates."""
         brought = self._of_interval.get(lem.start_s, {})
-        for player in self.sibling(PlayerRegistration).of_segment(lem.segment_id):
+        for player in self.sibling(PlayerRegistration).of_segment(lem.segment_id, lem.start_s):
             dataset = brought.pop(player, None)
             if dataset is not None and self._newest[player] is not dataset:
                 self.keep(_dataset_name(dataset), None)
@@ -229,7 +260,7 @@ class DatasetCollection(Behaviour):
 
     def _with_last_forecast(self, dataset: LemDataset) -> LemDataset:
         """Return a dataset with the player's last forecast, where it brings no new one."""
-        newest = self._newest.get(dataset.player)
+        newest = self.newest(dataset.player)
         if dataset.consumption_w or newest is None:
             return dataset
         return msgspec.structs.replace(
@@ -246,6 +277,11 @@ class DatasetCollection(Behaviour):
             self._newest[dataset.player] = dataset
             if newest is not None and self.of(newest.start_s).get(dataset.player) is not newest:
                 self.keep(_dataset_name(newest), None)
+
+
+def _overlap(one: Player, other: Player) -> bool:
+    """Tell whether two pseudonyms are in use at the same time."""
+    return one.plays_at(other.valid_from_s) or other.plays_at(one.valid_from_s)
 
 
 def _closed_name(start_s: int, segment_id: str) -> str:

@@ -25,15 +25,9 @@ PLAYERS = st.dictionaries(
 
 
 def settled(rows):
+    accounts = {"aggregator": "A", "grid": "G"}
     return settle_interval(
-        rows,
-        YELLOW_PARAMETERS,
-        GridState.YELLOW,
-        10_000,
-        start_s=START_S,
-        segment_id="f",
-        aggregator="A",
-        grid="G",
+        rows, YELLOW_PARAMETERS, GridState.YELLOW, 10_000, start_s=START_S, segment_id="f", **accounts
     )
 
 
