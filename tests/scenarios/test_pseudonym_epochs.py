@@ -1,6 +1,7 @@
 """A run that crosses the end of an epoch: new pseudonyms, the same tokens, and nothing links the two."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ from scenario_helpers import MORNING_S, Deaths, entries_by_start, laboratory, of
 import launch.cast
 from behaviours.decisions.pseudonyms import EPOCH_S, EpochKeys, epoch_of, is_pseudonym
 from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.dataset_submission import DatasetSubmission
 from launch.model import CommunityModel
 from launch.pseudonyms import pseudonyms_of
 from launch.results import completed
@@ -65,22 +67,22 @@ def crossed() -> CommunityModel:
 
 
 @pytest.fixture(scope="module")
-def without_an_end(request) -> CommunityModel:
-    """The same hours in which no pseudonym changes."""
+def without_an_end() -> CommunityModel:
+    """The same hours with pseudonyms that last."""
+
+    def lasting(scenario):
+        names = pseudonyms_of(scenario)
+        key = names.keys.keys[EPOCH - 1]
+        return replace(names, keys=EpochKeys(dict.fromkeys(names.epochs, key)), epochs=names.epochs[:1])
+
+    player = DatasetSubmission._player
     with pytest.MonkeyPatch.context() as patch:
-
-        def lasting(scenario):
-            names = pseudonyms_of(scenario)
-            key = names.keys.keys[names.epochs[0]]
-            return msgspec.structs.replace(names.keys, keys=dict.fromkeys(names.epochs, key)), names
-
-        def renamed(scenario):
-            keys, names = lasting(scenario)
-            return type(names)(keys=keys, own=names.own, epochs=names.epochs[:1])
-
-        patch.setattr(launch.cast, "pseudonyms_of", renamed)
-        patch.setattr("behaviours.market.dataset_submission.EPOCH_S", 2**40)
-        patch.setattr("behaviours.market.dataset_submission.epoch_of", lambda time_s: EPOCH - 1)
+        patch.setattr(launch.cast, "pseudonyms_of", lasting)
+        patch.setattr(
+            DatasetSubmission,
+            "_player",
+            lambda self, epoch: msgspec.structs.replace(player(self, epoch), valid_to_s=0),
+        )
         return offline(scenario(), Deaths({}))
 
 
