@@ -360,11 +360,18 @@ class Attesting(Behaviour):
         if key != carry_over_key(due.epoch, due.number):
             raise Refused(f"{key} is not the key of this carry-over")
         for each in due.balances:
-            if self.settings.successors.get(each.account) != each.successor:
+            if each.successor not in self._successors_of(each.account):
                 raise Refused(f"{each.successor} does not follow on {each.account}")
         carried = {each.account: each.tokens for each in due.balances}
-        entries = carry_over_entries(carried, self.settings.successors)
+        entries = carry_over_entries(carried, {each.account: each.successor for each in due.balances})
         return OwnResult(SettlementKind.CARRY_OVER, entries, carry_over_hash(key, entries))
+
+    def _successors_of(self, account: str) -> Iterable[str]:
+        """Yield the pseudonyms that follow on one, epoch by epoch."""
+        following = self.settings.successors.get(account)
+        while following is not None:
+            yield following
+            following = self.settings.successors.get(following)
 
     def _corrected(self, due: Correction, claim: CorrectedMarket) -> CorrectedSettlement:
         """Clear a market again; only the state that this attestor vouched for last can be corrected.

@@ -64,8 +64,7 @@ class CarryingOver(Behaviour):
         """Write down what accounts whose epoch has ended hold now."""
         now_s = self.now_s()
         epoch = epoch_of(now_s)
-        began_s = epoch * EPOCH_S
-        if now_s >= began_s + SWEPT_UNTIL_S or not self.sibling(LemSolving).is_settled_before(began_s):
+        if not self.sibling(LemSolving).is_settled_before(epoch * EPOCH_S):
             return
         successors = self._to_sweep(self.sibling(PlayerRegistration).successions(now_s))
         if not successors:
@@ -79,12 +78,15 @@ class CarryingOver(Behaviour):
         self.agent.commit()
 
     def _to_sweep(self, successors: Mapping[str, str]) -> dict[str, str]:
-        """Return the accounts that were not emptied yet, or not for a day."""
-        return {
-            account: successor
-            for account, successor in successors.items()
-            if self.now_s() - int(self.agent.kept_bytes(f"{_SWEPT} {account}") or 0) >= SWEPT_AGAIN_S
-        }
+        """Return the accounts that were not emptied yet, or not for a day while more may come."""
+        return {account: successors[account] for account in successors if self._is_to_sweep(account)}
+
+    def _is_to_sweep(self, account: str) -> bool:
+        swept = self.agent.kept_bytes(f"{_SWEPT} {account}")
+        if swept is None:
+            return True
+        more_may_come = self.now_s() % EPOCH_S < SWEPT_UNTIL_S
+        return more_may_come and self.now_s() - int(swept) >= SWEPT_AGAIN_S
 
     async def _numbered(
         self, epoch: int, carried: Mapping[str, int], successors: Mapping[str, str], ledger: Ledger
