@@ -203,3 +203,36 @@ def test_an_oracle_forgets_an_epoch_with_its_key():
     names = pseudonyms_of(scenario())
     kept = EpochKeys({EPOCH: names.keys.keys[EPOCH]})
     assert kept.pseudonyms_of("h001") == {EPOCH: names.players("h001")[EPOCH]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settlement", ["hourly", "daily"])
+def test_longer_periods_of_settlement_end_with_the_epoch_too(settlement, without_an_end):
+    model = offline(scenario(settlement=settlement, attestors=4), Deaths({}))
+    assert model.community.counts()["balances carried over"] == 2
+    assert {held(model)[old] for old in players(model, EPOCH - 1)} == {0}
+    assert by_name(model).total() == by_name(without_an_end).total()
+
+
+@pytest.mark.slow
+def test_what_a_correction_brings_the_old_account_follows_a_day_later():
+    """A site is cut off before the end of the epoch, and back after it: a day later all is as usual."""
+    intervals = 100 + BEFORE
+    deaths = Deaths({BEFORE - 2: "h001-blockchain"}, {BEFORE + 2: "h001-blockchain"})
+    model = offline(scenario(intervals=intervals, attestors=4), deaths)
+    usual = offline(scenario(intervals=intervals), Deaths({}))
+    owed = completed(model.community.ground.ledger.receivables(list(model.community.cast.accounts)))
+    assert {held(model)[old] for old in players(model, EPOCH - 1)} == {0}
+    assert by_name(model).total() == by_name(usual).total()
+    assert by_name(model)["h001"] == by_name(usual)["h001"] + sum(owed.values())
+    assert by_name(model)["h002"] == by_name(usual)["h002"]
+
+
+@pytest.mark.slow
+def test_an_agreement_that_outlasts_the_epoch_is_judged_under_the_pseudonym_of_its_end():
+    indicator = {"id": "used", "function": "K_ENERGY", "rule": "gt", "limit": 0, "penalty_tokens": 7}
+    agreement = {"id": "night", "after_hours": 0, "hours": 1.25, "indicators": [indicator]}
+    model = offline(scenario(attestors=4, agreements=[agreement]), Deaths({}))
+    payments = model.tables().payments
+    fined = {str(payer): tokens for payer, tokens in zip(payments["payer"], payments["tokens"], strict=True)}
+    assert fined == dict.fromkeys(players(model, EPOCH), 7)
