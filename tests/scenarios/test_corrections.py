@@ -1,6 +1,7 @@
 """A site that was cut off delivers later: what was settled stays, and a correction moves the difference."""
 
 import msgspec
+import numpy as np
 import pytest
 from scenario_helpers import (
     MORNING_S,
@@ -205,3 +206,24 @@ def test_an_engine_cannot_have_a_reading_taken_in_twice(monkeypatch, undisturbed
     cut_off(model)
     assert sorted(corrections(model.tables())) == [(interval, 1) for interval in LATE]
     assert balances(model) == balances(undisturbed)
+
+
+SITES = ("h001-oracle", "h001-blockchain", "h002-oracle", "h001-attestor")
+NAMES = (*SITES, "aggregator-blockchain", "repository")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_whoever_dies_whenever_all_is_corrected_once_everyone_is_back(seed):
+    """Two deaths of up to forty minutes at moments of the first two hours, with letters under way."""
+    chance = np.random.default_rng(seed)
+    intervals = 14
+    model = community(attestors=4, intervals=intervals, faults={"delay_s": 0.3})
+    for name in chance.choice(NAMES, 2, replace=False):
+        dies_s = MORNING_S + chance.uniform(900, 7 * 900)
+        model.at(dies_s, model.kill, f"{name}@localhost")
+        model.at(dies_s + chance.uniform(100, 2_500), model.restart, f"{name}@localhost")
+    model.run()
+    assert balances(model) == balances(community(intervals=intervals).run())
+    counts = model.community.counts()
+    assert counts.get("errors", 0) == counts.get("settlements differ", 0) == 0
