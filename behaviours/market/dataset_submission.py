@@ -48,6 +48,10 @@ class BlockchainSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What its oracle calls the player, by epoch."""
     attestors: tuple[str, ...] = ()
 
+    def player_at(self, time_s: float) -> str:
+        """Return what the player is called at a time; nothing outside the epochs that are known."""
+        return self.players.get(epoch_of(time_s), "")
+
 
 class DatasetSubmission(Behaviour):
     """Keeps each dataset until the market engine has it; what is kept survives a restart."""
@@ -185,10 +189,8 @@ class MeasureSubmission(Behaviour):
 
         Raises: Refused when it is not the player's, or as the checker says.
         """
-        if (
-            measure.player not in self.settings.players.values()
-            or letter.sender != self.settings.contacts.oracle
-        ):
+        player = self.settings.player_at(measure.time_s - 1)
+        if measure.player != player or letter.sender != self.settings.contacts.oracle:
             raise Refused(f"{letter.sender} does not measure {measure.player}")
         await self.ask(self.settings.contacts.market_engine, measure, Acknowledgement, within_s=3.0)
         return Acknowledgement(of=letter.message_id)
