@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.market.attestation import Attesting, Evidence, MarketWatching, PaymentEvidence
+from behaviours.market.settled_markets import SettledMarkets
 from ontology.roles import Role
 
 __all__ = ["Attestor"]
@@ -14,6 +15,7 @@ class Attestor(Agent):
     behaviours = (
         MarketWatching,  # under which terms markets are held
         Evidence,  # what each player brought
+        SettledMarkets,  # what was settled with estimates
         PaymentEvidence,  # what payers ordered
         Attesting,  # the result, computed again
     )

@@ -3,6 +3,8 @@
 from behaviours.agent import Agent
 from behaviours.market.agreements import SlaChecking
 from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.carry_over import CarryingOver
+from behaviours.market.corrections import CorrectionSettling
 from behaviours.market.dataset_submission import (
     DatasetSubmission,
     GridStateKeeping,
@@ -13,6 +15,7 @@ from behaviours.market.dataset_submission import (
 from behaviours.market.engine import LemSolving, PriceForecasting, ResultAnnouncing
 from behaviours.market.payments import EntryKeeping, PaymentSettling
 from behaviours.market.players import DatasetCollection, PlayerRegistration
+from behaviours.market.settled_markets import SettledMarkets
 from ontology.roles import Role
 
 __all__ = ["DsoBlockchainAgent", "MarketEngine", "ProsumerBlockchainAgent"]
@@ -37,6 +40,9 @@ class MarketEngine(Agent):
         PlayerRegistration,  # who takes part, with an account
         DatasetCollection,  # what each player brought
         LemSolving,  # market engine and payment engine
+        SettledMarkets,  # what was settled with estimates
+        CorrectionSettling,  # what late readings change
+        CarryingOver,  # balances, to the pseudonyms of the next epoch
         AttestationCollecting,  # nobody settles alone
         PaymentSettling,  # what payers order
         EntryKeeping,  # who paid whom, for all to read

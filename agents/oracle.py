@@ -3,6 +3,7 @@
 from behaviours.agent import Agent
 from behaviours.information.delivery import AggregateDelivery, DatasetDelivery, GridStateDelivery
 from behaviours.information.metrics import MetricGathering
+from behaviours.information.pseudonymisation import PseudonymRecording
 from behaviours.information.service_levels import KpiDelivery, SlaConfiguration
 from ontology.roles import Role
 
@@ -15,6 +16,7 @@ class ProsumerOracle(Agent):
     role = Role.ORACLE
     behaviours = (
         DatasetDelivery,  # reading and forecast of each interval
+        PseudonymRecording,  # the link table, at the repository
         SlaConfiguration,  # what is agreed
         MetricGathering,  # what its indicators need
         KpiDelivery,  # what the indicators came to

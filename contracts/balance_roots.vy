@@ -65,7 +65,7 @@ event Proven:
 
 MAX_DEPTH: constant(uint256) = 40
 SUM_LIMIT: constant(uint256) = 1 << 128
-KINDS: constant(uint256) = 5  # as in settlement.vy
+KINDS: constant(uint256) = 7  # as in settlement.vy
 
 owner: public(immutable(address))
 window_s: public(immutable(uint256))

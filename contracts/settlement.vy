@@ -71,7 +71,8 @@ GUARDS: constant(uint256) = (1 << 63) | (1 << 127) | (1 << 191) | (1 << 255)
 EXCESS: constant(uint256) = (((1 << 12) - 1) << 52) * (1 + (1 << 64) + (1 << 128) + (1 << 192))
 BALANCE_LIMIT: constant(uint256) = 1 << 63
 
-KINDS: constant(uint256) = 5  # 0 LEM, 1 VPP payoff, 2 flexibility order, 3 demand response, 4 SLA penalty
+# 0 LEM, 1 VPP payoff, 2 flexibility order, 3 demand response, 4 SLA penalty, 5 correction, 6 carry-over
+KINDS: constant(uint256) = 7
 
 owner: public(immutable(address))
 operator: public(address)

@@ -1,9 +1,10 @@
 """The service-level agreements that a scenario asks for, with dates and pseudonyms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from behaviours.decisions.evidence import BASELINE_DAYS
 from behaviours.decisions.kpi import CATALOGUE, Metric
+from behaviours.decisions.pseudonyms import EpochKeys
 from behaviours.market.agreements import Agreement
 from launch.rules import span_s
 from launch.schema import Indicator, Scenario
@@ -17,19 +18,26 @@ SECONDS_AN_HOUR = 3600
 SECONDS_A_DAY = 86_400
 
 
-def agreements_of(scenario: Scenario, players: Mapping[str, str], aggregator: str) -> tuple[Agreement, ...]:
-    """Return the agreements between the aggregator's account and sites, whose pseudonyms are given by id."""
+def agreements_of(
+    scenario: Scenario, sites: Sequence[str], keys: EpochKeys, aggregator: str
+) -> tuple[Agreement, ...]:
+    """Return the agreements between the aggregator's account and sites.
+
+    A site stands in it under the pseudonym that it has when the agreement ends and penalties are due.
+    """
     start_s, _ = span_s(scenario)
     found = []
     for wanted in scenario.agreements:
         begin_s = start_s + round(wanted.after_hours * SECONDS_AN_HOUR)
+        end_s = begin_s + round(wanted.hours * SECONDS_AN_HOUR)
+        players = {site: keys.pseudonym_of(site, end_s - 1) for site in sites}
         features = tuple(_feature(each, wanted.id, players) for each in wanted.indicators)
         parties = sorted({aggregator, *(player for each in features for player in each.players)})
         sla = Sla(
             sla_id=wanted.id,
             parties=parties[:100],
             start_s=begin_s,
-            end_s=begin_s + round(wanted.hours * SECONDS_AN_HOUR),
+            end_s=end_s,
             kpis=[each.kpi_id for each in features],
         )
         found.append(Agreement(sla=sla, features=features))

@@ -14,7 +14,6 @@ from agents.oracle import AggregatorOracle, DsoOracle
 from agents.repository import RepositoryAgent
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
-from behaviours.decisions.pseudonyms import epoch_of, pseudonym, scope_key
 from behaviours.grid.compensation import DstatcomSettings
 from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
@@ -34,12 +33,12 @@ from launch.contracts import contracts_of
 from launch.flexibility import flexibility_terms, procurement_terms
 from launch.parts import AddressBook, Part, attestor_addresses, payer_of, real_time_step_s
 from launch.products import products_of
+from launch.pseudonyms import Pseudonyms, pseudonyms_of
 from launch.scenario import Scenario, lem_parameters
 from launch.site_parts import site_parts
 from launch.world_settings import sells_frequency, thresholds
 from ontology.grid import GridState
 from ontology.market import ExternalProduct
-from ontology.privacy import PseudonymScope
 
 __all__ = ["Cast", "Part", "cast_community"]
 
@@ -70,24 +69,21 @@ def cast_community(scenario: Scenario, world: World, domains: Mapping[str, str] 
             the community's own agents.
     """
     at = AddressBook(scenario, domains or {})
-    key = scope_key(
-        scenario.seed.to_bytes(8, "big") * 4, PseudonymScope.LEM, epoch_of(world.settings.start_s)
-    )
+    names = pseudonyms_of(scenario)
     sites = world.settings.sites
-    players = {site.id: pseudonym(site.id, key) for site in sites}
-    accounts = {player: site for site, player in players.items()}
-    aggregator, grid = pseudonym("aggregator", key), pseudonym("grid", key)
+    accounts = names.by_player(site.id for site in sites)
+    aggregator, grid = names.community
     parts = [
-        *_community(scenario, world, at, key, (aggregator, grid)),
-        *(part for site in sites for part in site_parts(scenario, world, site, at, key, players[site.id])),
+        *_community(scenario, world, at, names, (aggregator, grid)),
+        *(part for site in sites for part in site_parts(scenario, world, site, at, names)),
     ]
     return Cast(
-        tuple(parts), accounts | {aggregator: "aggregator", grid: "grid"}, at["aggregator-blockchain"]
+        tuple(parts), {**accounts} | {aggregator: "aggregator", grid: "grid"}, at["aggregator-blockchain"]
     )
 
 
 def _community(
-    scenario: Scenario, world: World, at: AddressBook, key: bytes, accounts: tuple[str, str]
+    scenario: Scenario, world: World, at: AddressBook, names: Pseudonyms, accounts: tuple[str, str]
 ) -> Iterator[Part]:
     """Cast the agents that serve the whole community."""
     sites = tuple(site.id for site in world.settings.sites)
@@ -105,11 +101,11 @@ def _community(
             green=lem_parameters(scenario, GridState.GREEN), yellow=lem_parameters(scenario, GridState.YELLOW)
         ),
     )
-    yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
-    yield from _attestors(scenario, world, at, accounts, key, sites)
+    yield from _aggregator_node(scenario, world, at, contacts, accounts, names, sites)
+    yield from _attestors(scenario, world, at, accounts, names, sites)
     payer, terms = payer_of(scenario, at, accounts[1], sites), procurement_terms(scenario, accounts)
     contracts = contracts_of(scenario, accounts[0])
-    yield from _dso_node(scenario, world, at, contacts, key, payer, contracts, terms)
+    yield from _dso_node(scenario, world, at, contacts, names, payer, contracts, terms)
     yield Part(
         ExternalMarkets,
         at["external-markets"],
@@ -130,7 +126,7 @@ def _aggregator_node(
     at: AddressBook,
     contacts: SiteContacts,
     accounts: tuple[str, str],
-    key: bytes,
+    names: Pseudonyms,
     sites: tuple[str, ...],
 ) -> Iterator[Part]:
     portfolio = tuple(
@@ -157,7 +153,7 @@ def _aggregator_node(
             contracts=contracts_of(scenario, accounts[0]),
             external_products=_external_products(scenario),
             external_scale=scenario.external_markets.scale,
-            agreements=agreements_of(scenario, {site: pseudonym(site, key) for site in sites}, accounts[0]),
+            agreements=agreements_of(scenario, sites, names.keys, accounts[0]),
             payer=payer_of(scenario, at, accounts[0], sites),
         ),
     )
@@ -165,7 +161,7 @@ def _aggregator_node(
     yield Part(
         AggregatorOracle,
         at["aggregator-oracle"],
-        OracleSettings(subject="aggregator", contacts=to_engine, pseudonym_key=key, members=sites),
+        OracleSettings(subject="aggregator", contacts=to_engine, pseudonym_keys=names.own, members=sites),
     )
     community_tokens = scenario.initial_tokens * COMMUNITY_TOKENS_A_SITE * len(sites)
     yield Part(
@@ -184,7 +180,7 @@ def _aggregator_node(
             minimum_tokens=scenario.minimum_tokens,
             settlement_intervals=SETTLEMENT_INTERVALS[scenario.settlement],
             attestors=attestor_addresses(scenario, at, sites),
-            holders=_holders(at, key, accounts, sites),
+            holders=_holders(at, names, accounts, sites),
         ),
         ports={"ledger": ..., "service_levels": ...},
     )
@@ -206,10 +202,10 @@ def _external_products(scenario: Scenario) -> tuple[ExternalProduct, ...]:
 
 
 def _holders(
-    at: AddressBook, key: bytes, accounts: tuple[str, str], sites: tuple[str, ...]
+    at: AddressBook, names: Pseudonyms, accounts: tuple[str, str], sites: tuple[str, ...]
 ) -> Mapping[str, str]:
     """Return who may order payments from each account."""
-    own = {pseudonym(site, key): at[f"{site}-prosumer"] for site in sites}
+    own = {player: at[f"{site}-prosumer"] for player, site in names.by_player(sites).items()}
     return own | {accounts[0]: at["aggregator"], accounts[1]: at["dso"]}
 
 
@@ -218,7 +214,7 @@ def _attestors(
     world: World,
     at: AddressBook,
     accounts: tuple[str, str],
-    key: bytes,
+    names: Pseudonyms,
     sites: tuple[str, ...],
 ) -> Iterator[Part]:
     """Cast the attestors at the nodes of DSO and sites."""
@@ -226,8 +222,9 @@ def _attestors(
         engine=at["aggregator-blockchain"],
         aggregator=at["aggregator"],
         segments=tuple(feeder.segment_id for feeder in world.feeders),
-        speakers={pseudonym(site, key): at[f"{site}-blockchain"] for site in sites},
-        holders=_holders(at, key, accounts, sites),
+        speakers={player: at[f"{site}-blockchain"] for player, site in names.by_player(sites).items()},
+        successors=names.successors(sites),
+        holders=_holders(at, names, accounts, sites),
         terms=ClearingTerms(
             aggregator_account=accounts[0],
             grid_account=accounts[1],
@@ -243,7 +240,7 @@ def _dso_node(
     world: World,
     at: AddressBook,
     contacts: SiteContacts,
-    key: bytes,
+    names: Pseudonyms,
     payer: PayerSettings,
     contracts: tuple[BilateralContract, ...],
     terms: ProcurementTerms | None,
@@ -267,12 +264,12 @@ def _dso_node(
     yield Part(
         DsoOracle,
         at["dso-oracle"],
-        OracleSettings(subject="dso", contacts=to_chain, pseudonym_key=key),
+        OracleSettings(subject="dso", contacts=to_chain, pseudonym_keys=names.own),
     )
     yield Part(
         DsoBlockchainAgent,
         at["dso-blockchain"],
-        BlockchainSettings(contacts=to_chain, segment_id="", player="dso"),
+        BlockchainSettings(contacts=to_chain, segment_id=""),
     )
     yield Part(
         Dstatcom,

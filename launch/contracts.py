@@ -27,6 +27,7 @@ def _contract(wanted: Contract, zone: str, payee: str) -> BilateralContract:
         windows=tuple(_window(each) for each in wanted.windows),
         zone=zone,
         payee=payee,
+        members_percent=round(wanted.members * 100),
     )
 
 

@@ -44,10 +44,13 @@ def attesting_sites(world: World) -> tuple[str, ...]:
     return tuple(site.id for site in world.settings.sites[:MOST_ATTESTORS])
 
 
-def payer_of(scenario: Scenario, at: AddressBook, account: str, sites: tuple[str, ...]) -> PayerSettings:
-    """Return how the holder of an account orders payments."""
+def payer_of(
+    scenario: Scenario, at: AddressBook, account: str | Mapping[int, str], sites: tuple[str, ...]
+) -> PayerSettings:
+    """Return how the holder of an account orders payments; a site's account has another name each epoch."""
     return PayerSettings(
-        account=account,
+        account=account if isinstance(account, str) else "",
+        accounts={} if isinstance(account, str) else account,
         engine=at["aggregator-blockchain"],
         attestors=attestor_addresses(scenario, at, sites),
         tokens_per_currency=scenario.tokens_per_currency,

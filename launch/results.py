@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from behaviours.decisions.correction import correction_key
 from behaviours.market.engine import settlement_key
 from environments.simulation.world import World
 from launch.cast import SETTLEMENT_INTERVALS
 from launch.flexibility import flexibility_columns
-from launch.tables import RunTables
+from launch.tables import RunTables, column_names
 from ontology.base import INTERVAL_S
 from ontology.grid import GridState
 from ontology.ledger import LedgerEntry
@@ -53,7 +54,8 @@ def completed(work: Coroutine[Any, Any, T]) -> T:
 
 async def run_tables(community: "Community") -> RunTables:
     """Return the tables of what has happened in a community so far."""
-    results = await _facts(community, "parity:LemResult")
+    stated: list[LemResult] = await _facts(community, "parity:LemResult")
+    results = [result for result in stated if not result.correction]
     events = await _facts(community, "parity:GridStatusEvent")
     sites, feeders = own_places(community)
     return RunTables(
@@ -61,6 +63,7 @@ async def run_tables(community: "Community") -> RunTables:
         market=_market(results),
         grid=_only(_grid(community.world, events), "segment", feeders),
         settlement=await _settlement(community),
+        corrections=await _corrections(community, {result.start_s for result in stated if result.correction}),
         payments=_payments(await _facts(community, "parity:LedgerEntry")),
         plants=_plants(await _facts(community, "parity:Vpp")),
         flexibility=flexibility_columns(
@@ -219,6 +222,21 @@ async def _settlement(community: "Community") -> dict[str, Any]:
             columns["start_s"].append(start_s)
             columns["account"].append(account)
             columns["tokens"].append(tokens)
+    return columns
+
+
+async def _corrections(community: "Community", starts: Iterable[int]) -> dict[str, Any]:
+    """Return what the corrections of some intervals moved on the ledger."""
+    columns: dict[str, list[Any]] = {name: [] for name in column_names("corrections")}
+    for start_s in sorted(starts):
+        for number in count(1):
+            receipt = await community.ground.ledger.settlement(correction_key(start_s, number))
+            if receipt is None:
+                break
+            for account, tokens in receipt.entries.items():
+                if tokens:
+                    for name, value in zip(columns, (start_s, number, account, tokens), strict=True):
+                        columns[name].append(value)
     return columns
 
 

@@ -326,6 +326,9 @@ class Contract(Section, frozen=True, kw_only=True):
     power_kw: Annotated[float, Meta(gt=0, le=100_000, description="reserved, kW")]
     availability: Annotated[Price, Meta(description="EUR for each kW and hour that it is held ready")] = 0
     activation: Annotated[Price, Meta(description="EUR/kWh for what is delivered")] = 0
+    members: Annotated[
+        float, Meta(ge=0, le=1, description="share of the payment for energy that the aggregator hands on")
+    ] = 0.8
     response_s: Annotated[int, Meta(ge=1, le=900, description="it is there after so many seconds")] = 60
     activations_a_day: Annotated[int, Meta(ge=1, le=96, description="at most")] = 4
     segment: Annotated[str, Meta(description="feeder that it is for; empty = any")] = ""

@@ -34,6 +34,7 @@ from environments.simulation.world.households import profile_day
 from launch.agreements import metrics_of
 from launch.parts import AddressBook, Part, attesting_sites, attestor_addresses, payer_of, real_time_step_s
 from launch.products import products_of
+from launch.pseudonyms import Pseudonyms
 from launch.scenario import Scenario
 from launch.world_settings import sells_frequency
 from ontology.base import INTERVALS_A_DAY
@@ -48,14 +49,14 @@ CONNECTION_W = 43_000
 
 
 def site_parts(
-    scenario: Scenario, world: World, site: SiteSettings, at: AddressBook, key: bytes, player: str
+    scenario: Scenario, world: World, site: SiteSettings, at: AddressBook, names: Pseudonyms
 ) -> Iterator[Part]:
     """Cast the agents of a site: prosumer, oracle, blockchain agent, gateway and a manager for each asset."""
     devices = {
         device.name: device for device in world.devices(site.id) if scenario.control or device.name == "meter"
     }
     contacts = _contacts(site.id, devices, at)
-    segment_id = world.feeder_of(site.id).segment_id
+    segment_id, players = world.feeder_of(site.id).segment_id, names.players(site.id)
 
     def part(agent: type[Agent], name: str, settings: Any, **ports: Any) -> Part:
         return Part(agent, at[f"{site.id}-{name}"], settings, site.id, ports)
@@ -93,7 +94,7 @@ def site_parts(
             offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
             products=products_of(scenario, site.id),
             partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
-            payer=payer_of(scenario, at, player, attesting_sites(world)),
+            payer=payer_of(scenario, at, players, attesting_sites(world)),
             reports=metrics_of(scenario, site.id),
         ),
     )
@@ -103,7 +104,7 @@ def site_parts(
         OracleSettings(
             subject=site.id,
             contacts=contacts,
-            pseudonym_key=key,
+            pseudonym_keys=names.keys,
             has_agreements=bool(scenario.agreements),
         ),
     )
@@ -113,7 +114,7 @@ def site_parts(
         BlockchainSettings(
             contacts=contacts,
             segment_id=segment_id,
-            player=player,
+            players=players,
             attestors=attestor_addresses(scenario, at, attesting_sites(world)),
         ),
     )

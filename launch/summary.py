@@ -137,10 +137,11 @@ def site_rows(result: RunResult) -> list[dict[str, Any]]:
 
 def _tokens_by_name(result: RunResult) -> Mapping[str, int]:
     totals: dict[str, int] = {}
-    settlement = result.tables.checked().settlement
-    for account, tokens in zip(settlement["account"], settlement["tokens"], strict=True):
-        name = result.accounts.get(account, account)
-        totals[name] = totals.get(name, 0) + int(tokens)
+    tables = result.tables.checked()
+    for table in (tables.settlement, tables.corrections):
+        for account, tokens in zip(table["account"], table["tokens"], strict=True):
+            name = result.accounts.get(account, account)
+            totals[name] = totals.get(name, 0) + int(tokens)
     return totals
 
 

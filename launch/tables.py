@@ -91,6 +91,15 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("tokens", "int64", "tokens", "change of the balance; an interval's changes sum to zero"),
         ),
     ),
+    "corrections": (
+        ("start_s", "number", "account"),
+        (
+            START,
+            Column("number", "int64", "", "which correction of the interval, from 1"),
+            Column("account", "string", "", "account that the tokens went to, or came from"),
+            Column("tokens", "int64", "tokens", "beside the settlement; a correction's changes sum to zero"),
+        ),
+    ),
     "payments": (
         ("start_s", "settlement", "payer", "payee"),
         (
@@ -148,6 +157,7 @@ class RunTables:
     market: Columns = field(default_factory=dict)
     grid: Columns = field(default_factory=dict)
     settlement: Columns = field(default_factory=dict)
+    corrections: Columns = field(default_factory=dict)
     payments: Columns = field(default_factory=dict)
     plants: Columns = field(default_factory=dict)
     flexibility: Columns = field(default_factory=dict)

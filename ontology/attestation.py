@@ -22,6 +22,10 @@ from ontology.market import Lem
 __all__ = [
     "Attestation",
     "AttestationRequest",
+    "CarriedBalance",
+    "CarryOver",
+    "CorrectedMarket",
+    "Correction",
     "DatasetProof",
     "EstimatedEnergy",
     "Penalty",
@@ -41,6 +45,38 @@ class EstimatedEnergy(Part, frozen=True, kw_only=True):
     produced_wh: Energy
 
 
+class CorrectedMarket(Part, frozen=True, kw_only=True):
+    """Whose late readings take an estimate's place in a market, as it stood after a previous correction."""
+
+    segment_id: Identifier
+    previous: Count
+    players: Annotated[list[Identifier], Meta(min_length=1, max_length=MAX_MEMBERS)]
+
+
+class Correction(Part, frozen=True, kw_only=True):
+    """What late readings change of an interval that was settled, numbered from 1 (SPEC 4.3)."""
+
+    start_s: IntervalStart
+    number: Count
+    markets: Annotated[list[CorrectedMarket], Meta(min_length=1, max_length=1000)]
+
+
+class CarriedBalance(Part, frozen=True, kw_only=True):
+    """What an account leaves to the one under which its holder goes on."""
+
+    account: Identifier
+    successor: Identifier
+    tokens: Annotated[int, Meta(ge=1, le=2**52 - 1, description="whole tokens")]
+
+
+class CarryOver(Part, frozen=True, kw_only=True):
+    """Balances that go on to the pseudonyms of an epoch, numbered from 0 (SPEC 7.2)."""
+
+    epoch: Count
+    number: Count
+    balances: Annotated[list[CarriedBalance], Meta(min_length=1, max_length=MAX_MEMBERS)]
+
+
 class Penalty(Part, frozen=True, kw_only=True):
     """What a violated indicator of an agreement costs its player (SPEC 2.9)."""
 
@@ -51,7 +87,7 @@ class Penalty(Part, frozen=True, kw_only=True):
 
 
 class AttestationRequest(Concept, frozen=True, kw_only=True, tag="parity:AttestationRequest"):
-    """Markets, penalties or a payment settled under one key, and the result to be vouched for (SPEC 4.3).
+    """What is settled under one key, markets or anything else, and the result to be vouched for (SPEC 4.3).
 
     The readings are not in it: attestors have them from the oracles, and payments from their payers.
     """
@@ -60,6 +96,8 @@ class AttestationRequest(Concept, frozen=True, kw_only=True, tag="parity:Attesta
     lems: Annotated[list[Lem], Meta(max_length=1000)] = []
     penalties: Annotated[list[Penalty], Meta(max_length=MAX_MEMBERS)] = []
     payment: PaymentOrder | None = None
+    correction: Correction | None = None
+    carry_over: CarryOver | None = None
     estimates: Annotated[list[EstimatedEnergy], Meta(max_length=MAX_MEMBERS)] = []
     result_hash: Label
 

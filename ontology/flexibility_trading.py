@@ -376,3 +376,5 @@ class DemandResponseReport(Concept, frozen=True, kw_only=True, tag="oadr:DemandR
     step_s: Duration
     ordered_w: Power
     delivered_w: Annotated[list[Power], Steps]
+    account: Label = ""
+    """Where a member wants to be paid."""

@@ -20,6 +20,16 @@ class SettlementKind(StrEnum):
     FLEXIBILITY_ORDER = "FLEXIBILITY_ORDER"
     DEMAND_RESPONSE = "DEMAND_RESPONSE"
     SLA_PENALTY = "SLA_PENALTY"
+    CORRECTION = "CORRECTION"
+    CARRY_OVER = "CARRY_OVER"
+
+
+ORDERED_KINDS = (
+    SettlementKind.VPP_PAYOFF,
+    SettlementKind.FLEXIBILITY_ORDER,
+    SettlementKind.DEMAND_RESPONSE,
+)
+"""What an account's holder may order to be paid; the rest follows from rules."""
 
 
 class Wallet(Concept, frozen=True, kw_only=True, tag="parity:Wallet"):
@@ -68,5 +78,4 @@ class PaymentOrder(Concept, frozen=True, kw_only=True, tag="parity:PaymentOrder"
         accounts = [each.account for each in self.payments]
         require(len(set(accounts)) == len(accounts), "payments", accounts, "each account once")
         require(self.payer not in accounts, "payments", self.payer, "other accounts than the payer's")
-        ordered = self.kind not in (SettlementKind.LEM, SettlementKind.SLA_PENALTY)
-        require(ordered, "kind", self.kind, "a kind that is ordered by its payer")
+        require(self.kind in ORDERED_KINDS, "kind", self.kind, "a kind that is ordered by its payer")

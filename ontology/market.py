@@ -217,6 +217,8 @@ class LemRow(Part, frozen=True, kw_only=True):
     tokens_flow: Tokens
     tokens_net: Tokens
     estimated: bool = False
+    tokens_corrected: Tokens = 0
+    """By how much a correction changed what was settled; 0 in a first settlement."""
 
 
 class LemResult(Concept, frozen=True, kw_only=True, tag="parity:LemResult"):
@@ -237,6 +239,8 @@ class LemResult(Concept, frozen=True, kw_only=True, tag="parity:LemResult"):
     """Among how many the flow charge was shared; 0 where none was."""
     flow_ticks_per_kwh: Real = 0.0
     """What a kWh in the direction of the community's net flow was charged, for display."""
+    correction: Count = 0
+    """The correction after which it stands like this; 0 as it was settled first."""
 
 
 class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):

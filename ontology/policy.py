@@ -392,7 +392,7 @@ TABLE: tuple[Row, ...] = (
     Row((ReserveAssignment,), (Act.REQUEST,), (Role.AGGREGATOR, Role.PROSUMER), (Role.PROSUMER, Role.BESS)),
     Row(
         (DemandResponseReport,),
-        (Act.INFORM,),
+        TELL,
         (Role.PROSUMER, Role.AGGREGATOR),
         (Role.AGGREGATOR, Role.DSO),
     ),
@@ -458,9 +458,9 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (PseudonymRecord,),
-        (Act.INFORM,),
-        (Role.REPOSITORY,),
-        (Role.ORACLE, Role.BLOCKCHAIN),
+        TELL,
+        (Role.REPOSITORY, Role.ORACLE),
+        (Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY),
         writers=(Role.REPOSITORY,),
     ),
 )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ontology.base import Address, Concept, Identifier, Label, Part
+from ontology.base import Address, Concept, EpochSeconds, Identifier, Label, Part
 from ontology.roles import Role
 
 __all__ = ["Player", "Preference", "Registration", "User", "UserRole", "UserRoleCode", "UserStatus"]
@@ -68,6 +68,17 @@ class Player(Concept, frozen=True, kw_only=True, tag="parity:Player"):
     role: Role
     segment_id: Label = ""
     player: Label = ""
+    valid_from_s: EpochSeconds = 0
+    valid_to_s: EpochSeconds = 0
+    """Until when it plays under this pseudonym; 0 where that does not end."""
+
+    def plays_at(self, time_s: int) -> bool:
+        """Tell whether this pseudonym is in use at a time."""
+        return self.valid_from_s <= time_s and not self.has_ended(time_s)
+
+    def has_ended(self, time_s: int) -> bool:
+        """Tell whether this pseudonym is out of use at a time."""
+        return 0 < self.valid_to_s <= time_s
 
 
 Registration = Player

@@ -16,6 +16,7 @@ __all__ = [
     "activation_ticks",
     "availability_ticks",
     "is_kept",
+    "member_ticks",
     "ramped",
     "reason_to_refuse_signal",
     "relief_w",
@@ -64,6 +65,8 @@ class BilateralContract(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = "UTC"
     payee: str = ""
     """The aggregator's account."""
+    members_percent: int = 80
+    """What the aggregator hands on of the payment for energy to the members that delivered it."""
 
     def is_valid_at(self, time_s: int) -> bool:
         """Tell whether a time lies in one of the windows."""
@@ -115,8 +118,21 @@ def availability_ticks(contract: BilateralContract, start_s: int, end_s: int) ->
 
 def activation_ticks(contract: BilateralContract, report: DemandResponseReport) -> int:
     """Return what the energy that a signal brought about is paid, in ticks; more than was ordered is not."""
-    joules = sum(useful_w(report, delivered_w) for delivered_w in report.delivered_w) * report.step_s
-    return joules * contract.activation_ticks_per_kwh // (W_PER_KW * SECONDS_AN_HOUR)
+    return useful_joules(report) * contract.activation_ticks_per_kwh // (W_PER_KW * SECONDS_AN_HOUR)
+
+
+def member_ticks(
+    contract: BilateralContract, income_ticks: int, reports: Sequence[DemandResponseReport]
+) -> dict[str, int]:
+    """Return what each member gets of the payment for an activation, in ticks, by who reports.
+
+    The members' part is divided by the energy that each delivered of what it was asked for, rounded down: the
+    rest stays with the aggregator.
+    """
+    useful = {each.subject: useful_joules(each) for each in reports}
+    total = sum(useful.values())
+    part_ticks = income_ticks * contract.members_percent // 100
+    return {subject: part_ticks * joules // total for subject, joules in useful.items() if joules}
 
 
 def is_kept(contract: BilateralContract, report: DemandResponseReport) -> bool:
@@ -125,6 +141,11 @@ def is_kept(contract: BilateralContract, report: DemandResponseReport) -> bool:
     after = report.delivered_w[late:]
     wanted = KEPT_PERCENT * abs(report.ordered_w)
     return all(100 * useful_w(report, delivered_w) >= wanted for delivered_w in after)
+
+
+def useful_joules(report: DemandResponseReport) -> int:
+    """Return the energy that was delivered of what was ordered, in J."""
+    return sum(useful_w(report, delivered_w) for delivered_w in report.delivered_w) * report.step_s
 
 
 def useful_w(report: DemandResponseReport, delivered_w: int) -> int:

@@ -5,17 +5,39 @@ import hashlib
 import hmac
 import re
 import unicodedata
+from collections.abc import Mapping
+
+import msgspec
 
 from ontology.base import require
 from ontology.privacy import PseudonymScope
 
-__all__ = ["EPOCH_S", "epoch_of", "is_pseudonym", "pseudonym", "scope_key"]
+__all__ = ["EPOCH_S", "EpochKeys", "epoch_of", "is_pseudonym", "pseudonym", "scope_key"]
 
 EPOCH_S = 30 * 86_400
 """How long a pseudonym holds: 30 days (SPEC 7.2)."""
 LENGTH = 26
 MINIMUM_KEY_BYTES = 16
 PATTERN = re.compile(r"p_[a-z2-7]{26}")
+
+
+class EpochKeys(msgspec.Struct, frozen=True):
+    """The keys of a scope by epoch; no other follows from them, so that a lost one forgets its epoch."""
+
+    keys: Mapping[int, bytes]
+
+    def pseudonym_of(self, identity: str, time_s: float) -> str:
+        """Return the pseudonym that an identity has at a time; a pseudonym is returned unchanged.
+
+        Raises: InvalidInput when there is no key of that epoch, or the identity is empty.
+        """
+        epoch = epoch_of(time_s)
+        require(epoch in self.keys, "time_s", time_s, "a time in an epoch whose key is there")
+        return pseudonym(identity, self.keys[epoch])
+
+    def pseudonyms_of(self, identity: str) -> dict[int, str]:
+        """Return the pseudonyms of an identity by epoch, in order."""
+        return {epoch: self.pseudonym_of(identity, epoch * EPOCH_S) for epoch in sorted(self.keys)}
 
 
 def epoch_of(time_s: float) -> int:

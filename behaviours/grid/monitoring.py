@@ -35,8 +35,8 @@ from behaviours.information.delivery import grouped
 from behaviours.market.payments import PayerSettings, Paying
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
-from ontology.discourse import Query, QueryResult
-from ontology.errors import Failed, ParityError
+from ontology.discourse import Acknowledgement, Query, QueryResult
+from ontology.errors import Failed, ParityError, Refused
 from ontology.flexibility_trading import DemandResponseReport, DRSignal
 from ontology.forecasts import Forecast
 from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridState, GridStatusEvent
@@ -60,7 +60,7 @@ UNEVEN = 0.5
 
 DSTATCOM_VA = 30_000
 
-_ACTIVATED, _SINCE = "activated ", "contracts since"
+_ACTIVATED, _REPORTED, _SINCE = "activated ", "reported ", "contracts since"
 SECONDS_AN_HOUR = 3600
 REPORT_WITHIN_S = 120
 """How long after its end the DSO waits to hear what came of a signal."""
@@ -335,10 +335,33 @@ class ActiveNetworkManagement(Behaviour):
             self.agent.counts["signals not served"] += 1
             log.warning("emergency signal not served", signal=signal.signal_id, why=str(error))
             return
+        self._take(report, contract)
+
+    @on(DemandResponseReport)
+    def take_report(self, report: DemandResponseReport, letter: Letter) -> Acknowledgement:
+        """Pay for what the aggregator reports; what was reported already changes nothing.
+
+        Raises: Refused when it is not the aggregator's, or nothing was called for.
+        """
+        if letter.sender != self.settings.aggregator:
+            raise Refused("only the aggregator serves signals")
+        called = self.kept(f"{_ACTIVATED}{report.contract_id} {report.start_s}", DRSignal)
+        contract = next((c for c in self.settings.contracts if c.contract_id == report.contract_id), None)
+        if contract is None or called is None or called.signal_id != report.signal_id:
+            raise Refused(f"{report.signal_id} was not called for")
+        self._take(report, contract)
+        return Acknowledgement(of=letter.message_id)
+
+    def _take(self, report: DemandResponseReport, contract: BilateralContract | None) -> None:
+        """Note what a signal brought about, and pay for it; once for each signal."""
+        name = f"{_REPORTED}{report.signal_id} {report.start_s}"
+        if self.agent.kept_bytes(name) is not None:
+            return
+        self.keep(name, b"")
         self.reports.append(report)
         if contract is not None:
             self.agent.counts["contracts kept" if is_kept(contract, report) else "contracts not kept"] += 1
-            self._pay(contract, signal.signal_id, activation_ticks(contract, report))
+            self._pay(contract, report.signal_id, activation_ticks(contract, report))
 
     @every(minutes=60, offset_s=120)
     def pay_availability(self) -> None:
@@ -350,7 +373,7 @@ class ActiveNetworkManagement(Behaviour):
             start_s = end_s - SECONDS_AN_HOUR
             ticks = availability_ticks(contract, start_s, end_s)
             self._pay(contract, f"{contract.contract_id}-available-{start_s}", ticks)
-        for name in self.agent.kept_names(_ACTIVATED):
+        for name in (*self.agent.kept_names(_ACTIVATED), *self.agent.kept_names(_REPORTED)):
             if int(name.rpartition(" ")[2]) < self.now_s() - REMEMBERED_S:
                 self.keep(name, None)
 

@@ -7,11 +7,12 @@ from typing import TypeVar
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
-from behaviours.decisions.pseudonyms import pseudonym
+from behaviours.decisions.correction import CORRECTION_S, is_too_old
+from behaviours.decisions.pseudonyms import EpochKeys
 from behaviours.site.contacts import SiteContacts
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY, Concept
 from ontology.codec import encode_body, message_type_of
-from ontology.discourse import Query, QueryResult
+from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError, Refused
 from ontology.forecasts import Forecast, ForecastKind
 from ontology.grid import GridStatusEvent
@@ -25,7 +26,8 @@ __all__ = ["AggregateDelivery", "DatasetDelivery", "GridStateDelivery", "OracleS
 _READING = message_type_of(IntervalReading)
 _FORECAST = message_type_of(Forecast)
 
-_ORDER = "order "
+_ORDER, _UNDELIVERED, _EXPECTED = "order ", "undelivered ", "expected"
+READINGS_A_LETTER = 96
 
 C = TypeVar("C", bound=Concept)
 FORECASTS_A_LETTER = 24
@@ -38,19 +40,21 @@ class OracleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     subject: str
     contacts: SiteContacts
-    pseudonym_key: bytes
+    pseudonym_keys: EpochKeys
     members: tuple[str, ...] = ()
     has_agreements: bool = False
 
 
 class DatasetDelivery(Behaviour):
-    """Fetches the interval's reading and a new forecast, if any, and hands them on pseudonymised."""
+    """Fetches the interval's reading and a new forecast, if any, and hands them on pseudonymised.
+
+    What cannot be read or handed on is tried again for as long as a settlement can be corrected.
+    """
 
     settings: OracleSettings
 
     def setup(self) -> None:
-        """Know the player's pseudonym; nothing has been delivered yet."""
-        self.player = player_of(self.settings)
+        """Recall what was ordered; nothing has been delivered yet."""
         self._forecast_from_s = 0
         self._orders: dict[int, LemOrder] = {}
         for name in self.agent.kept_names(_ORDER):
@@ -72,28 +76,78 @@ class DatasetDelivery(Behaviour):
 
     @every(minutes=15, offset_s=30)
     async def deliver(self) -> None:
-        """Deliver the interval that has just ended; without a reading there is nothing to deliver."""
-        start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
-        readings = await self._ask(
-            Query(entity=_READING, subject=self.settings.subject, start_s=start_s, end_s=start_s + INTERVAL_S)
-        )
-        if not readings:
-            self.agent.counts["readings missing"] += 1
+        """Deliver the interval that has just ended, and then what could not be delivered before."""
+        ended_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
+        self._expect(ended_s)
+        if not self._undelivered():
             return
-        forecast, reading = await self._new_forecast(), readings[-1]
-        if isinstance(reading, IntervalReading):
-            order = self._anonymous(self._orders.get(start_s))
-            dataset = anonymous_dataset(self.player, reading, forecast, order)
-            self.tell(self.settings.contacts.blockchain, dataset)
-        for begun_s in [each for each in self._orders if each <= start_s]:
-            del self._orders[begun_s]
-            self.keep(f"{_ORDER}{begun_s}", None)
+        readings = await self._readings(ended_s, ended_s)
+        if readings and not await self._deliver(readings, await self._new_forecast()):
+            return
+        late = [start_s for start_s in self._due() if start_s != ended_s]
+        if late:
+            await self._deliver(await self._readings(late[0], late[-1]))
+
+    def _expect(self, ended_s: int) -> None:
+        """Note the intervals up to one that have to be delivered, those passed over while dead included.
+
+        What was before this oracle was there for the first time is not for it to deliver.
+        """
+        known_s = int(self.agent.kept_bytes(_EXPECTED) or ended_s)
+        oldest_s = ended_s - CORRECTION_S
+        for start_s in range(max(known_s + INTERVAL_S, oldest_s), ended_s + 1, INTERVAL_S):
+            self.keep(f"{_UNDELIVERED}{start_s}", b"")
+        self.keep(_EXPECTED, str(max(known_s, ended_s)).encode())
+        for start_s in [each for each in self._undelivered() if is_too_old(each, self.now_s())]:
+            self._let_go(start_s)
+            self.agent.counts["readings given up"] += 1
+
+    def _undelivered(self) -> list[int]:
+        return sorted(int(name.removeprefix(_UNDELIVERED)) for name in self.agent.kept_names(_UNDELIVERED))
+
+    def _due(self) -> list[int]:
+        """Return the oldest intervals that have not been delivered, as many as a letter has readings of."""
+        undelivered = self._undelivered()
+        return [each for each in undelivered if each < undelivered[0] + READINGS_A_LETTER * INTERVAL_S]
+
+    async def _readings(self, first_s: int, last_s: int) -> list[IntervalReading]:
+        """Return what is known of undelivered intervals from one to another."""
+        subject = self.settings.subject
+        found = await self._ask(
+            Query(entity=_READING, subject=subject, start_s=first_s, end_s=last_s + INTERVAL_S)
+        )
+        wanted = set(self._undelivered())
+        readings = [each for each in found if isinstance(each, IntervalReading) and each.start_s in wanted]
+        self.agent.counts["readings missing"] += not readings
+        return readings
+
+    async def _deliver(self, readings: Sequence[IntervalReading], forecast: Forecast | None = None) -> bool:
+        """Deliver readings, the first with a forecast, until one is not taken; tell whether all were."""
+        for reading in readings:
+            order = self._anonymous(self._orders.get(reading.start_s))
+            player = player_of(self.settings, reading.start_s)
+            dataset = anonymous_dataset(player, reading, forecast, order)
+            try:
+                await self.ask(self.settings.contacts.blockchain, dataset, Acknowledgement)
+            except ParityError:
+                self.agent.counts["not acknowledged"] += 1
+                return False
+            self._let_go(reading.start_s)
+            forecast = None
+        return True
+
+    def _let_go(self, start_s: int) -> None:
+        """Forget an interval that was delivered, with what was ordered for it."""
+        self.keep(f"{_UNDELIVERED}{start_s}", None)
+        if self._orders.pop(start_s, None) is not None:
+            self.keep(f"{_ORDER}{start_s}", None)
 
     def _anonymous(self, order: LemOrder | None) -> LemOrder | None:
         """Return an order with its partners' pseudonyms instead of their names."""
         if order is None or not order.partners:
             return order
-        partners = [pseudonym(each, self.settings.pseudonym_key) for each in order.partners]
+        keys = self.settings.pseudonym_keys
+        partners = [keys.pseudonym_of(each, order.start_s) for each in order.partners]
         return msgspec.structs.replace(order, partners=partners)
 
     async def _new_forecast(self) -> Forecast | None:
@@ -128,10 +182,6 @@ class AggregateDelivery(Behaviour):
 
     settings: OracleSettings
 
-    def setup(self) -> None:
-        """Know the aggregator's pseudonym."""
-        self.player = player_of(self.settings)
-
     @every(minutes=15, offset_s=40)
     async def deliver(self) -> None:
         """Sum up what the portfolio drew in the interval that has just ended, and what it expects."""
@@ -148,14 +198,14 @@ class AggregateDelivery(Behaviour):
                 forecasts += await self._asked(newest, Forecast)
         except ParityError:
             self.agent.counts["repository unavailable"] += 1
-        blockchain = self.settings.contacts.blockchain
+        blockchain, player = self.settings.contacts.blockchain, player_of(self.settings, start_s)
         if len(readings) == len(self.settings.members):
-            self.tell(blockchain, aggregate_reading(self.player, start_s, readings))
+            self.tell(blockchain, aggregate_reading(player, start_s, readings))
         elif readings:
-            partial = aggregate_reading(self.player, start_s, readings)
+            partial = aggregate_reading(player, start_s, readings)
             self.tell(blockchain, msgspec.structs.replace(partial, quality=Quality.ESTIMATED))
         if forecasts:
-            self.tell(blockchain, aggregate_forecast(self.player, now_s, forecasts))
+            self.tell(blockchain, aggregate_forecast(player, now_s, forecasts))
 
     async def _asked(self, query: Query, kind: type[C]) -> list[C]:
         result = await self.ask(
@@ -180,9 +230,12 @@ class GridStateDelivery(Behaviour):
         self.tell(self.settings.contacts.blockchain, event)
 
 
-def player_of(settings: OracleSettings) -> str:
-    """Return the pseudonym of whom an oracle works for: the one place where a name becomes one (SPEC 7.2)."""
-    return pseudonym(settings.subject, settings.pseudonym_key)
+def player_of(settings: OracleSettings, time_s: float) -> str:
+    """Return the pseudonym of whom an oracle works for at a time: the one place where a name becomes one.
+
+    Source: SPEC 7.2.
+    """
+    return settings.pseudonym_keys.pseudonym_of(settings.subject, time_s)
 
 
 def anonymous_dataset(

@@ -15,6 +15,7 @@ from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.measurements import IntervalReading, Measurement
 from ontology.policy import may_read
+from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, Sla
 from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
@@ -98,6 +99,12 @@ class FactKeeping(Behaviour):
     async def keep_entry(self, entry: LedgerEntry, letter: Letter) -> Acknowledgement:
         """Store who paid whom, and say so; storing it again changes nothing."""
         await self.repository.store([entry])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(PseudonymRecord)
+    async def keep_pseudonym(self, record: PseudonymRecord, letter: Letter) -> Acknowledgement:
+        """Store a line of the link table, and say so; who is behind it stays sealed."""
+        await self.repository.store([record])
         return Acknowledgement(of=letter.message_id)
 
     @on(LemResult)

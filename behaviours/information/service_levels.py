@@ -45,9 +45,9 @@ class SlaConfiguration(Behaviour):
             Query(entity=message_type_of(Sla), start_s=max(0, now_s - SLA_MAX_S), end_s=now_s + 1)
         )
         features = await self._fetched(Query(entity=message_type_of(KpiFeature), start_s=0, end_s=now_s + 1))
-        player = player_of(self.settings)
+        players = {*self.settings.pseudonym_keys.pseudonyms_of(self.settings.subject).values()}
         self.agreements |= {sla.sla_id: sla for sla in slas if isinstance(sla, Sla)}
-        found = [each for each in features if isinstance(each, KpiFeature) and player in each.players]
+        found = [each for each in features if isinstance(each, KpiFeature) and players & {*each.players}]
         self.features = tuple(found) or self.features
 
     async def _fetched(self, query: Query) -> Sequence[object]:
@@ -97,7 +97,8 @@ class KpiDelivery(Behaviour):
         if facts is None:
             return
         settings = self.settings
-        measure = measured(feature, sla, player_of(settings), facts, settings.contacts.prosumer)
+        player = player_of(settings, sla.end_s - 1)
+        measure = measured(feature, sla, player, facts, settings.contacts.prosumer)
         self.keep(f"measure {feature.kpi_id} {sla.end_s}", measure)
         self.keep(done, b"")
 

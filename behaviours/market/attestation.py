@@ -7,18 +7,35 @@ computes the result anew, and signs only when it comes to the same.
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.carry_over import carry_over_entries, carry_over_hash, carry_over_key
+from behaviours.decisions.correction import CORRECTION_S, correction_hash, correction_key
 from behaviours.decisions.payments import payment_entries, payment_hash, settlement_key_of
 from behaviours.decisions.settlement import MeteredEnergy, Settlement, estimated_energy, metered_energy
 from behaviours.market.clearing import ClearingTerms, batch_result, clear, summed
 from behaviours.market.penalties import penalties_hash, penalty_entries, penalty_of
+from behaviours.market.settled_markets import (
+    CorrectedSettlement,
+    SettledMarket,
+    SettledMarkets,
+    corrected,
+)
 from behaviours.ports import Attestor as AttestorPort
 from behaviours.ports import Ledger
-from ontology.attestation import Attestation, AttestationRequest, EstimatedEnergy, Penalty
+from ontology.attestation import (
+    Attestation,
+    AttestationRequest,
+    CarryOver,
+    CorrectedMarket,
+    Correction,
+    EstimatedEnergy,
+    Penalty,
+)
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
 from ontology.grid import GridState
@@ -53,7 +70,18 @@ class AttestorSettings(msgspec.Struct, frozen=True, kw_only=True):
     segments: tuple[str, ...]
     speakers: Mapping[str, str]
     holders: Mapping[str, str] = {}
+    successors: Mapping[str, str] = {}
+    """Under which pseudonym each player goes on in the next epoch."""
     terms: ClearingTerms
+
+
+class OwnResult(NamedTuple):
+    """What an attestor has come to: for what tokens move, how, the result's hash, and the markets."""
+
+    kind: SettlementKind
+    entries: Mapping[str, int]
+    result: str
+    markets: Sequence[SettledMarket] = ()
 
 
 class AttestationCollecting(Behaviour):
@@ -86,6 +114,22 @@ class AttestationCollecting(Behaviour):
             return {}
         return await self._signatures(
             AttestationRequest(settlement_key=key, payment=order, result_hash=result)
+        )
+
+    async def corrected(self, key: str, due: Correction, result: str, ledger: Ledger) -> dict[str, str]:
+        """Return the signatures of those who have the late readings from the oracles, by attestor."""
+        if ledger.quorum <= 1:
+            return {}
+        return await self._signatures(
+            AttestationRequest(settlement_key=key, correction=due, result_hash=result)
+        )
+
+    async def carried(self, key: str, due: CarryOver, result: str, ledger: Ledger) -> dict[str, str]:
+        """Return the signatures of those who know the pseudonyms to follow on each other, by attestor."""
+        if ledger.quorum <= 1:
+            return {}
+        return await self._signatures(
+            AttestationRequest(settlement_key=key, carry_over=due, result_hash=result)
         )
 
     async def _signatures(self, request: AttestationRequest) -> dict[str, str]:
@@ -175,20 +219,32 @@ class Evidence(Behaviour):
         return self._of_interval.get(start_s, {})
 
     def forecasts_of(self, player: str) -> Iterable[LemDataset]:
-        """Return what a player has brought, each with the last forecast that it brought until then."""
+        """Return what a player has brought, each with the last forecast that it brought until then.
+
+        What the same member brought under its pseudonym before is told as well.
+        """
+        earlier = next((old for old, new in self.settings.successors.items() if new == player), "")
         last: LemDataset | None = None
         for start_s in sorted(self._of_interval):
-            dataset = self._of_interval[start_s].get(player)
+            brought = self._of_interval[start_s]
+            dataset = brought.get(player) or brought.get(earlier)
             if dataset is not None:
                 last = with_forecast_of(last, dataset)
                 yield last
 
     @every(minutes=60)
     def forget(self) -> None:
-        """Forget what is too old to be asked about."""
+        """Forget what is too old to be asked about; what corrects an estimate stays longer."""
         for start_s in [each for each in self._of_interval if each < self.now_s() - EVIDENCE_S]:
-            for dataset in self._of_interval.pop(start_s).values():
-                self.keep(_dataset_name(dataset), None)
+            held = self._of_interval[start_s]
+            for player in [each for each in held if not self._could_correct(start_s, each)]:
+                self.keep(_dataset_name(held.pop(player)), None)
+            if not held:
+                del self._of_interval[start_s]
+
+    def _could_correct(self, start_s: int, player: str) -> bool:
+        known = self.sibling(SettledMarkets)
+        return start_s >= self.now_s() - CORRECTION_S and known.is_estimated(start_s, player)
 
 
 class PaymentEvidence(Behaviour):
@@ -242,7 +298,8 @@ class Attesting(Behaviour):
         """
         if letter.sender != self.settings.engine:
             raise Refused("only the market engine asks for attestations")
-        kind, entries, result = await self._own(request)
+        own = await self._own(request)
+        result = own.result
         name = f"attested {request.settlement_key}"
         signed = self.kept(name, Attestation)
         if signed is not None and signed.result_hash != result:
@@ -257,23 +314,83 @@ class Attesting(Behaviour):
         self.keep(name, answer)
         for oldest in self.agent.kept_names("attested ")[:-REMEMBERED]:
             self.keep(oldest, None)
-        signature = await self.attestor.attest(request.settlement_key, entries, kind, result)
+        for market in own.markets:
+            self.sibling(SettledMarkets).note(market)
+        signature = await self.attestor.attest(request.settlement_key, own.entries, own.kind, result)
         self.agent.counts["results attested"] += 1
         return msgspec.structs.replace(answer, signature=signature)
 
-    async def _own(self, request: AttestationRequest) -> tuple[SettlementKind, Mapping[str, int], str]:
+    async def _own(self, request: AttestationRequest) -> OwnResult:
         """Return what the settlement is for, its token changes and its result, as this attestor has them."""
         if request.payment is not None:
             return self._payment(request)
+        if request.correction is not None:
+            return self._correction(request.settlement_key, request.correction)
+        if request.carry_over is not None:
+            return self._carried(request.settlement_key, request.carry_over)
         if request.penalties:
             penalties = [await self._penalty(each) for each in request.penalties]
             entries = penalty_entries(penalties, self.settings.terms.grid_account)
-            return SettlementKind.SLA_PENALTY, entries, penalties_hash(penalties)
-        settlements = [clear(lem, self._metered(lem, request), self.settings.terms) for lem in request.lems]
+            return OwnResult(SettlementKind.SLA_PENALTY, entries, penalties_hash(penalties))
+        markets = [SettledMarket(lem=lem, rows=tuple(self._metered(lem, request))) for lem in request.lems]
+        settlements = [clear(market.lem, market.rows, self.settings.terms) for market in markets]
         entries = summed(settlement.entries for settlement in settlements)
-        return SettlementKind.LEM, entries, batch_result(settlements)
+        return OwnResult(SettlementKind.LEM, entries, batch_result(settlements), markets)
 
-    def _payment(self, request: AttestationRequest) -> tuple[SettlementKind, Mapping[str, int], str]:
+    def _correction(self, key: str, due: Correction) -> OwnResult:
+        """Return what a correction comes to by the late readings that have come here.
+
+        Raises: Refused when one is missing, or the market is not known as it stood before.
+        """
+        if key != correction_key(due.start_s, due.number):
+            raise Refused(f"{key} is not the key of this correction")
+        changes = [self._corrected(due, market) for market in due.markets]
+        return OwnResult(
+            SettlementKind.CORRECTION,
+            summed(change.entries for change in changes),
+            correction_hash(key, [(change.before, change.after) for change in changes]),
+            [change.market for change in changes],
+        )
+
+    def _carried(self, key: str, due: CarryOver) -> OwnResult:
+        """Return what a carry-over comes to.
+
+        Raises: Refused when an account would go to somebody else than its holder's next pseudonym.
+        """
+        if key != carry_over_key(due.epoch, due.number):
+            raise Refused(f"{key} is not the key of this carry-over")
+        for each in due.balances:
+            if each.successor not in self._successors_of(each.account):
+                raise Refused(f"{each.successor} does not follow on {each.account}")
+        carried = {each.account: each.tokens for each in due.balances}
+        entries = carry_over_entries(carried, {each.account: each.successor for each in due.balances})
+        return OwnResult(SettlementKind.CARRY_OVER, entries, carry_over_hash(key, entries))
+
+    def _successors_of(self, account: str) -> Iterable[str]:
+        """Yield the pseudonyms that follow on one, epoch by epoch."""
+        following = self.settings.successors.get(account)
+        while following is not None:
+            yield following
+            following = self.settings.successors.get(following)
+
+    def _corrected(self, due: Correction, claim: CorrectedMarket) -> CorrectedSettlement:
+        """Clear a market again; only the state that this attestor vouched for last can be corrected.
+
+        So no reading is taken in twice, whatever the engine asks for.
+        """
+        known = self.sibling(SettledMarkets)
+        standing = {each.lem.segment_id: each.correction for each in known.standing(due.start_s)}
+        market = known.of(due.start_s, claim.segment_id, claim.previous)
+        if market is None or standing[claim.segment_id] not in (claim.previous, due.number):
+            raise Refused(f"{claim.segment_id} at {due.start_s} was not vouched for as it stands")
+        brought = self.sibling(Evidence).of(due.start_s)
+        missing = [each for each in claim.players if each not in brought or each not in market.estimated]
+        if missing:
+            raise Refused(f"no late reading of {missing[0]} at {due.start_s}")
+        readings = {player: metered_energy(brought[player]) for player in claim.players}
+        return corrected(market, readings, due.number, self.settings.terms)
+
+    def _payment(self, request: AttestationRequest) -> OwnResult:
         """Return what the payer itself has ordered.
 
         Raises: Refused when it has ordered nothing under this key.
@@ -281,7 +398,7 @@ class Attesting(Behaviour):
         heard = self.sibling(PaymentEvidence).heard(request.settlement_key)
         if heard is None:
             raise Refused(f"nobody has ordered {request.settlement_key}")
-        return heard.kind, payment_entries(heard), payment_hash(heard)
+        return OwnResult(heard.kind, payment_entries(heard), payment_hash(heard))
 
     async def _penalty(self, claim: Penalty) -> Penalty:
         levels = self.agent.surroundings.service_levels

@@ -1,11 +1,15 @@
 """A blockchain agent brings its player's data to the market engine, exactly once (D8.1 3.3)."""
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.correction import CORRECTION_S, is_too_old
+from behaviours.decisions.pseudonyms import EPOCH_S, epoch_of
 from behaviours.site.contacts import SiteContacts
+from ontology.base import INTERVAL_S
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
 from ontology.forecasts import Forecast
@@ -28,6 +32,9 @@ __all__ = [
 
 _PENDING = "dataset "
 _EVIDENCE = "evidence "
+_LATE = "late "
+REGISTERED_AHEAD_S = 86_400
+"""So early a site makes its next pseudonym known, so that it has one even if it is cut off then."""
 ATTESTORS_WAIT_S = 3_600
 """After this an attestor that was away needs a dataset no more: the others have settled without it."""
 
@@ -37,8 +44,13 @@ class BlockchainSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     contacts: SiteContacts
     segment_id: str
-    player: str
+    players: Mapping[int, str] = {}
+    """What its oracle calls the player, by epoch."""
     attestors: tuple[str, ...] = ()
+
+    def player_at(self, time_s: float) -> str:
+        """Return what the player is called at a time; nothing outside the epochs that are known."""
+        return self.players.get(epoch_of(time_s), "")
 
 
 class DatasetSubmission(Behaviour):
@@ -46,32 +58,61 @@ class DatasetSubmission(Behaviour):
 
     settings: BlockchainSettings
 
+    def setup(self) -> None:
+        """Nobody has been made known yet."""
+        self._registered: set[int] = set()
+
     @when("started")
     async def register(self) -> None:
         """Make the player known to the market engine, again and again until it answers."""
-        player = Player(
+        while not await self._registered_all():
+            await self.clock.sleep_until(self.clock.now_s() + 60)
+
+    async def _registered_all(self) -> bool:
+        """Make the player known under its pseudonym, a day ahead under the next; tell whether that worked."""
+        epochs = {epoch_of(self.now_s()), epoch_of(self.now_s() + REGISTERED_AHEAD_S)}
+        for epoch in sorted(epochs & self.settings.players.keys() - self._registered):
+            if not await self._delivered(self._player(epoch)):
+                return False
+            self._registered.add(epoch)
+        return True
+
+    def _player(self, epoch: int) -> Player:
+        return Player(
             address=self.agent.address,
             role=Role.PROSUMER,
             segment_id=self.settings.segment_id,
-            player=self.settings.player,
+            player=self.settings.players[epoch],
+            valid_from_s=epoch * EPOCH_S,
+            valid_to_s=(epoch + 1) * EPOCH_S,
         )
-        while not await self._delivered(player):
-            await self.clock.sleep_until(self.clock.now_s() + 60)
 
     @on(LemDataset)
-    async def take(self, dataset: LemDataset, letter: Letter) -> None:
-        """Keep a dataset from the oracle and submit it."""
-        name = f"{_PENDING}{dataset.start_s}"
-        self.keep(name, dataset)
+    def take(self, dataset: LemDataset, letter: Letter) -> Acknowledgement:
+        """Keep a dataset from the oracle, say so, and submit it.
+
+        Raises: Refused when another than the site's oracle brings it.
+        """
+        if letter.sender != self.settings.contacts.oracle:
+            raise Refused(f"{letter.sender} does not measure {dataset.player}")
+        self.keep(f"{_PENDING}{dataset.start_s}", dataset)
         for attestor in self.settings.attestors:
             self.keep(f"{_EVIDENCE}{attestor} {dataset.start_s}", dataset)
+        self.agent.spawn(self._bring(dataset))
+        return Acknowledgement(of=letter.message_id)
+
+    async def _bring(self, dataset: LemDataset) -> None:
+        """Bring a dataset to the engine and, with what is left from before, to the attestors."""
         await asyncio.gather(
-            self._submit(name, dataset), *(self._bring_evidence(each) for each in self.settings.attestors)
+            self._submit(f"{_PENDING}{dataset.start_s}", dataset),
+            *(self._bring_evidence(each) for each in self.settings.attestors),
         )
 
     @every(minutes=15, offset_s=45)
     async def submit_again(self) -> None:
         """Submit once more what was not acknowledged, oldest first, until one fails again."""
+        self._forget_late()
+        await self._registered_all()
         await asyncio.gather(*(self._bring_evidence(each) for each in self.settings.attestors))
         for name in self.agent.kept_names(_PENDING):
             dataset = self.kept(name, LemDataset)
@@ -79,17 +120,38 @@ class DatasetSubmission(Behaviour):
                 return
 
     async def _submit(self, name: str, dataset: LemDataset) -> bool:
-        """Submit a dataset, and tell whether the engine has it now; then it is kept no longer."""
-        if not await self._delivered(dataset):
+        """Submit a dataset, and tell whether the engine needs it no more; then it is kept no longer."""
+        if is_too_old(dataset.start_s, self.now_s()):
+            self.agent.counts["datasets too late"] += 1
+        elif not await self._delivered(dataset):
             return False
+        elif self.now_s() > dataset.start_s + 2 * INTERVAL_S:
+            self.keep(f"{_LATE}{dataset.start_s}", b"")
         self.keep(name, None)
         return True
+
+    def _forget_late(self) -> None:
+        """Forget which datasets came late when they correct nothing any more."""
+        for name in self.agent.kept_names(_LATE):
+            if is_too_old(int(name.removeprefix(_LATE)), self.now_s()):
+                self.keep(name, None)
+
+    def _is_useless(self, dataset: LemDataset) -> bool:
+        """Tell whether an attestor can do without a dataset that it was not told of in time.
+
+        One that the engine has not, or had late, is needed for a correction.
+        """
+        late = any(
+            self.agent.kept_bytes(f"{prefix}{dataset.start_s}") is not None for prefix in (_PENDING, _LATE)
+        )
+        waits_s = CORRECTION_S if late else ATTESTORS_WAIT_S
+        return dataset.start_s < self.now_s() - waits_s
 
     async def _bring_evidence(self, attestor: str) -> None:
         """Bring an attestor every dataset that it has not acknowledged, unless that is too late."""
         for name in self.agent.kept_names(f"{_EVIDENCE}{attestor} "):
             dataset = self.kept(name, LemDataset)
-            if dataset is None or dataset.start_s < self.now_s() - ATTESTORS_WAIT_S:
+            if dataset is None or self._is_useless(dataset):
                 self.keep(name, None)
             elif not await self._delivered(dataset, attestor):
                 return
@@ -127,7 +189,8 @@ class MeasureSubmission(Behaviour):
 
         Raises: Refused when it is not the player's, or as the checker says.
         """
-        if measure.player != self.settings.player or letter.sender != self.settings.contacts.oracle:
+        player = self.settings.player_at(measure.time_s - 1)
+        if measure.player != player or letter.sender != self.settings.contacts.oracle:
             raise Refused(f"{letter.sender} does not measure {measure.player}")
         await self.ask(self.settings.contacts.market_engine, measure, Acknowledgement, within_s=3.0)
         return Acknowledgement(of=letter.message_id)

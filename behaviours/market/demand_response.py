@@ -10,13 +10,21 @@ DSO ── request DRSignal ──> aggregator ── request DRSignal ──> p
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 
 from behaviours.behaviour import Behaviour, every, on
-from behaviours.decisions.bilateral_contract import BilateralContract, reason_to_refuse_signal
+from behaviours.decisions.bilateral_contract import (
+    BilateralContract,
+    activation_ticks,
+    member_ticks,
+    reason_to_refuse_signal,
+)
 from behaviours.decisions.coalition.products import product_of_signal
 from behaviours.decisions.dispatch import MemberRange, disaggregate, limits_of_members
+from behaviours.decisions.payments import tokens_of
 from behaviours.information.delivery import grouped
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
+from behaviours.market.payments import Paying
 from behaviours.market.portfolio import PortfolioKeeping
 from behaviours.vpp.initiation import VppInitiation
 from ontology.codec import message_type_of
@@ -24,6 +32,7 @@ from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError, Refused
 from ontology.flexibility_trading import DemandResponseReport, DRSignal
 from ontology.forecasts import Forecast
+from ontology.ledger import SettlementKind
 from ontology.letter import Letter
 from ontology.performatives import Performative
 
@@ -35,17 +44,22 @@ REPORTED_AFTER_S = 45
 """When all members have said what they did, after the quarter of an hour in which a signal ends."""
 REMEMBERED_S = 2 * 86_400
 _FORECAST = message_type_of(Forecast)
-_ACTIVATED = "activated "
+_ACTIVATED, _SERVED, _MEMBER = "activated ", "served ", "member report "
+
+log = structlog.get_logger()
+
+
+class Activation(msgspec.Struct, frozen=True):
+    """A signal that members were told of, and by how many W all of them are to deviate."""
+
+    signal: DRSignal
+    ordered_w: int
 
 
 class DemandResponse(Behaviour):
     """Turns a segment's signal into one a member, by what each plans and how far it could deviate."""
 
     settings: AggregatorSettings
-
-    def setup(self) -> None:
-        """No member has reported."""
-        self._reports: dict[str, dict[str, DemandResponseReport]] = {}
 
     @on(DRSignal)
     async def serve(self, signal: DRSignal, letter: Letter) -> Acknowledgement | DemandResponseReport:
@@ -62,17 +76,76 @@ class DemandResponse(Behaviour):
         if contract is None and signal.limit_w is None:
             return self._form_plant(signal, letter)
         self.agent.post.reply(letter, Acknowledgement(of=letter.message_id), Performative.AGREE)
-        ordered_w = await self._share_out(signal, contract)
+        shares_w = await self._share_out(signal, contract)
+        served = Activation(signal, signal.delta_w or sum(shares_w.values()))
+        self.keep(f"{_SERVED}{signal.signal_id}", msgspec.json.encode(served))
+        self.agent.commit()
         self.agent.counts["signals served"] += 1
         await self.clock.sleep_until(reported_s(signal))
-        return self._report(signal, signal.delta_w or sum(ordered_w.values()))
+        return self._report(served)
 
     @on(DemandResponseReport)
-    def note(self, report: DemandResponseReport, letter: Letter) -> None:
-        """Note what a member did for a signal."""
+    def note(self, report: DemandResponseReport, letter: Letter) -> Acknowledgement:
+        """Note what a member did for a signal.
+
+        Raises: Refused when another than the member's own prosumer reports.
+        """
         known = {member.site: member.prosumer for member in self.settings.portfolio}
-        if known.get(report.subject) == letter.sender:
-            self._reports.setdefault(report.signal_id, {})[report.subject] = report
+        if known.get(report.subject) != letter.sender:
+            raise Refused(f"{letter.sender} does not report for {report.subject}")
+        self.keep(f"{_MEMBER}{report.signal_id} {report.subject}", report)
+        return Acknowledgement(of=letter.message_id)
+
+    @every(minutes=15, offset_s=REPORTED_AFTER_S + 5)
+    async def bring_reports(self) -> None:
+        """Bring the DSO what came of its signals until it says that it knows, and pay the members then.
+
+        So neither side's death in the middle of an activation leaves its energy unpaid.
+        """
+        for name in self.agent.kept_names(_SERVED):
+            served = msgspec.json.decode(self.agent.kept_bytes(name) or b"", type=Activation)
+            if reported_s(served.signal) <= self.now_s() and await self._is_settled(served):
+                self.keep(name, None)
+                for each in self.agent.kept_names(f"{_MEMBER}{served.signal.signal_id} "):
+                    self.keep(each, None)
+                self.agent.commit()
+
+    async def _is_settled(self, served: Activation) -> bool:
+        """Tell whether nothing more is to be done for an activation."""
+        contract = next(
+            (c for c in self.settings.contracts if c.contract_id == served.signal.contract_id), None
+        )
+        if contract is None or served.signal.start_s < self.now_s() - REMEMBERED_S:
+            return True
+        report = self._report(served)
+        try:
+            await self.ask(self.settings.dso, report, Acknowledgement)
+        except Refused as refusal:
+            log.warning("report refused", signal=report.signal_id, why=str(refusal))
+            return True
+        except ParityError:
+            self.agent.counts["not acknowledged"] += 1
+            return False
+        self._pay_members(contract, report)
+        return True
+
+    def _pay_members(self, contract: BilateralContract, report: DemandResponseReport) -> None:
+        """Hand the members' part of the payment for energy on to those that delivered it, once a signal."""
+        payer = self.settings.payer
+        if payer is None:
+            return
+        reports = self._member_reports(report.signal_id)
+        account_of = {each.subject: each.account for each in reports}
+        ticks = member_ticks(contract, activation_ticks(contract, report), reports)
+        paid = [(account_of[site], amount) for site, amount in ticks.items() if account_of[site]]
+        tokens = tokens_of(paid, payer.tokens_per_currency)
+        self.sibling(Paying).pay(SettlementKind.DEMAND_RESPONSE, f"{report.signal_id}-members", tokens)
+
+    def _member_reports(self, signal_id: str) -> list[DemandResponseReport]:
+        found = (
+            self.kept(name, DemandResponseReport) for name in self.agent.kept_names(f"{_MEMBER}{signal_id} ")
+        )
+        return [each for each in found if each is not None]
 
     @every(minutes=60, offset_s=15)
     def forget(self) -> None:
@@ -128,9 +201,10 @@ class DemandResponse(Behaviour):
             if member.site in parts:
                 self.tell(member.prosumer, parts[member.site], Performative.REQUEST)
 
-    def _report(self, signal: DRSignal, ordered_w: int) -> DemandResponseReport:
+    def _report(self, served: Activation) -> DemandResponseReport:
         """Add up what the members did; who has not said it did nothing."""
-        reports = list(self._reports.pop(signal.signal_id, {}).values())
+        signal = served.signal
+        reports = self._member_reports(signal.signal_id)
         step_s = max((each.step_s for each in reports), default=signal.duration_s)
         steps = min(200, -(-signal.duration_s // step_s))
         series = [each.delivered_w + [0] * (steps - len(each.delivered_w)) for each in reports]
@@ -140,7 +214,7 @@ class DemandResponse(Behaviour):
             subject=signal.segment_id,
             start_s=signal.start_s,
             step_s=step_s,
-            ordered_w=ordered_w,
+            ordered_w=served.ordered_w,
             delivered_w=[sum(column) for column in zip(*series, strict=True)] or [0] * steps,
         )
 

@@ -21,6 +21,7 @@ from behaviours.decisions.settlement import (
 from behaviours.market.attestation import AttestationCollecting
 from behaviours.market.clearing import batch_result, clear, summed
 from behaviours.market.players import DatasetCollection, MarketEngineSettings, PlayerRegistration
+from behaviours.market.settled_markets import SettledMarket, SettledMarkets
 from behaviours.ports import Ledger, SettlementReceipt
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.discourse import Acknowledgement
@@ -106,7 +107,7 @@ class LemSolving(Behaviour):
         lems = [lem for _, lem in sorted(self._open.items()) if self._period_of(lem.start_s) == period_s]
         key = await self._free_key(period_s)
         for lem in lems:
-            players = await self.sibling(PlayerRegistration).solvent(lem.segment_id, self.ledger)
+            players = await self.sibling(PlayerRegistration).solvent(lem.segment_id, lem.start_s, self.ledger)
             closed = msgspec.structs.replace(lem, state=LemState.CLOSED, players=players)
             self._batches[key].append(closed)
             self.keep(_batch_name(key, lem), closed)
@@ -146,6 +147,7 @@ class LemSolving(Behaviour):
         self.agent.counts["receivables"] += len(receipt.receivables)
         for lem, settlement in zip(lems, settlements, strict=True):
             if agreed:
+                self._note(lem, settlement)
                 self.sibling(ResultAnnouncing).announce(settlement.result)
             self.keep(_batch_name(key, lem), None)
             for row in settlement.result.rows:
@@ -155,6 +157,22 @@ class LemSolving(Behaviour):
         del self._batches[key]
         self._doubtful.discard(key)
         self.agent.commit()
+
+    def _note(self, lem: Lem, settlement: Settlement) -> None:
+        """Note a market in which somebody's reading was missing, for a correction."""
+        if any(row.estimated for row in settlement.result.rows):
+            market = SettledMarket(lem=lem, rows=tuple(self._metered(lem)))
+            self.sibling(SettledMarkets).note(market)
+
+    def awaited(self, start_s: int) -> frozenset[str]:
+        """Return the players of an interval's markets that are closed, but not settled yet."""
+        lems = (lem for batch in self._batches.values() for lem in batch if lem.start_s == start_s)
+        return frozenset(player for lem in lems for player in lem.players)
+
+    def is_settled_before(self, time_s: int) -> bool:
+        """Tell whether no market from before a time is still open, or closed but not settled."""
+        closed = [lem for batch in self._batches.values() for lem in batch]
+        return all(lem.start_s >= time_s for lem in (*self._open.values(), *closed))
 
     async def _settle_attested(
         self, key: str, lems: list[Lem], settlements: list[Settlement], entries: Mapping[str, int]
@@ -211,11 +229,11 @@ class ResultAnnouncing(Behaviour):
         players = self.sibling(PlayerRegistration).players
         for row in result.rows:
             self.tell(players[row.player].address, with_rows(result, [row]))
-            if row.estimated:
+            if row.estimated and not result.correction:
                 known = self.sibling(DatasetCollection).newest(row.player) is not None
                 self.agent.counts["readings estimated" if known else "readings unknown"] += 1
         self.tell(self.settings.market_operator, with_rows(result, [totals(result.rows)]))
-        self.keep(f"result {result.start_s} {result.segment_id}", result)
+        self.keep(f"result {result.start_s} {result.segment_id} {result.correction}", result)
 
     @every(minutes=15, offset_s=61)
     async def deliver(self) -> None:
@@ -255,7 +273,7 @@ class PriceForecasting(Behaviour):
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S
         registration, collection = self.sibling(PlayerRegistration), self.sibling(DatasetCollection)
         for segment_id, lem in sorted(self._tariffs.items()):
-            players = registration.of_segment(segment_id)
+            players = registration.of_segment(segment_id, start_s)
             datasets = [collection.newest(player) for player in players]
             consumed_wh, produced_wh = summed_forecasts((d for d in datasets if d), start_s)
             profile = price_profile(start_s, consumed_wh, produced_wh, lem.parameters, players=len(players))
@@ -298,6 +316,7 @@ def totals(rows: Iterable[LemRow]) -> LemRow:
         tokens_flow=sum(r.tokens_flow for r in listed),
         tokens_net=sum(r.tokens_net for r in listed),
         estimated=any(r.estimated for r in listed),
+        tokens_corrected=sum(r.tokens_corrected for r in listed),
     )
 
 

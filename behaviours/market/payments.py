@@ -15,6 +15,7 @@ import structlog
 
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.payments import payment_entries, payment_hash, settlement_key_of
+from behaviours.decisions.pseudonyms import epoch_of
 from behaviours.market.attestation import AttestationCollecting, require_holder
 from behaviours.market.players import MarketEngineSettings, PlayerRegistration
 from behaviours.ports import Ledger
@@ -28,6 +29,8 @@ __all__ = ["EntryKeeping", "PayerSettings", "Paying", "PaymentSettling"]
 log = structlog.get_logger()
 
 _ORDERED, _DUE, _ENTRY = "payment ordered ", "payment due ", "entry "
+CARRIED_OVER_S = 135
+"""How long into a new epoch what was ordered before is still paid from the account of the old one."""
 LINES = 400
 """Payments that fit into one letter."""
 ENTRIES_AT_ONCE = 50
@@ -38,10 +41,16 @@ REMEMBERED_S = 7 * 86_400
 class PayerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """An account that an agent may pay from, what tokens are worth, and who carries payments out."""
 
-    account: str
+    account: str = ""
+    accounts: Mapping[int, str] = {}
+    """The account by epoch, where it does not always keep its name."""
     engine: str
     attestors: tuple[str, ...] = ()
     tokens_per_currency: int
+
+    def account_at(self, time_s: float) -> str:
+        """Return the name of the account at a time."""
+        return self.accounts.get(epoch_of(time_s), self.account)
 
 
 class Paying(Behaviour):
@@ -78,7 +87,7 @@ class Paying(Behaviour):
             yield PaymentOrder(
                 payment_id=payment_id if first == 0 else f"{payment_id}.{first // LINES}",
                 kind=kind,
-                payer=payer.account,
+                payer=payer.account_at(self.now_s() - CARRIED_OVER_S),
                 time_s=self.now_s(),
                 payments=lines[first : first + LINES],
             )

@@ -125,7 +125,9 @@ class MarketListening(Behaviour):
     @on(LemResult)
     def note_result(self, result: LemResult, letter: Letter) -> None:
         """Count the tokens won and lost."""
-        self.tokens += sum(row.tokens_net for row in result.rows)
+        self.tokens += sum(
+            row.tokens_corrected if result.correction else row.tokens_net for row in result.rows
+        )
 
     @property
     def is_auction(self) -> bool:

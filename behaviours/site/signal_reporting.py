@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on
+from behaviours.market.payments import PayerSettings
 from behaviours.site.metering import SAMPLES
 from behaviours.site.planning import ProsumerSettings, SitePlanning
 from ontology.base import INTERVAL_S, MAX_STEPS
 from ontology.codec import message_type_of
-from ontology.discourse import Query, QueryResult
+from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError
 from ontology.flexibility_trading import DemandResponseReport, DRSignal
 from ontology.letter import Letter
@@ -18,7 +19,9 @@ from ontology.performatives import Performative
 
 __all__ = ["SignalReporting"]
 
-_ORDER = "signal "
+_ORDER, _REPORT = "signal ", "signal report "
+REPORTED_S = 86_400
+"""How long an aggregator that is away is told what was done for a signal."""
 _MEASUREMENT = message_type_of(Measurement)
 
 
@@ -55,19 +58,33 @@ class SignalReporting(Behaviour):
 
     @every(minutes=15, offset_s=25)
     async def report(self) -> None:
-        """Report every signal that is over."""
+        """Report every signal that is over, until the aggregator has the report."""
         for name in self.agent.kept_names(_ORDER):
             order = msgspec.json.decode(self.agent.kept_bytes(name) or b"", type=Order)
             if order.signal.start_s + order.signal.duration_s <= self.now_s():
+                self.keep(f"{_REPORT}{order.signal.signal_id}", await self._reported(order))
                 self.keep(name, None)
-                await self._report(order)
+        for name in self.agent.kept_names(_REPORT):
+            report = self.kept(name, DemandResponseReport)
+            if report is None or report.start_s < self.now_s() - REPORTED_S or await self._is_known(report):
+                self.keep(name, None)
 
-    async def _report(self, order: Order) -> None:
+    async def _is_known(self, report: DemandResponseReport) -> bool:
+        try:
+            await self.ask(self.settings.contacts.aggregator, report, Acknowledgement)
+        except ParityError:
+            self.agent.counts["not acknowledged"] += 1
+            return False
+        return True
+
+    async def _reported(self, order: Order) -> DemandResponseReport:
+        """Return what devices did, once it is metered."""
         signal = order.signal
         step_s = max(60, self.settings.real_time_s) if self.settings.real_time_s else INTERVAL_S
         metered = await self._metered_w(step_s, signal)
         steps = range(signal.start_s // step_s * step_s, signal.start_s + signal.duration_s, step_s)
-        report = DemandResponseReport(
+        payer: PayerSettings | None = self.settings.payer
+        return DemandResponseReport(
             signal_id=signal.signal_id,
             contract_id=signal.contract_id,
             subject=self.settings.site,
@@ -75,8 +92,8 @@ class SignalReporting(Behaviour):
             step_s=step_s,
             ordered_w=order.ordered_w,
             delivered_w=[deviation_w(order, metered.get(start_s), start_s) for start_s in steps][:MAX_STEPS],
+            account=payer.account_at(signal.start_s) if payer else "",
         )
-        self.tell(order.sender, report)
 
     async def _metered_w(self, step_s: int, signal: DRSignal) -> dict[int, dict[str, float]]:
         """Return what each device drew during a signal, in W by start of the step."""

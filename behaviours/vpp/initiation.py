@@ -317,7 +317,7 @@ class VppInitiation(Behaviour):
             (record.commitments[each.member].account, each.cost_ticks + each.surplus_ticks)
             for each in members
         ]
-        own = (payer.account, "")
+        own = (payer.account, *payer.accounts.values(), "")
         tokens = tokens_of([each for each in amounts if each[0] not in own], payer.tokens_per_currency)
         self.sibling(Paying).pay(SettlementKind.VPP_PAYOFF, record.vpp_id, tokens)
 

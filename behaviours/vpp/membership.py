@@ -187,7 +187,7 @@ class VppMembership(Behaviour):
             step_s=product.step_s,
             schedule_w=[promise.schedule_w[start_s] for start_s in starts_of(product)],
             cost_ticks=promise.cost_ticks,
-            account=self.settings.payer.account if self.settings.payer else "",
+            account=self.settings.payer.account_at(self.now_s()) if self.settings.payer else "",
         )
 
     # -- operation ------------------------------------------------------------------------------

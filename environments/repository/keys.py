@@ -64,6 +64,7 @@ VARIANTS = {
     "parity:KpiMeasure": ("kpi_id",),
     "parity:LedgerEntry": ("debit", "credit"),
     "parity:Lem": ("aggregator",),
+    "parity:LemResult": ("correction",),
     "parity:Measurement": ("quantity",),
     "s2:Instruction": ("instruction_id",),
     "uftp:FlexOffer": ("request_message_id",),
@@ -115,7 +116,8 @@ def _variant(fields: tuple[str, ...]) -> Callable[[Any], str]:
     if not fields:
         return lambda fact: ""
     if len(fields) == 1:
-        return attrgetter(fields[0])
+        value = attrgetter(fields[0])
+        return lambda fact: str(value(fact))
     values = attrgetter(*fields)
     return lambda fact: " ".join(values(fact))
 

@@ -91,7 +91,7 @@ def test_a_root_with_a_quorum_settles_its_key_once(roots):
         ({"top": Node(bytes(32), 2**128, bytes(32), 0)}, "balance too large"),
         ({"signers": (0, 1)}, "no quorum"),
         ({"signers": (0, 1, 1)}, "once and in order"),
-        ({"kind": 5}, "unknown kind"),
+        ({"kind": 7}, "unknown kind"),
         ({"kind": 1}, "not an attestor's signature"),
         ({"after": 0}, "not the newest root"),
     ],

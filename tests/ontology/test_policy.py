@@ -115,9 +115,9 @@ def test_only_the_market_operator_sees_names():
     assert readers == {Role.REPOSITORY, Role.MARKET_OPERATOR}
 
 
-def test_only_oracles_and_blockchain_agents_learn_pseudonyms():
+def test_only_oracles_and_blockchain_agents_learn_pseudonyms_and_the_repository_keeps_them_sealed():
     readers = {role for role in Role if may_read(role, "parity:PseudonymRecord")}
-    assert readers == {Role.ORACLE, Role.BLOCKCHAIN}
+    assert readers == {Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY}
 
 
 def test_whoever_receives_may_also_read():

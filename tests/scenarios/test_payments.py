@@ -99,13 +99,13 @@ def test_ordering_again_changes_nothing_and_ordering_otherwise_is_refused():
 
 def test_nobody_pays_from_an_account_that_is_not_its_own():
     run = community(3)
-    thief, victim = agent_settings(run, "p001"), account_of(run, "p002")
+    thief, victim = account_of(run, "p001"), account_of(run, "p002")
     order = PaymentOrder(
         payment_id="theft",
         kind=SettlementKind.VPP_PAYOFF,
         payer=victim,
         time_s=900,
-        payments=[Payment(account=thief.payer.account, tokens=1_000)],
+        payments=[Payment(account=thief, tokens=1_000)],
     )
     at = {1: lambda c: agent(run, "p001-prosumer").behaviour(Paying).keep("payment ordered theft", order)}
     tables = ran(run, 3, at)

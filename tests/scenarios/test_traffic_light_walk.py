@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from scenario_helpers import assert_same_tables
 
 from behaviours.grid.monitoring import ActiveNetworkManagement
 from launch.community import OfflineCommunity, run_live, run_offline
+from launch.results import completed, run_tables
 from launch.scenario import lem_parameters, parse_scenario
 from ontology.grid import GridState
 
@@ -184,7 +186,8 @@ def test_the_aggregator_agrees_at_once_and_reports_delivery_by_the_minute(walk):
     assert len(agreed) == len(signals)
     for (asked_s, *_), (agreed_s, *_) in zip(signals, agreed, strict=True):
         assert agreed_s - asked_s <= 2
-    reports = [r for _, sender, _, r in walk.letters("oadr:DemandResponseReport") if sender == "aggregator"]
+    informed = walk.letters("oadr:DemandResponseReport", "inform")
+    reports = [r for _, sender, _, r in informed if sender == "aggregator"]
     assert len(reports) == len(signals)
     for report in reports:
         assert (report["step_s"], report["ordered_w"], len(report["delivered_w"])) == (60, -5_000, 15)
@@ -221,12 +224,56 @@ def test_the_dso_pays_for_availability_and_for_what_was_delivered(walk):
     payments = walk.run.tables.payments
     called = [str(key) for key in payments["settlement"] if "DEMAND_RESPONSE" in str(key)]
     hours = [key for key in called if "day-available" in key]
-    energy = [key for key in called if "dr-segment" in key]
+    energy = [key for key in called if "dr-segment" in key and not key.endswith("-members")]
     assert len(hours) == 5
     assert len(energy) >= walk.states.count("RED") - 1
     tokens = dict(zip(map(str, payments["settlement"]), payments["tokens"].tolist(), strict=True))
     assert {tokens[key] for key in hours} == {1_000}  # 5 kW for an hour at 0.02 EUR
     assert all(5_600 <= tokens[key] <= 6_250 for key in energy)  # 1.25 kWh at 0.50 EUR
+
+
+def test_the_aggregator_hands_four_fifths_of_it_on_to_the_members_that_delivered(walk):
+    payments = walk.run.tables.payments
+    income, shares = Counter(), Counter()
+    names = walk.run.accounts
+    for key, payee, tokens in zip(
+        *(payments[column] for column in ("settlement", "payee", "tokens")), strict=True
+    ):
+        if "dr-segment" in key:
+            signal = key.split()[-1]
+            (shares if signal.endswith("-members") else income)[signal.removesuffix("-members")] += tokens
+            assert names[payee] in ({"h001", "h002"} if signal.endswith("-members") else {"aggregator"})
+    assert shares.keys() == income.keys()
+    assert all(0.79 * income[each] <= shares[each] <= 0.8 * income[each] + 1 for each in income)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["aggregator", "dso", "h001-prosumer"])
+def test_whoever_dies_in_an_activation_its_energy_is_paid_all_the_same(walk, name, tmp_path):
+    run = OfflineCommunity(scenario_in(tmp_path, record=False))
+    red = walk.states.index("RED")
+    for interval in range(len(walk.states)):
+        if interval == red:
+            at_s = run.clock.now_s() + 840
+            run.loop.call_at(at_s, run.community.kill, f"{name}@localhost")
+            run.loop.call_at(at_s + 70, run.community.restart, f"{name}@localhost")
+        run.step()
+    run.settle()
+    payments = completed(run_tables(run.community)).checked().payments
+    run.close()
+    signal = f"dr-segment-001-{START_S + 900 * red}"
+    usual, paid = paid_for(walk.run.tables.payments, signal), paid_for(payments, signal)
+    assert len(usual) == 3
+    if name == "h001-prosumer":
+        assert paid.keys() == usual.keys()
+    else:
+        assert paid == usual
+
+
+def paid_for(payments, signal):
+    """Return what was paid for a signal, by settlement and payee."""
+    columns = (payments[name].tolist() for name in ("settlement", "payee", "tokens"))
+    return {(key, payee): tokens for key, payee, tokens in zip(*columns, strict=True) if signal in key}
 
 
 def test_without_a_contract_for_the_hour_nobody_is_called(tmp_path):

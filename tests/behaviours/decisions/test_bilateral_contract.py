@@ -14,6 +14,7 @@ from behaviours.decisions.bilateral_contract import (
     activation_ticks,
     availability_ticks,
     is_kept,
+    member_ticks,
     ramped,
     reason_to_refuse_signal,
     relief_w,
@@ -162,3 +163,24 @@ def test_after_an_emergency_devices_come_back_by_a_fifth_a_minute(before_w, afte
     assert path[-1] == after_w
     steps = [abs(later - earlier) for earlier, later in zip(path[:-3], path[3:], strict=True)]
     assert max(steps) <= abs(after_w - before_w) / 5 + 1
+
+
+@quick
+@given(
+    st.lists(st.tuples(st.integers(-5_000, 0), st.integers(-8_000, 1_000)), min_size=1, max_size=5),
+    st.integers(0, 100),
+    st.integers(0, 10**6),
+)
+def test_members_share_their_part_by_what_they_delivered_and_no_more(asked, percent, income_ticks):
+    contract = msgspec.structs.replace(CONTRACT, members_percent=percent)
+    reports = [
+        msgspec.structs.replace(report([delivered_w], ordered_w), subject=f"h{i}")
+        for i, (ordered_w, delivered_w) in enumerate(asked)
+    ]
+    ticks = member_ticks(contract, income_ticks, reports)
+    assert sum(ticks.values()) <= income_ticks * percent // 100
+    assert sum(ticks.values()) > income_ticks * percent // 100 - len(reports) or not ticks
+    useful = {f"h{i}": max(0, min(-ordered, -delivered)) for i, (ordered, delivered) in enumerate(asked)}
+    assert ticks.keys() == {site for site, power_w in useful.items() if power_w}
+    by_energy = sorted(ticks, key=useful.__getitem__)
+    assert [ticks[site] for site in by_energy] == sorted(ticks.values())

@@ -6,12 +6,15 @@ from behaviours.behaviour import Behaviour, on
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.market.demand_response import DemandResponse
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
+from behaviours.market.payments import PayerSettings, Paying
 from behaviours.market.portfolio import PortfolioKeeping
 from behaviours.signing import Signer
 from behaviours.vpp.initiation import VppInitiation
+from ontology.discourse import Acknowledgement
 from ontology.errors import Refused, Unavailable
 from ontology.flexibility import FlexibilityForecast
 from ontology.flexibility_trading import DemandResponseReport, DRSignal
+from ontology.ledger import PaymentOrder, SettlementKind
 from ontology.letter import Letter
 from ontology.performatives import Performative
 from ontology.roles import Role
@@ -37,8 +40,24 @@ class Household(Behaviour):
             step_s=60,
             ordered_w=signal.delta_w,
             delivered_w=[signal.delta_w] * 15,
+            account=f"account of {self.settings}",
         )
         self.tell("aggregator@town", report)
+
+
+class Caller(Behaviour):
+    """A DSO that takes reports, once it is willing to."""
+
+    def setup(self):
+        self.reports = []
+        self.is_willing = True
+
+    @on(DemandResponseReport, Performative.REQUEST)
+    def take(self, report, letter: Letter):
+        if not self.is_willing:
+            raise Unavailable("later")
+        self.reports.append(report)
+        return Acknowledgement(of=letter.message_id)
 
 
 class Emergency:
@@ -60,17 +79,11 @@ class Emergency:
                 PortfolioMember(site=site, segment_id="f1", prosumer=f"{site}@town") for site in SITES
             ),
             contracts=(self.contract,),
+            payer=PayerSettings(account="a", engine="engine@town", tokens_per_currency=10_000),
         )
-        self.dso = town.agent("dso", Role.DSO, signer=Signer(bytes(31) + b"d"))
-        self.aggregator = town.agent(
-            "aggregator",
-            Role.AGGREGATOR,
-            PortfolioKeeping,
-            VppInitiation,
-            DemandResponse,
-            settings=settings,
-            signer=Signer(bytes(31) + b"a"),
-        )
+        self.dso = town.agent("dso", Role.DSO, Caller, signer=Signer(bytes(31) + b"d"))
+        self.settings = settings
+        self.aggregator = self.start_aggregator()
         self.households = [
             town.agent(site, Role.PROSUMER, Household, settings=site, signer=Signer(bytes(31) + bytes([i])))
             for i, site in enumerate(SITES)
@@ -85,6 +98,31 @@ class Emergency:
                 cost_ticks_per_kwh=[300] * 8,
             )
             self.aggregator.behaviour(PortfolioKeeping).note(able, None)
+
+    def start_aggregator(self):
+        return self.town.agent(
+            "aggregator",
+            Role.AGGREGATOR,
+            PortfolioKeeping,
+            VppInitiation,
+            DemandResponse,
+            Paying,
+            settings=self.settings,
+            signer=Signer(bytes(31) + b"a"),
+        )
+
+    @property
+    def reports(self):
+        return self.dso.behaviour(Caller).reports
+
+    @property
+    def paid(self):
+        """What the aggregator has ordered to be paid, by the order's id."""
+        orders = [
+            self.aggregator.kept(n, PaymentOrder) for n in self.aggregator.kept_names("payment ordered ")
+        ]
+        assert all(order.kind is SettlementKind.DEMAND_RESPONSE for order in orders)
+        return {o.payment_id: {each.account: each.tokens for each in o.payments} for o in orders}
 
     def signal(self, start_s=START_S + 900, **changes):
         told = {"signal_id": f"s{start_s}", "segment_id": "f1", "duration_s": 900, "delta_w": -4_000}
@@ -113,7 +151,7 @@ def test_the_aggregator_agrees_within_two_seconds(emergency):
     with pytest.raises(Unavailable):
         emergency.call(emergency.signal(), within_s=2)
     acts = [act for kind, act in emergency.town.notebook.acts if kind == "parity:Acknowledgement"]
-    assert acts == [Performative.AGREE.value]
+    assert acts[0] == Performative.AGREE.value
 
 
 @pytest.mark.parametrize(
@@ -143,3 +181,65 @@ def test_a_member_that_says_nothing_counts_as_having_done_nothing(emergency):
     report = emergency.call(emergency.signal())
     assert report.delivered_w == [-1_000] * 15
     assert report.ordered_w == -4_000
+
+
+END_S = START_S + 1_800
+SHARES = {"account of h001": 3_000, "account of h002": 1_000}
+"""Of 1 kWh at 0.50 EUR four fifths, divided as 3 to 1."""
+
+
+@pytest.fixture
+def paying(town):
+    return Emergency(town, activation_ticks_per_kwh=5_000)
+
+
+def until(emergency, time_s):
+    emergency.town.run(time_s - emergency.town.clock.now_s())
+
+
+def test_the_members_get_their_part_of_the_payment_by_what_each_delivered(paying):
+    paying.call(paying.signal())
+    until(paying, END_S + 60)
+    assert paying.paid == {f"s{START_S + 900}-members": SHARES}
+    assert paying.aggregator.kept_names("served ") == paying.aggregator.kept_names("member report ") == []
+
+
+@pytest.mark.parametrize(
+    "back_s", [START_S + 1_300, END_S + 30, END_S + 2_000], ids=["in it", "at its end", "long after it"]
+)
+def test_an_aggregator_that_dies_in_an_activation_reports_and_pays_when_it_is_back(paying, back_s):
+    with pytest.raises(Unavailable):
+        paying.call(paying.signal(), within_s=1_000)
+    paying.aggregator.kill()
+    until(paying, back_s)
+    paying.aggregator = paying.start_aggregator()
+    until(paying, back_s + 960)
+    assert [report.delivered_w for report in paying.reports] == [[-4_000] * 15]
+    assert paying.paid == {f"s{START_S + 900}-members": SHARES}
+
+
+def test_a_dso_that_is_away_hears_the_report_later_and_once(paying):
+    paying.dso.behaviour(Caller).is_willing = False
+    paying.call(paying.signal())
+    until(paying, END_S + 60)
+    assert paying.paid == {}
+    paying.dso.behaviour(Caller).is_willing = True
+    until(paying, END_S + 2_000)
+    assert len(paying.reports) == len(paying.paid) == 1
+
+
+def test_nobody_reports_for_a_member_but_its_own_prosumer(paying):
+    paying.call(paying.signal())
+    thief = paying.households[1]
+    report = DemandResponseReport(
+        signal_id="s",
+        contract_id="c1",
+        subject="h001",
+        start_s=START_S,
+        step_s=60,
+        ordered_w=-1,
+        delivered_w=[-1],
+        account="account of h002",
+    )
+    with pytest.raises(Refused, match="h001"):
+        paying.town.outcome(thief.ask("aggregator@town", report, Acknowledgement))
