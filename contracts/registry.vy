@@ -23,7 +23,7 @@ flag State:
     SOLVED
 
 struct Parameters:
-    mechanism: uint64  # how prices are found; see ontology/market.py, in its order
+    mechanism: uint64  # how prices are found, and the flow charge: contracts/register_values.py
     buy_usual: uint64  # all in ticks per kWh
     sell_usual: uint64
     buy_peer: uint64

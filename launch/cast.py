@@ -19,8 +19,8 @@ from behaviours.grid.compensation import DstatcomSettings
 from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestation import AttestorSettings
+from behaviours.market.blockchain_settings import BlockchainSettings
 from behaviours.market.clearing import ClearingTerms
-from behaviours.market.dataset_submission import BlockchainSettings
 from behaviours.market.external_bidding import FREQUENCY_PRODUCTS
 from behaviours.market.external_clearing import ExternalMarketsSettings
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
@@ -104,6 +104,7 @@ def _community(
         MarketOperatorSettings(
             green=lem_parameters(scenario, GridState.GREEN), yellow=lem_parameters(scenario, GridState.YELLOW)
         ),
+        ports={"register": ...},
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, key, sites)
     yield from _attestors(scenario, world, at, accounts, key, sites)
@@ -186,7 +187,7 @@ def _aggregator_node(
             attestors=attestor_addresses(scenario, at, sites),
             holders=_holders(at, key, accounts, sites),
         ),
-        ports={"ledger": ..., "service_levels": ...},
+        ports={"ledger": ..., "service_levels": ..., "register": ...},
     )
 
 
@@ -272,7 +273,8 @@ def _dso_node(
     yield Part(
         DsoBlockchainAgent,
         at["dso-blockchain"],
-        BlockchainSettings(contacts=to_chain, segment_id="", player="dso"),
+        BlockchainSettings(contacts=_with(to_chain, oracle=at["dso-oracle"]), segment_id="", player="dso"),
+        ports={"register": ...},
     )
     yield Part(
         Dstatcom,

@@ -14,7 +14,7 @@ from agents.pv_manager import PvManager
 from behaviours.agent import Agent
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.information.delivery import OracleSettings
-from behaviours.market.dataset_submission import BlockchainSettings
+from behaviours.market.blockchain_settings import BlockchainSettings
 from behaviours.site.battery_settings import BatterySettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.ev_management import EvSettings
@@ -107,7 +107,9 @@ def site_parts(
             segment_id=segment_id,
             player=player,
             attestors=attestor_addresses(scenario, at, attesting_sites(world)),
+            has_register=scenario.ledger.register != "none",
         ),
+        register=...,
     )
 
 

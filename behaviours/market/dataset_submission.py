@@ -2,14 +2,12 @@
 
 import asyncio
 
-import msgspec
-
 from behaviours.behaviour import Behaviour, every, on, when
-from behaviours.site.contacts import SiteContacts
+from behaviours.market.blockchain_settings import BlockchainSettings
+from behaviours.market.proving import DatasetCommitting
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
 from ontology.forecasts import Forecast
-from ontology.grid import GridStatusEvent
 from ontology.letter import Letter
 from ontology.market import LemDataset, LemResult
 from ontology.measurements import IntervalReading
@@ -18,9 +16,7 @@ from ontology.service_level import KpiMeasure
 from ontology.users import Player
 
 __all__ = [
-    "BlockchainSettings",
     "DatasetSubmission",
-    "GridStateKeeping",
     "MeasureSubmission",
     "ReadingKeeping",
     "ResultKeeping",
@@ -30,15 +26,6 @@ _PENDING = "dataset "
 _EVIDENCE = "evidence "
 ATTESTORS_WAIT_S = 3_600
 """After this an attestor that was away needs a dataset no more: the others have settled without it."""
-
-
-class BlockchainSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a blockchain agent speaks for."""
-
-    contacts: SiteContacts
-    segment_id: str
-    player: str
-    attestors: tuple[str, ...] = ()
 
 
 class DatasetSubmission(Behaviour):
@@ -60,7 +47,8 @@ class DatasetSubmission(Behaviour):
 
     @on(LemDataset)
     async def take(self, dataset: LemDataset, letter: Letter) -> None:
-        """Keep a dataset from the oracle and submit it."""
+        """Keep a dataset from the oracle, committed to where there is a register, and submit it."""
+        dataset = self.sibling(DatasetCommitting).committed(dataset)
         name = f"{_PENDING}{dataset.start_s}"
         self.keep(name, dataset)
         for attestor in self.settings.attestors:
@@ -145,12 +133,3 @@ class ReadingKeeping(Behaviour):
     def take_forecast(self, forecast: Forecast, letter: Letter) -> None:
         """Keep an aggregated forecast; prices ahead come from the players' own and do not count it again."""
         self.keep("aggregate forecast", forecast)
-
-
-class GridStateKeeping(Behaviour):
-    """Keeps the newest state of each segment, for the ledger."""
-
-    @on(GridStatusEvent)
-    def take(self, event: GridStatusEvent, letter: Letter) -> None:
-        """Keep a grid state."""
-        self.keep(f"grid state {event.segment_id}", event)
