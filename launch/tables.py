@@ -88,12 +88,8 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
         (
             START,
             SEGMENT,
-            Column(
-                "grid_state", "string", "", "GREEN, YELLOW or RED, as the DSO wrote it; empty: not written"
-            ),
-            Column(
-                "import_max_w", "int64", "W", "most that it may draw, as the DSO wrote it; 0: not written"
-            ),
+            Column("grid_state", "string", "", "GREEN, YELLOW or RED, as the DSO wrote it; else empty"),
+            Column("import_max_w", "int64", "W", "most that it may draw, as the DSO wrote it; else 0"),
             Column("export_max_w", "int64", "W", "most that it may feed in"),
             Column("lem_state", "string", "", "ACTIVE, CLOSED or SOLVED; empty: the market was not opened"),
             Column("mechanism", "string", "", "how prices are found, by the tariff when the market opened"),
