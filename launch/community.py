@@ -495,6 +495,7 @@ class _Book:
             letters=community.letters,
             wall_s=time.perf_counter() - self._began_s,
             accounts=community.cast.accounts,
+            register=community.ground.registers.place if community.ground.registers else "",
             deadlines_missed=self.missed,
             notes=notes_of(community),
             folder=self.folder.path if self.folder else None,
@@ -578,6 +579,7 @@ def notes_of(community: Community) -> tuple[str, ...]:
         "errors": "handlers failed",
         "markets disputed": "markets were disputed by the market operator",
         "attestations disputed": "attestations said that another result was right",
+        "register entries given up": "entries were kept out of the register for days and given up",
         "audits failed": "audits found that the register differs from what was told",
     }
     return tuple(f"{counts[name]} {text}" for name, text in told.items() if counts.get(name))

@@ -23,6 +23,8 @@ class Registers(NamedTuple):
 
     writers: Mapping[str, MarketRegister]
     reader: MarketRegister
+    place: str
+    """`memory`, or the address of the contract."""
 
     def of(self, address: str) -> MarketRegister:
         """Return the register as an agent has it."""
@@ -38,7 +40,7 @@ def registers_of(scenario: Scenario, parts: Iterable[Part], ledger: EvmLedger) -
     if scenario.ledger.register == "none":
         return None
     if scenario.ledger.register == "memory":
-        return Registers({}, MemoryRegister())
+        return Registers({}, MemoryRegister(), "memory")
     return _on_chain(scenario, parts, ledger)
 
 
@@ -54,7 +56,7 @@ def _on_chain(scenario: Scenario, parts: Iterable[Part], ledger: EvmLedger) -> R
         operator_address: registry.writer(market, MARKET_OPERATOR),
         addresses[MarketEngine]: registry.writer(ledger.operator),
     }
-    return Registers(writers, registry.reader())
+    return Registers(writers, registry.reader(), registry.contract.address)
 
 
 def funded_writers(scenario: Scenario, parts: Iterable[Part]) -> list[str]:

@@ -10,7 +10,6 @@ player's blockchain agent ── LemDataset with a commitment ──> market eng
 from collections.abc import Sequence
 
 import msgspec
-import structlog
 
 from behaviours.behaviour import Behaviour, on
 from behaviours.decisions.commitments import Step, commitment, is_under, leaf, path, root
@@ -25,11 +24,11 @@ from ontology.market import Lem, LemDataset
 
 __all__ = ["DatasetCommitting", "DatasetProving", "is_proven"]
 
-log = structlog.get_logger()
-
 _ROOT, _BROUGHT = "commitments ", "brought "
 PROVEN_S = 2 * 86_400
 """For how long datasets are proven."""
+LONGEST_PERIOD_S = 86_400
+"""Markets that are settled together begin within a day."""
 
 
 class Committed(msgspec.Struct, frozen=True, array_like=True):
@@ -123,7 +122,9 @@ class DatasetProving(Behaviour):
         player = self.sibling(PlayerRegistration).players.get(request.player)
         if player is None or player.address != letter.sender:
             raise Refused(f"{letter.sender} does not speak for {request.player}")
-        for name in reversed(self.agent.kept_names(_ROOT)):
+        for name in self.agent.kept_names(_ROOT):
+            if not 0 <= request.start_s - period_of(name) < LONGEST_PERIOD_S:
+                continue
             committed = self._committed(name)
             for index, each in enumerate(committed):
                 if (each.player, each.start_s) == (request.player, request.start_s):
@@ -134,12 +135,17 @@ class DatasetProving(Behaviour):
         """Forget what nobody asks for any more."""
         oldest_s = self.now_s() - PROVEN_S
         for name in self.agent.kept_names(_ROOT):
-            if int(name.split(" ")[2]) < oldest_s:
+            if period_of(name) < oldest_s:
                 self.keep(name, None)
 
     def _committed(self, name: str) -> list[Committed]:
         raw = self.agent.kept_bytes(name)
         return msgspec.json.decode(raw, type=list[Committed]) if raw else []
+
+
+def period_of(name: str) -> int:
+    """Return when the settlement period begins whose commitments are kept under a name."""
+    return int(name.removeprefix(_ROOT).split(" ")[1])
 
 
 def leaf_of(committed: Committed) -> bytes:

@@ -1,5 +1,6 @@
 """What a community writes down for all to read: by whom, exactly once, and provable (D8.1 3.3.3)."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from scenario_helpers import MORNING_S, Deaths, assert_same_tables, laboratory, offline
 
 from behaviours.market import auditing
+from behaviours.market.attestation import AttestationCollecting
 from behaviours.market.auditing import RegisterAuditing
 from behaviours.market.proving import Committed, DatasetCommitting, DatasetProving
+from behaviours.market.registering import players_hash
 from contracts.register import EvmMarketRegister
-from launch.community import notes_of
+from launch.community import notes_of, run_live
 from launch.model import CommunityModel
 from launch.results import completed
 from launch.scenario import lem_parameters
@@ -93,6 +96,8 @@ def test_the_register_holds_what_the_run_did(undisturbed):
     assert set(register["mechanism"].tolist()) == {"COMMUNITY"}
     assert all(len(root) == 64 for root in register["datasets"])
     assert len(set(register["datasets"].tolist())) == INTERVALS
+    players = [account for account, name in undisturbed.community.cast.accounts.items() if name[0] == "h"]
+    assert set(register["players"].tolist()) == {players_hash(players)}
     assert register["import_max_w"].tolist()[1:] == [50_000] * (INTERVALS - 1)
 
 
@@ -104,6 +109,28 @@ def test_anybody_reads_the_tariffs_without_a_key(undisturbed):
 
 def test_the_register_in_memory_says_the_same_as_the_one_on_the_chain(undisturbed):
     assert_same_tables(community("memory").run().tables(), undisturbed.tables())
+
+
+def test_who_has_too_few_tokens_is_absent_from_the_market_that_is_vouched_for(monkeypatch):
+    collect, lems = AttestationCollecting.collect, []
+
+    async def noted(self, key, closed, *others):
+        lems.extend(closed)
+        return await collect(self, key, closed, *others)
+
+    monkeypatch.setattr(AttestationCollecting, "collect", noted)
+    community("memory", intervals=3, initial_tokens=1_000, minimum_tokens=1_000).run()
+    assert {len(lem.players) + len(lem.absent) for lem in lems} == {2}
+    assert lems[0].absent == []
+    assert lems[-1].absent != []
+    assert not set(lems[-1].players) & set(lems[-1].absent)
+
+
+@pytest.mark.slow
+def test_a_live_run_leaves_the_register_that_the_offline_run_leaves(undisturbed):
+    live = asyncio.run(run_live(undisturbed.scenario))
+    assert live.deadlines_missed == 0
+    assert_same_tables(live.tables, undisturbed.tables())
 
 
 def test_without_a_register_the_same_is_settled_and_nothing_written(undisturbed):
