@@ -32,6 +32,8 @@ __all__ = ["AGGREGATOR", "DSO", "MARKET_OPERATOR", "ORACLE", "EvmMarketRegister"
 DSO, AGGREGATOR, MARKET_OPERATOR, ORACLE = 1, 2, 4, 8
 """Roles in registry.vy."""
 INTERVAL_S = 900
+SOLVED_KNOWN = 1_000
+"""Markets that a reader need not ask for again."""
 AT_ONCE = 256
 """Segments in one transaction: a block of a public chain holds as many."""
 
@@ -99,6 +101,7 @@ class EvmMarketRegister:
         self._registry = registry
         self._contract = registry.contract
         self._signer = signer
+        self._solved: dict[tuple[int, int, str], RegisteredMarket] = {}
 
     # writing
 
@@ -186,7 +189,19 @@ class EvmMarketRegister:
         return tariff_of(state, self._contract.ask("parameters", grid_number(state)))
 
     async def market(self, start_s: int, end_s: int, segment_id: str) -> RegisteredMarket | None:
-        """Return what is known of a market, if it was ever opened; its players are in an event."""
+        """Return what is known of a market, if it was ever opened; its players are in an event.
+
+        One that is solved is read once: nothing about it can change.
+        """
+        about = (start_s, end_s, segment_id)
+        market = self._solved.get(about) or self._market(start_s, end_s, segment_id)
+        if market is not None and market.state is LemState.SOLVED:
+            self._solved[about] = market
+            if len(self._solved) > SOLVED_KNOWN:
+                del self._solved[next(iter(self._solved))]
+        return market
+
+    def _market(self, start_s: int, end_s: int, segment_id: str) -> RegisteredMarket | None:
         state, grid_state, datasets, result = self._head_of(self._key(start_s, end_s, segment_id))
         if not state:
             return None

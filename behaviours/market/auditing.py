@@ -20,8 +20,8 @@ __all__ = ["RegisterAuditing", "contradictions"]
 
 log = structlog.get_logger()
 
-AUDIT_INTERVALS = 24
-"""A player looks up every so many markets, in turn with the others: four a day."""
+AUDIT_INTERVALS = 96
+"""A player looks up one of so many markets, in turn with the others: one a day."""
 
 
 class RegisterAuditing(Behaviour):
