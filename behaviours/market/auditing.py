@@ -35,8 +35,9 @@ class RegisterAuditing(Behaviour):
 
     @on(LemResult)
     def note(self, result: LemResult, letter: Letter) -> None:
-        """Note the newest result."""
-        if letter.sender == self.settings.contacts.market_engine:
+        """Note the result of the newest market, as it was told first: that is what the register has."""
+        newer = self._newest is None or result.start_s > self._newest.start_s
+        if newer and letter.sender == self.settings.contacts.market_engine:
             self._newest = result
 
     @every(minutes=15, offset_s=300)
@@ -45,7 +46,7 @@ class RegisterAuditing(Behaviour):
         result = self._newest
         if result is None or self.agent.surroundings.register is None:
             return
-        if not is_turn(self.settings.player, result.start_s, AUDIT_INTERVALS):
+        if not is_turn(self.agent.address, result.start_s, AUDIT_INTERVALS):
             return
         try:
             found = await self.audit(result)
@@ -75,13 +76,11 @@ class RegisterAuditing(Behaviour):
         grid_state = await register.grid_state(segment_id, start_s)
         tariff = await register.parameters(result.grid_state)
         found = list(contradictions(result, market, grid_state, tariff))
+        is_estimated = any(row.estimated for row in result.rows)
         committing = self.sibling(DatasetCommitting)
-        if committing.brought(start_s) and not self._is_estimated(result):
-            found += [] if await committing.prove(start_s) else ["dataset"]
+        if not is_estimated and committing.has_brought(start_s) and not await committing.prove(start_s):
+            found.append("dataset")
         return found
-
-    def _is_estimated(self, result: LemResult) -> bool:
-        return any(row.estimated for row in result.rows if row.player == self.settings.player)
 
 
 def contradictions(

@@ -52,7 +52,8 @@ class DatasetCommitting(Behaviour):
         if not self.settings.has_register:
             return dataset
         made = self.commitment_of(dataset)
-        self.keep(f"{_BROUGHT}{dataset.start_s}", bytes.fromhex(made))
+        brought = Committed(dataset.player, dataset.start_s, made)
+        self.keep(f"{_BROUGHT}{dataset.start_s}", msgspec.json.encode(brought))
         self.keep(f"{_BROUGHT}{dataset.start_s - PROVEN_S}", None)
         return msgspec.structs.replace(dataset, commitment=made)
 
@@ -67,25 +68,30 @@ class DatasetCommitting(Behaviour):
         content = encode_body(msgspec.structs.replace(dataset, commitment=None))
         return commitment(content, signer.secret(f"dataset {dataset.start_s}")).hex()
 
-    def brought(self, start_s: int) -> str:
-        """Return the commitment to what was brought for an interval, empty where there was nothing."""
-        return (self.agent.kept_bytes(f"{_BROUGHT}{start_s}") or b"").hex()
+    def has_brought(self, start_s: int) -> bool:
+        """Tell whether something was brought for an interval."""
+        return self.agent.kept_bytes(f"{_BROUGHT}{start_s}") is not None
 
     async def prove(self, start_s: int, dataset: LemDataset | None = None) -> bool:
         """Tell whether what was brought for an interval, or a dataset, is what its market was closed with.
 
-        Raises: Refused when the market engine has no proof, or no register is at hand; Unavailable when
-        either does not answer.
+        Raises: Refused when nothing was brought, the market engine has no proof, or no register is at hand;
+        Unavailable when either does not answer.
         """
         register = self.agent.surroundings.register
-        if register is None:
-            raise Refused("no register is at hand")
-        mine = self.commitment_of(dataset) if dataset else self.brought(start_s)
-        request = ProofRequest(player=self.settings.player, start_s=start_s)
+        raw = self.agent.kept_bytes(f"{_BROUGHT}{start_s}")
+        if register is None or raw is None:
+            raise Refused(
+                "no register is at hand" if register is None else f"nothing was brought for {start_s}"
+            )
+        mine = msgspec.json.decode(raw, type=Committed)
+        if dataset is not None:
+            mine = Committed(mine.player, start_s, self.commitment_of(dataset))
+        request = ProofRequest(player=mine.player, start_s=start_s)
         proof = await self.ask(self.settings.contacts.market_engine, request, DatasetProof)
         market = await register.market(start_s, start_s + INTERVAL_S, self.settings.segment_id)
-        about = (proof.player, proof.start_s, proof.commitment) == (self.settings.player, start_s, mine)
-        return about and market is not None and is_proven(proof, market.datasets)
+        is_mine = Committed(proof.player, proof.start_s, proof.commitment) == mine
+        return is_mine and market is not None and is_proven(proof, market.datasets)
 
 
 class DatasetProving(Behaviour):

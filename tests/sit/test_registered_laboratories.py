@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from eth_utils import keccak
 from web3 import Web3
 
 from behaviours.decisions.commitments import leaf, root
+from behaviours.market.proving import Committed
 from contracts.artefact import load_artefact
 from contracts.calldata import key_hash
 from contracts.local_node import RICH_KEYS, LocalNode
@@ -38,7 +40,9 @@ class Laboratory:
         self.accounts = run.community.cast.accounts
         self.brought = {
             account: {
-                int(name.removeprefix("brought ")): agent.kept_bytes(name)
+                int(name.removeprefix("brought ")): bytes.fromhex(
+                    msgspec.json.decode(agent.kept_bytes(name), type=Committed).commitment
+                )
                 for agent in [run.community.agents.get(f"{site}-blockchain@localhost")]
                 if agent is not None
                 for name in agent.kept_names("brought ")
