@@ -13,7 +13,7 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	touch $@
 
 demo: install
-	$(BIN)/parity-mas run launch/scenarios/laboratory.yaml --out runs/demo
+	$(BIN)/parity-mas run launch/scenarios/laboratory.yaml --set ledger.register=chain --out runs/demo
 
 test: install
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not soak"

@@ -1,13 +1,14 @@
 """Blockchain agents: one a node; the aggregator's runs the market engine."""
 
 from behaviours.agent import Agent
+from behaviours.grid.registering import GridRegistering
 from behaviours.market.agreements import SlaChecking
 from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.auditing import RegisterAuditing
 from behaviours.market.carry_over import CarryingOver
 from behaviours.market.corrections import CorrectionSettling
 from behaviours.market.dataset_submission import (
     DatasetSubmission,
-    GridStateKeeping,
     MeasureSubmission,
     ReadingKeeping,
     ResultKeeping,
@@ -15,6 +16,8 @@ from behaviours.market.dataset_submission import (
 from behaviours.market.engine import LemSolving, PriceForecasting, ResultAnnouncing
 from behaviours.market.payments import EntryKeeping, PaymentSettling
 from behaviours.market.players import DatasetCollection, PlayerRegistration
+from behaviours.market.proving import DatasetCommitting, DatasetProving
+from behaviours.market.registering import MarketRegistering
 from behaviours.market.settled_markets import SettledMarkets
 from ontology.roles import Role
 
@@ -26,9 +29,11 @@ class ProsumerBlockchainAgent(Agent):
 
     role = Role.BLOCKCHAIN
     behaviours = (
+        DatasetCommitting,  # what it brought can be shown later
         DatasetSubmission,  # until the engine has it
         ResultKeeping,  # what the market brought
         MeasureSubmission,  # what the indicators came to
+        RegisterAuditing,  # what it is told, held against the register
     )
 
 
@@ -39,6 +44,7 @@ class MarketEngine(Agent):
     behaviours = (
         PlayerRegistration,  # who takes part, with an account
         DatasetCollection,  # what each player brought
+        DatasetProving,  # under one root, proven to each
         LemSolving,  # market engine and payment engine
         SettledMarkets,  # what was settled with estimates
         CorrectionSettling,  # what late readings change
@@ -48,15 +54,16 @@ class MarketEngine(Agent):
         EntryKeeping,  # who paid whom, for all to read
         SlaChecking,  # agreements, verdicts and penalties
         ResultAnnouncing,  # how each market was cleared
+        MarketRegistering,  # opened, closed and solved, for all to read
         PriceForecasting,  # prices ahead
         ReadingKeeping,  # the portfolio's sums
     )
 
 
 class DsoBlockchainAgent(Agent):
-    """Keeps the states of the grid for the ledger (D8.1 3.9.3)."""
+    """Writes the states and constraints of the grid down for all to read (D8.1 3.9.3)."""
 
     role = Role.BLOCKCHAIN
     behaviours = (
-        GridStateKeeping,  # the newest light of each segment
+        GridRegistering,  # the lights and limits of each segment
     )

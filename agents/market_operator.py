@@ -3,6 +3,7 @@
 from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryFacilitator
 from behaviours.market.operation import MarketSurveillance, TariffKeeping
+from behaviours.market.registering import TariffRegistering
 from ontology.roles import Role
 
 __all__ = ["MarketOperator"]
@@ -15,5 +16,6 @@ class MarketOperator(Agent):
     behaviours = (
         DirectoryFacilitator,  # who offers what
         TariffKeeping,  # the tariff of each state
+        TariffRegistering,  # for all to read
         MarketSurveillance,  # the engine's prices, computed again
     )

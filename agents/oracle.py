@@ -37,5 +37,5 @@ class DsoOracle(Agent):
 
     role = Role.ORACLE
     behaviours = (
-        GridStateDelivery,  # the traffic light of each segment
+        GridStateDelivery,  # the light and limits of each segment
     )

@@ -39,6 +39,7 @@ __all__ = [
     "PhaseCompensator",
     "Presence",
     "Recorder",
+    "RegisteredInterval",
     "RegisteredMarket",
     "Repository",
     "ServiceLevels",
@@ -240,6 +241,20 @@ class RegisteredMarket(msgspec.Struct, frozen=True, kw_only=True):
     result: str = ""
 
 
+class RegisteredInterval(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the register of a segment in an interval; None where nothing was written.
+
+    `constraint` is the one in force, `parameters` the tariff that held when the market was opened.
+    """
+
+    start_s: int
+    segment_id: str
+    grid_state: GridState | None = None
+    constraint: GridConstraint | None = None
+    parameters: LemParameters | None = None
+    market: RegisteredMarket | None = None
+
+
 class MarketRegister(Protocol):
     """What a community writes down of grid and markets for all to read (D8.1 3.3.3, 3.9.3).
 
@@ -277,6 +292,11 @@ class MarketRegister(Protocol):
 
     async def market(self, start_s: int, end_s: int, segment_id: str) -> RegisteredMarket | None:
         """Return what is known of a market but its players, if it was ever opened."""
+
+    async def history(
+        self, segments: Sequence[str], start_s: int, end_s: int
+    ) -> Sequence[RegisteredInterval]:
+        """Return what stands in it of segments, and of each interval that begins in a time, in this order."""
 
 
 class ServiceLevels(Protocol):

@@ -59,6 +59,15 @@ class DeployedContract:
         """Return what a transaction made the contract tell."""
         return [decode_event(self._name, log) for log in mined.logs]
 
+    def events(self, first_block: int = 0) -> list[ContractEvent]:
+        """Return all that the contract has told since a block, in order.
+
+        Raises: Unavailable when the chain cannot be reached.
+        """
+        return [
+            decode_event(self._name, log) for log in self._chain.logs(self.address, [], first_block, None)
+        ]
+
 
 @cache
 def _function(contract: str, name: str) -> Mapping[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from behaviours.ports import RegisteredMarket
+from behaviours.ports import RegisteredInterval, RegisteredMarket
+from ontology.base import INTERVAL_S
 from ontology.errors import Refused
 from ontology.grid import GridConstraint, GridState, GridStatusEvent
 from ontology.market import LemParameters, LemState
@@ -22,9 +23,10 @@ class MemoryRegister:
 
     def __init__(self) -> None:
         self._states: dict[tuple[str, int], GridState] = {}
-        self._constraints: dict[str, GridConstraint] = {}
+        self._constraints: dict[str, list[GridConstraint]] = {}
         self._parameters: dict[GridState, LemParameters] = {}
         self._markets: dict[MarketKey, RegisteredMarket] = {}
+        self._opened_with: dict[MarketKey, tuple[str, LemParameters | None]] = {}
 
     async def set_grid_states(self, events: Sequence[GridStatusEvent], time_s: int) -> None:
         """Write down the states of segments in intervals; one that was graver stays."""
@@ -37,14 +39,17 @@ class MemoryRegister:
 
         Raises: Refused when a newer one holds.
         """
-        held = self._constraints.get(constraint.segment_id, constraint)
-        if held.start_s > constraint.start_s:
+        held = self._constraints.setdefault(constraint.segment_id, [])
+        start_s = constraint.start_s // INTERVAL_S * INTERVAL_S
+        if held and held[-1].start_s > start_s:
             raise Refused("register: older than what is set")
-        self._constraints[constraint.segment_id] = msgspec.structs.replace(
-            constraint,
-            step_s=900,
-            import_max_w=constraint.import_max_w[:1],
-            export_max_w=constraint.export_max_w[:1],
+        held.append(
+            GridConstraint(
+                segment_id=constraint.segment_id,
+                start_s=start_s,
+                import_max_w=constraint.import_max_w[:1],
+                export_max_w=constraint.export_max_w[:1],
+            )
         )
 
     async def set_parameters(self, parameters: LemParameters, time_s: int) -> None:
@@ -58,6 +63,8 @@ class MemoryRegister:
                 market, state=LemState.ACTIVE, players="", datasets="", result=""
             )
             self._markets.setdefault(_key(market), opened)
+            tariff = self._parameters.get(market.grid_state)
+            self._opened_with.setdefault(_key(market), (market.players, tariff))
 
     async def close_markets(self, markets: Sequence[RegisteredMarket], time_s: int) -> None:
         """Write down that markets are closed; one that is stays as it is.
@@ -89,7 +96,8 @@ class MemoryRegister:
 
     async def constraint(self, segment_id: str) -> GridConstraint | None:
         """Return what a segment may take and give, if that was written down."""
-        return self._constraints.get(segment_id)
+        held = self._constraints.get(segment_id)
+        return held[-1] if held else None
 
     async def parameters(self, state: GridState) -> LemParameters | None:
         """Return the tariff of a state of the grid, if one was written down."""
@@ -98,6 +106,27 @@ class MemoryRegister:
     async def market(self, start_s: int, end_s: int, segment_id: str) -> RegisteredMarket | None:
         """Return what is known of a market but its players, if it was ever opened."""
         return self._markets.get((start_s, end_s, segment_id))
+
+    async def history(self, segments: Sequence[str], start_s: int, end_s: int) -> list[RegisteredInterval]:
+        """Return what stands in it of segments in each interval that begins in a time."""
+        return [
+            self._interval(segment_id, each_s)
+            for each_s in range(start_s, end_s, INTERVAL_S)
+            for segment_id in segments
+        ]
+
+    def _interval(self, segment_id: str, start_s: int) -> RegisteredInterval:
+        held = [each for each in self._constraints.get(segment_id, ()) if each.start_s <= start_s]
+        market = self._markets.get((start_s, start_s + INTERVAL_S, segment_id))
+        players, tariff = self._opened_with[_key(market)] if market else ("", None)
+        return RegisteredInterval(
+            start_s=start_s,
+            segment_id=segment_id,
+            grid_state=self._states.get((segment_id, start_s)),
+            constraint=held[-1] if held else None,
+            parameters=tariff,
+            market=msgspec.structs.replace(market, players=players) if market else None,
+        )
 
     def _held(self, market: RegisteredMarket) -> RegisteredMarket:
         held = self._markets.get(_key(market))

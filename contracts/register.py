@@ -1,7 +1,7 @@
 """The community's register on a chain: grid states, constraints, tariffs and markets (see registry.vy)."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any, TypeVar
@@ -9,22 +9,33 @@ from typing import Any, TypeVar
 from eth_abi import encode
 from eth_utils import to_checksum_address
 
-from behaviours.ports import RegisteredMarket
-from contracts.calldata import END, keccak, key_hash
+from behaviours.ports import RegisteredInterval, RegisteredMarket
+from contracts.calldata import chunks, keccak, key_hash
 from contracts.chain import Chain, Reverted, Signer
 from contracts.deployed import DeployedContract
+from contracts.register_history import RegisterHistory
+from contracts.register_values import (
+    GRID_STATES,
+    LEM_STATES,
+    grid_number,
+    hash_bytes,
+    hash_text,
+    tariff_of,
+    tariff_words,
+)
 from ontology.errors import Refused
 from ontology.grid import GridConstraint, GridState, GridStatusEvent
-from ontology.market import LemParameters, LemState, Mechanism
+from ontology.market import LemParameters, LemState
 
 __all__ = ["AGGREGATOR", "DSO", "MARKET_OPERATOR", "ORACLE", "EvmMarketRegister", "Registry"]
 
 DSO, AGGREGATOR, MARKET_OPERATOR, ORACLE = 1, 2, 4, 8
 """Roles in registry.vy."""
-GRID_STATES = (GridState.GREEN, GridState.YELLOW, GridState.RED)
-LEM_STATES: Mapping[int, LemState] = {1: LemState.ACTIVE, 2: LemState.CLOSED, 4: LemState.SOLVED}
-MECHANISMS = tuple(Mechanism)
 INTERVAL_S = 900
+SOLVED_KNOWN = 1_000
+"""Markets that a reader need not ask for again."""
+AT_ONCE = 256
+"""Segments in one transaction: a block of a public chain holds as many."""
 
 K = TypeVar("K", bound=Any)
 T = TypeVar("T")
@@ -90,66 +101,62 @@ class EvmMarketRegister:
         self._registry = registry
         self._contract = registry.contract
         self._signer = signer
+        self._solved: dict[tuple[int, int, str], RegisteredMarket] = {}
 
     # writing
 
     async def set_grid_states(self, events: Sequence[GridStatusEvent], time_s: int) -> None:
         """Write down the states of segments in intervals; one that was graver stays."""
-        for start_s, some in _grouped(_gravest(events), lambda event: event.start_s):
+        for start_s, some in _together(_gravest(events), lambda event: event.start_s):
             self._all_or_rest(some, self._is_new_state, partial(self._set_states, start_s, time_s))
 
     def _set_states(self, start_s: int, time_s: int, events: Sequence[GridStatusEvent]) -> None:
         segments = [key_hash(event.segment_id) for event in events]
-        states = [_grid_number(event.state) for event in events]
+        states = [grid_number(event.state) for event in events]
         self._send("setGridStates", start_s, segments, states, time_s=time_s)
 
     async def set_constraint(self, constraint: GridConstraint, time_s: int) -> None:
         """Write down what a segment may take and give from a time on."""
         limits = constraint.import_max_w[0], constraint.export_max_w[0]
         start_s = constraint.start_s // INTERVAL_S * INTERVAL_S
+        held = await self.constraint(constraint.segment_id)
+        if held and (held.start_s, held.import_max_w[0], held.export_max_w[0]) == (start_s, *limits):
+            return
         self._send("setConstraint", key_hash(constraint.segment_id), start_s, *limits, time_s=time_s)
 
     async def set_parameters(self, parameters: LemParameters, time_s: int) -> None:
         """Write down the tariff of a state of the grid; the one that is there is not written again."""
         if await self.parameters(parameters.case) == parameters:
             return
-        written = (
-            MECHANISMS.index(parameters.mechanism),
-            parameters.buy_usual_ticks_per_kwh,
-            parameters.sell_usual_ticks_per_kwh,
-            parameters.buy_peer_ticks_per_kwh,
-            parameters.sell_peer_ticks_per_kwh,
-            parameters.beta_ticks_per_kwh2,
-        )
-        self._send("setParameters", _grid_number(parameters.case), written, time_s=time_s)
+        self._send("setParameters", grid_number(parameters.case), tariff_words(parameters), time_s=time_s)
 
     async def open_markets(self, markets: Sequence[RegisteredMarket], time_s: int) -> None:
         """Write down that markets are open; one that is stays as it is."""
-        for (start_s, end_s), some in _grouped(markets, lambda market: (market.start_s, market.end_s)):
+        for (start_s, end_s), some in _together(markets, lambda market: (market.start_s, market.end_s)):
             send = partial(self._open, start_s, end_s, time_s)
             self._all_or_rest(some, lambda market: not self._head(market)[0], send)
 
     def _open(self, start_s: int, end_s: int, time_s: int, markets: Sequence[RegisteredMarket]) -> None:
         openings = [
-            (key_hash(each.segment_id), _grid_number(each.grid_state), _bytes(each.players))
+            (key_hash(each.segment_id), grid_number(each.grid_state), hash_bytes(each.players))
             for each in markets
         ]
         self._send("openLems", start_s, end_s, openings, time_s=time_s)
 
     async def close_markets(self, markets: Sequence[RegisteredMarket], time_s: int) -> None:
         """Write down that markets are closed; one that is stays as it is."""
-        for datasets, some in _grouped(markets, lambda market: market.datasets):
+        for datasets, some in _together(markets, lambda market: market.datasets):
             self._all_or_rest(some, self._is_not_closed, partial(self._close, datasets, time_s))
 
     def _close(self, datasets: str, time_s: int, markets: Sequence[RegisteredMarket]) -> None:
-        self._send("closeLems", self._keys(markets), _bytes(datasets), time_s=time_s)
+        self._send("closeLems", self._keys(markets), hash_bytes(datasets), time_s=time_s)
 
     async def settle_markets(self, markets: Sequence[RegisteredMarket], time_s: int) -> None:
         """Write down what markets came to, and first that they are closed, where that is not there yet."""
-        for datasets, some in _grouped(markets, lambda market: market.datasets):
-            results = [_bytes(each.result) for each in some]
+        for datasets, some in _together(markets, lambda market: market.datasets):
+            results = [hash_bytes(each.result) for each in some]
             try:
-                self._send_raw("settleLems", self._keys(some), _bytes(datasets), results, time_s=time_s)
+                self._send_raw("settleLems", self._keys(some), hash_bytes(datasets), results, time_s=time_s)
             except Reverted:
                 await self._settle_rest(some, time_s)
 
@@ -158,7 +165,7 @@ class EvmMarketRegister:
         await self.close_markets([each for each in markets if self._is_not_closed(each)], time_s)
         unsolved = [each for each in markets if LEM_STATES.get(self._head(each)[0]) is not LemState.SOLVED]
         if unsolved:
-            results = [_bytes(each.result) for each in unsolved]
+            results = [hash_bytes(each.result) for each in unsolved]
             self._send("solveLems", self._keys(unsolved), results, time_s=time_s)
 
     # reading
@@ -179,22 +186,22 @@ class EvmMarketRegister:
 
     async def parameters(self, state: GridState) -> LemParameters | None:
         """Return the tariff of a state of the grid, if one was written down."""
-        held = self._contract.ask("parameters", _grid_number(state))
-        mechanism, buy_usual, sell_usual, buy_peer, sell_peer, beta = held
-        if not any(held):
-            return None
-        return LemParameters(
-            case=state,
-            buy_usual_ticks_per_kwh=buy_usual,
-            sell_usual_ticks_per_kwh=sell_usual,
-            buy_peer_ticks_per_kwh=buy_peer,
-            sell_peer_ticks_per_kwh=sell_peer,
-            beta_ticks_per_kwh2=beta,
-            mechanism=MECHANISMS[mechanism],
-        )
+        return tariff_of(state, self._contract.ask("parameters", grid_number(state)))
 
     async def market(self, start_s: int, end_s: int, segment_id: str) -> RegisteredMarket | None:
-        """Return what is known of a market, if it was ever opened; its players are in an event."""
+        """Return what is known of a market, if it was ever opened; its players are in an event.
+
+        One that is solved is read once: nothing about it can change.
+        """
+        about = (start_s, end_s, segment_id)
+        market = self._solved.get(about) or self._market(start_s, end_s, segment_id)
+        if market is not None and market.state is LemState.SOLVED:
+            self._solved[about] = market
+            if len(self._solved) > SOLVED_KNOWN:
+                del self._solved[next(iter(self._solved))]
+        return market
+
+    def _market(self, start_s: int, end_s: int, segment_id: str) -> RegisteredMarket | None:
         state, grid_state, datasets, result = self._head_of(self._key(start_s, end_s, segment_id))
         if not state:
             return None
@@ -208,11 +215,17 @@ class EvmMarketRegister:
             result=result,
         )
 
+    async def history(self, segments: Sequence[str], start_s: int, end_s: int) -> list[RegisteredInterval]:
+        """Return what stands in the register of segments in each interval that begins in a time."""
+        history = RegisterHistory(segments, self._registry.aggregator)
+        history.follow(self._contract.events())
+        return history.intervals(start_s, end_s)
+
     # the contract
 
     def _is_new_state(self, event: GridStatusEvent) -> bool:
         held = int(self._contract.ask("gridState", key_hash(event.segment_id), event.start_s))
-        return _grid_number(event.state) > held
+        return grid_number(event.state) > held
 
     def _is_not_closed(self, market: RegisteredMarket) -> bool:
         return LEM_STATES.get(self._head(market)[0]) not in (LemState.CLOSED, LemState.SOLVED)
@@ -222,7 +235,7 @@ class EvmMarketRegister:
 
     def _head_of(self, key: bytes) -> Head:
         _, state, grid_state, datasets, result = self._contract.ask("lemOf", key)
-        return state, grid_state, _text(datasets), _text(result)
+        return state, grid_state, hash_text(datasets), hash_text(result)
 
     def _keys(self, markets: Iterable[RegisteredMarket]) -> list[bytes]:
         return [self._key(each.start_s, each.end_s, each.segment_id) for each in markets]
@@ -256,24 +269,13 @@ class EvmMarketRegister:
         self._contract.send(self._signer, function, *arguments, time_s=time_s)
 
 
-def _grouped(items: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, list[T]]]:
-    """Return items by a key, in its order."""
-    return [(value, list(group)) for value, group in groupby(sorted(items, key=key), key=key)]
+def _together(items: Iterable[T], key: Callable[[T], K]) -> list[tuple[K, Sequence[T]]]:
+    """Return what goes into each transaction: items of one key, not more than it holds, in its order."""
+    groups = groupby(sorted(items, key=key), key=key)
+    return [(value, some) for value, group in groups for some in chunks(list(group), AT_ONCE)]
 
 
 def _gravest(events: Iterable[GridStatusEvent]) -> list[GridStatusEvent]:
     """Return the gravest state of each segment and interval: the chain takes no other beside it."""
     ascending = sorted(events, key=lambda event: event.state.severity)
     return list({(event.segment_id, event.start_s): event for event in ascending}.values())
-
-
-def _grid_number(state: GridState) -> int:
-    return GRID_STATES.index(state) + 1
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text) if text else END
-
-
-def _text(value: bytes) -> str:
-    return value.hex() if any(value) else ""

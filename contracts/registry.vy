@@ -23,7 +23,7 @@ flag State:
     SOLVED
 
 struct Parameters:
-    mechanism: uint64  # how prices are found; see ontology/market.py, in its order
+    mechanism: uint64  # how prices are found, and the flow charge: contracts/register_values.py
     buy_usual: uint64  # all in ticks per kWh
     sell_usual: uint64
     buy_peer: uint64
@@ -164,7 +164,8 @@ def setGridStates(
     start_s: uint256, segments: DynArray[bytes32, MAX_SEGMENTS], states: DynArray[uint8, MAX_SEGMENTS]
 ):
     """
-    @notice Set the state of segments in an interval: 1 green, 2 yellow, 3 red. It may only become graver.
+    @notice Set the state of segments in an interval: 1 green, 2 yellow, 3 red. It may only become graver;
+            one that is set already is not set again.
     """
     self._only(Role.DSO)
     assert start_s % 900 == 0, "not the start of an interval"
@@ -174,7 +175,9 @@ def setGridStates(
     for i: uint256 in range(len(segments), bound=MAX_SEGMENTS):
         held: uint256 = self.grid_states[segments[i]][word]
         assert states[i] >= 1 and states[i] <= 3, "unknown state"
-        assert convert(states[i], uint256) >= (held >> bits) & 15, "a state may only become graver"
+        if convert(states[i], uint256) == (held >> bits) & 15:
+            continue
+        assert convert(states[i], uint256) > (held >> bits) & 15, "a state may only become graver"
         self.grid_states[segments[i]][word] = (held & ~(15 << bits)) | (convert(states[i], uint256) << bits)
         log GridStateSet(segment=segments[i], start_s=start_s, grid_state=states[i])
 

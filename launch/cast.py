@@ -18,8 +18,8 @@ from behaviours.grid.compensation import DstatcomSettings
 from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestation import AttestorSettings
+from behaviours.market.blockchain_settings import BlockchainSettings
 from behaviours.market.clearing import ClearingTerms
-from behaviours.market.dataset_submission import BlockchainSettings
 from behaviours.market.external_bidding import FREQUENCY_PRODUCTS
 from behaviours.market.external_clearing import ExternalMarketsSettings
 from behaviours.market.opening import AggregatorSettings, PortfolioMember
@@ -100,6 +100,7 @@ def _community(
         MarketOperatorSettings(
             green=lem_parameters(scenario, GridState.GREEN), yellow=lem_parameters(scenario, GridState.YELLOW)
         ),
+        ports={"register": ...},
     )
     yield from _aggregator_node(scenario, world, at, contacts, accounts, names, sites)
     yield from _attestors(scenario, world, at, accounts, names, sites)
@@ -182,7 +183,7 @@ def _aggregator_node(
             attestors=attestor_addresses(scenario, at, sites),
             holders=_holders(at, names, accounts, sites),
         ),
-        ports={"ledger": ..., "service_levels": ...},
+        ports={"ledger": ..., "service_levels": ..., "register": ...},
     )
 
 
@@ -269,7 +270,8 @@ def _dso_node(
     yield Part(
         DsoBlockchainAgent,
         at["dso-blockchain"],
-        BlockchainSettings(contacts=to_chain, segment_id=""),
+        BlockchainSettings(contacts=_with(to_chain, oracle=at["dso-oracle"]), segment_id=""),
+        ports={"register": ...},
     )
     yield Part(
         Dstatcom,

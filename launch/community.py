@@ -34,7 +34,6 @@ from behaviours.ports import (
     Transport,
 )
 from behaviours.signing import Signer
-from contracts.chain import Signer as LedgerSigner
 from contracts.ledger import EvmLedger
 from contracts.memory import MemoryLedger
 from environments.live.embedded_server import EmbeddedServer
@@ -54,6 +53,7 @@ from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
 from launch.agreements import retention_s
 from launch.cast import Cast, Part, cast_community
+from launch.registers import Registers, funded_writers, ledger_key, registers_of
 from launch.results import completed, run_tables
 from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
 from launch.scenario import Scenario, intervals_of, scenario_hash
@@ -87,6 +87,7 @@ class Ground:
     repository: Repository
     ledger: Ledger
     attestors: Mapping[str, Attestor]
+    registers: Registers | None = None
     service_levels: ServiceLevels | None = None
     recorder: Recorder | None = None
     barrier: Barrier | None = None
@@ -206,6 +207,7 @@ class Community:
             "weather": WorldWeather(self.world),
             "service_levels": self.ground.service_levels,
             "attestor": self.ground.attestors.get(part.address),
+            "register": self.ground.registers and self.ground.registers.of(part.address),
         }
         return {name: own[name] if port is ... else port for name, port in part.ports.items()}
 
@@ -229,6 +231,7 @@ class OfflineCommunity:
             repository=MemoryRepository(retention_s(scenario)),
             ledger=self.ledger,
             attestors=attestors_of(scenario, cast, self.ledger),
+            registers=registers_of(scenario, cast.parts, self.ledger),
             service_levels=self.ledger.service_levels() if scenario.agreements else None,
             recorder=recorder,
         )
@@ -314,6 +317,7 @@ class LiveCommunity:
             repository=self._repository,
             ledger=self._ledger or MemoryLedger(),
             attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
+            registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
             service_levels=self._levels(),
             recorder=self._recorder,
             barrier=self.clock,
@@ -491,6 +495,7 @@ class _Book:
             letters=community.letters,
             wall_s=time.perf_counter() - self._began_s,
             accounts=community.cast.accounts,
+            register=community.ground.registers.place if community.ground.registers else "",
             deadlines_missed=self.missed,
             notes=notes_of(community),
             folder=self.folder.path if self.folder else None,
@@ -531,10 +536,16 @@ def open_ledger(scenario: Scenario, cast: Cast, path: Path | None = None) -> Evm
     """
     aggregator = next(account for account, name in cast.accounts.items() if name == "aggregator")
     chosen = scenario.ledger
-    attestors = [_ledger_key(scenario, address).address for address in _attestor_addresses(cast)]
+    attestors = [ledger_key(scenario, address).address for address in _attestor_addresses(cast)]
     if chosen.url == "embedded":
         path = Path(chosen.file) if chosen.file else path
-        return EvmLedger.embedded(aggregator, path, attestors=attestors, minimum=scenario.minimum_tokens)
+        return EvmLedger.embedded(
+            aggregator,
+            path,
+            attestors=attestors,
+            funded=funded_writers(scenario, cast.parts),
+            minimum=scenario.minimum_tokens,
+        )
     key = Path(chosen.key_file or "")
     return EvmLedger.on_node(
         chosen.url,
@@ -551,16 +562,11 @@ def open_ledger(scenario: Scenario, cast: Cast, path: Path | None = None) -> Evm
 
 def attestors_of(scenario: Scenario, cast: Cast, ledger: EvmLedger) -> Mapping[str, Attestor]:
     """Return the keys of those that vouch for settlements, by the address of the agent that holds each."""
-    return {address: ledger.attestor(_ledger_key(scenario, address)) for address in _attestor_addresses(cast)}
+    return {address: ledger.attestor(ledger_key(scenario, address)) for address in _attestor_addresses(cast)}
 
 
 def _attestor_addresses(cast: Cast) -> list[str]:
     return [part.address for part in cast.parts if "attestor" in part.ports]
-
-
-def _ledger_key(scenario: Scenario, address: str) -> LedgerSigner:
-    """Derive an attestor's key from the seed: a simulation's key, worthless anywhere else."""
-    return LedgerSigner(hashlib.sha256(f"{scenario.seed} ledger {address}".encode()).digest())
 
 
 def notes_of(community: Community) -> tuple[str, ...]:
@@ -573,6 +579,8 @@ def notes_of(community: Community) -> tuple[str, ...]:
         "errors": "handlers failed",
         "markets disputed": "markets were disputed by the market operator",
         "attestations disputed": "attestations said that another result was right",
+        "register entries given up": "entries were kept out of the register for days and given up",
+        "audits failed": "audits found that the register differs from what was told",
     }
     return tuple(f"{counts[name]} {text}" for name, text in told.items() if counts.get(name))
 

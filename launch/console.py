@@ -103,7 +103,7 @@ def run_progress(scenario: Scenario, mode: str) -> Iterator[Callable[[RunProgres
 
 def print_result(result: RunResult) -> None:
     """Print what happened in a run and where its folder is."""
-    from launch.report import flexibility_rows, headlines, plant_rows
+    from launch.report import flexibility_rows, headlines, plant_rows, register_lines
     from launch.summary import site_rows, summarise
 
     shown = console()
@@ -125,6 +125,8 @@ def print_result(result: RunResult) -> None:
         shown.print(_flexibility_table(trades))
     for note in result.notes:
         shown.print(f"note: {note}", markup=False)
+    for line in register_lines(result):
+        shown.print(line, markup=False, soft_wrap=True)
     if result.deadlines_missed:
         shown.print(
             f"{result.deadlines_missed} deadlines were missed: do not compare this run with an offline one."

@@ -151,6 +151,17 @@ def headlines(summary: Summary) -> list[tuple[str, str, str]]:
     ]
 
 
+def register_lines(result: RunResult) -> list[str]:
+    """Return what to say of the run's register, nothing where none was kept."""
+    register = result.tables.checked().register
+    markets, states = list(register["lem_state"]), list(register["grid_state"])
+    if not markets:
+        return []
+    solved, written = markets.count("SOLVED"), len(states) - states.count("")
+    place = "in memory" if result.register == "memory" else f"on the chain at {result.register}"
+    return [f"register {place}: {solved} of {len(markets)} markets solved, {written} grid states"]
+
+
 def _when(result: RunResult) -> str:
     start_s, end_s = span_s(result.scenario)
     zone = ZoneInfo(result.scenario.zone)
@@ -159,7 +170,7 @@ def _when(result: RunResult) -> str:
 
 
 def _remarks(result: RunResult, summary: Summary) -> list[str]:
-    remarks = list(result.notes)
+    remarks = [*result.notes, *register_lines(result)]
     if not result.complete:
         done = f"{summary.intervals} of {intervals_of(result.scenario)} intervals"
         remarks.append(f"This run was stopped early: {done} are settled.")

@@ -1,7 +1,7 @@
 """What came out of a run, as tables: from the world, the repository and the ledger."""
 
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from behaviours.decisions.correction import correction_key
 from behaviours.market.engine import settlement_key
+from behaviours.ports import RegisteredInterval
 from environments.simulation.world import World
 from launch.cast import SETTLEMENT_INTERVALS
 from launch.flexibility import flexibility_columns
@@ -34,6 +35,14 @@ DEVICES = {
     "heat_pump": "heat_pump_w",
     "dhw": "dhw_w",
 }
+TARIFF = (
+    "buy_usual_ticks_per_kwh",
+    "sell_usual_ticks_per_kwh",
+    "buy_peer_ticks_per_kwh",
+    "sell_peer_ticks_per_kwh",
+    "beta_ticks_per_kwh2",
+)
+HASHES = ("players", "datasets", "result")
 W_PER_WH = 4
 """Mean power in W of an energy in Wh over 15 minutes."""
 
@@ -62,6 +71,7 @@ async def run_tables(community: "Community") -> RunTables:
         sites=_only(_sites(community, results), "site", sites),
         market=_market(results),
         grid=_only(_grid(community.world, events), "segment", feeders),
+        register=await _register(community),
         settlement=await _settlement(community),
         corrections=await _corrections(community, {result.start_s for result in stated if result.correction}),
         payments=_payments(await _facts(community, "parity:LedgerEntry")),
@@ -173,6 +183,33 @@ def _grid(world: World, events: Iterable[Any]) -> dict[str, Any]:
         "outdoor_degc": [_weather(world, "outdoor_degc", start_s) for start_s in starts],
         "ghi_w_per_m2": [_weather(world, "ghi_w_per_m2", start_s) for start_s in starts],
         "flagged": [event.flagged if event else "no state was published" for event in published],
+    }
+
+
+async def _register(community: "Community") -> dict[str, Any]:
+    """Return what stands in the community's register, read from where it is kept."""
+    rows: Sequence[RegisteredInterval] = ()
+    if community.ground.registers is not None:
+        segments = [feeder.segment_id for feeder in community.world.feeders]
+        span_s = community.world.settings.start_s, community.world.now_s
+        rows = await community.ground.registers.reader.history(segments, *span_s)
+    return register_columns(rows)
+
+
+def register_columns(rows: Sequence[RegisteredInterval]) -> dict[str, Any]:
+    """Return a register's rows as columns; what was not written is empty or 0."""
+    markets, limits = [row.market for row in rows], [row.constraint for row in rows]
+    tariffs = [row.parameters for row in rows]
+    return {
+        "start_s": [row.start_s for row in rows],
+        "segment": [row.segment_id for row in rows],
+        "grid_state": [row.grid_state.value if row.grid_state else "" for row in rows],
+        "import_max_w": [limit.import_max_w[0] if limit else 0 for limit in limits],
+        "export_max_w": [limit.export_max_w[0] if limit else 0 for limit in limits],
+        "lem_state": [market.state.value if market else "" for market in markets],
+        "mechanism": [tariff.mechanism.value if tariff else "" for tariff in tariffs],
+        **{name: [getattr(tariff, name, 0) for tariff in tariffs] for name in TARIFF},
+        **{name: [getattr(market, name, "") for market in markets] for name in HASHES},
     }
 
 

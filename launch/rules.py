@@ -304,7 +304,7 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
     ledger = scenario.ledger
     if ledger.url != "embedded" and not ledger.url.startswith(("http://", "https://", "ws://", "wss://")):
         yield "ledger.url", ledger.url, "must be embedded, or start with http://, https://, ws:// or wss://"
-    for name in ("key_file", "password_file"):
+    for name in ("key_file", "password_file", "dso_key_file", "market_key_file"):
         path = getattr(ledger, name)
         if path is not None and not Path(path).is_file():
             yield f"ledger.{name}", path, "not found"
@@ -312,8 +312,9 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "ledger.key_file", None, "must be given for a node"
     if ledger.url != "embedded" and ledger.file is not None:
         yield "ledger.file", ledger.file, "only the embedded chain has one"
-    if ledger.contract and not ADDRESS.fullmatch(ledger.contract):
-        yield "ledger.contract", ledger.contract, "must be 0x and 40 hexadecimal digits"
+    for name in ("contract", "registry"):
+        if getattr(ledger, name) and not ADDRESS.fullmatch(getattr(ledger, name)):
+            yield f"ledger.{name}", getattr(ledger, name), "must be 0x and 40 hexadecimal digits"
     most = 2 + len(site_ids(scenario))
     if ledger.attestors > most:
         yield "ledger.attestors", ledger.attestors, f"aggregator, DSO and sites make {most} at most"

@@ -71,6 +71,8 @@ class RunResult:
     """Real seconds that the run took."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """Account (pseudonym) to what a reader knows it as: a site's id, `aggregator`, `grid`."""
+    register: str = ""
+    """Where the register was kept: `memory`, the address of its contract, or nowhere."""
     deadlines_missed: int = 0
     """Above zero, a live run is not comparable with an offline one."""
     notes: tuple[str, ...] = ()
@@ -113,6 +115,7 @@ class Run:
             letters=values["letters"],
             wall_s=values["wall_s"],
             accounts=values["accounts"],
+            register=values.get("register", ""),
             deadlines_missed=values["deadlines_missed"],
             notes=tuple(values["notes"]),
             folder=self.path,
@@ -191,6 +194,7 @@ _NOTHING_YET: dict[str, Any] = {
     "deadlines_missed": 0,
     "notes": [],
     "accounts": {},
+    "register": "",
 }
 
 
@@ -268,6 +272,7 @@ def _outcome(result: RunResult, tables: RunTables) -> dict[str, Any]:
         "deadlines_missed": result.deadlines_missed,
         "notes": list(result.notes),
         "accounts": dict(result.accounts),
+        "register": result.register,
     }
 
 

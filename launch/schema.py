@@ -264,6 +264,17 @@ class Ledger(Section, frozen=True, kw_only=True):
     attestors: Annotated[
         int, Meta(ge=1, le=16, description="who vouch for each settlement: aggregator, DSO, then sites")
     ] = 1
+    register: Annotated[
+        Literal["none", "memory", "chain"],
+        Meta(description="where grid states, tariffs and markets are written down for all to read"),
+    ] = "none"
+    registry: Annotated[str, Meta(description="address of a register's contract; empty: a new one")] = ""
+    dso_key_file: Annotated[
+        str | None, Meta(description="of who writes grid states on a node; none: the submitter does")
+    ] = None
+    market_key_file: Annotated[
+        str | None, Meta(description="of who writes tariffs on a node; none: the submitter does")
+    ] = None
 
 
 class Product(Section, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from behaviours.agent import Agent
 from behaviours.decisions.photovoltaics import PvArray
 from behaviours.decisions.site_planners import PlanSolver
 from behaviours.information.delivery import OracleSettings
-from behaviours.market.dataset_submission import BlockchainSettings
+from behaviours.market.blockchain_settings import BlockchainSettings
 from behaviours.site.battery_settings import BatterySettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.ev_management import EvSettings
@@ -116,7 +116,9 @@ def site_parts(
             segment_id=segment_id,
             players=players,
             attestors=attestor_addresses(scenario, at, attesting_sites(world)),
+            has_register=scenario.ledger.register != "none",
         ),
+        register=...,
     )
 
 

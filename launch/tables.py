@@ -83,6 +83,26 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("flagged", "string", "", "why the state is a default, if it is", True),
         ),
     ),
+    "register": (
+        ("start_s", "segment"),
+        (
+            START,
+            SEGMENT,
+            Column("grid_state", "string", "", "GREEN, YELLOW or RED, as the DSO wrote it; else empty"),
+            Column("import_max_w", "int64", "W", "most that it may draw, as the DSO wrote it; else 0"),
+            Column("export_max_w", "int64", "W", "most that it may feed in"),
+            Column("lem_state", "string", "", "ACTIVE, CLOSED or SOLVED; empty: the market was not opened"),
+            Column("mechanism", "string", "", "how prices are found, by the tariff when the market opened"),
+            Column("buy_usual_ticks_per_kwh", "int64", "10⁻⁴ EUR/kWh", "of that tariff (pbBAU)"),
+            Column("sell_usual_ticks_per_kwh", "int64", "10⁻⁴ EUR/kWh", "of that tariff (psBAU)"),
+            Column("buy_peer_ticks_per_kwh", "int64", "10⁻⁴ EUR/kWh", "of that tariff (pbP2P)"),
+            Column("sell_peer_ticks_per_kwh", "int64", "10⁻⁴ EUR/kWh", "of that tariff (psP2P)"),
+            Column("beta_ticks_per_kwh2", "int64", "10⁻⁴ EUR/kWh²", "of that tariff (beta)"),
+            Column("players", "string", "", "SHA-256 over the pseudonyms of who could take part"),
+            Column("datasets", "string", "", "root over the salted commitments to what they brought"),
+            Column("result", "string", "", "SHA-256 of the market's result, as told to its players"),
+        ),
+    ),
     "settlement": (
         ("start_s", "account"),
         (
@@ -156,6 +176,7 @@ class RunTables:
     sites: Columns = field(default_factory=dict)
     market: Columns = field(default_factory=dict)
     grid: Columns = field(default_factory=dict)
+    register: Columns = field(default_factory=dict)
     settlement: Columns = field(default_factory=dict)
     corrections: Columns = field(default_factory=dict)
     payments: Columns = field(default_factory=dict)

@@ -289,7 +289,7 @@ TABLE: tuple[Row, ...] = (
     # -- the grid ------------------------------------------------------------------------------
     Row(
         (GridStatusEvent,),
-        (Act.INFORM,),
+        TELL,
         (Role.DSO, Role.ORACLE, Role.BLOCKCHAIN, Role.AGGREGATOR, Role.REPOSITORY),
         (Role.PROSUMER, Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY, Role.EXTERNAL_MARKETS, *OPERATORS),
         readers=(Role.UI,),
@@ -297,9 +297,16 @@ TABLE: tuple[Row, ...] = (
     Row(
         (GridSegment, GridConstraint),
         TELL,
-        (Role.DSO, Role.REPOSITORY),
-        (Role.AGGREGATOR, Role.MARKET_OPERATOR, Role.BLOCKCHAIN, Role.REPOSITORY, Role.DSO),
-        readers=(Role.ORACLE, Role.UI),
+        (Role.DSO, Role.ORACLE, Role.REPOSITORY),
+        (
+            Role.AGGREGATOR,
+            Role.MARKET_OPERATOR,
+            Role.BLOCKCHAIN,
+            Role.REPOSITORY,
+            Role.DSO,
+            Role.ORACLE,
+        ),
+        readers=(Role.UI,),
         writers=(Role.DSO,),
     ),
     Row(

@@ -26,6 +26,7 @@ from behaviours.decisions.grid.traffic_light import (
     Strain,
     Thresholds,
     causes,
+    limit_w,
     next_light,
     severity,
 )
@@ -39,7 +40,14 @@ from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Failed, ParityError, Refused
 from ontology.flexibility_trading import DemandResponseReport, DRSignal
 from ontology.forecasts import Forecast
-from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridState, GridStatusEvent
+from ontology.grid import (
+    DstatcomCommand,
+    DstatcomMode,
+    DstatcomStatus,
+    GridConstraint,
+    GridState,
+    GridStatusEvent,
+)
 from ontology.ledger import SettlementKind
 from ontology.letter import Letter
 from ontology.measurements import IntervalReading
@@ -98,7 +106,7 @@ class NetworkMonitoring(Behaviour):
     """Solves the power flow of what was measured and what is foreseen, and sets the light 5 minutes ahead."""
 
     settings: DsoSettings
-    publishes = (GridStatusEvent,)
+    publishes = (GridStatusEvent, GridConstraint)
 
     def setup(self) -> None:
         """Recall the lights of the last interval; without any they are green."""
@@ -217,6 +225,21 @@ class NetworkMonitoring(Behaviour):
         self.keep(f"light {segment_id}", event)
         self.publish(event, segment_id)
         self.tell(settings.repository, event)
+        self._constrain(network, light.state, start_s)
+
+    def _constrain(self, network: Network, state: GridState, start_s: int) -> None:
+        """Tell everybody what a segment may take and give from an interval on, where that changes."""
+        most_w = limit_w(network.transformer.rated_va, state, self.settings.thresholds)
+        name = f"constraint {network.segment_id}"
+        held = self.kept(name, GridConstraint)
+        if held is not None and held.import_max_w == [most_w]:
+            return
+        constraint = GridConstraint(
+            segment_id=network.segment_id, start_s=start_s, import_max_w=[most_w], export_max_w=[most_w]
+        )
+        self.keep(name, constraint)
+        self.publish(constraint, network.segment_id)
+        self.tell(self.settings.repository, constraint)
 
     async def _foreseen_w(self, start_s: int) -> npt.NDArray[np.float64]:
         """Return what the sites expect to draw in the steps from a time, (steps, sites) in W."""
@@ -281,14 +304,14 @@ class ActiveNetworkManagement(Behaviour):
             self.agent.counts["emergencies without a contract"] += 1
             return
         self.calls += 1
-        limit_w = int(network.transformer.rated_va * self.settings.thresholds.loading_yellow)
-        delta_w = self._change_w(network.segment_id, limit_w, contract) if contract else 0
+        most_w = limit_w(network.transformer.rated_va, GridState.RED, self.settings.thresholds)
+        delta_w = self._change_w(network.segment_id, most_w, contract) if contract else 0
         signal = DRSignal(
             signal_id=f"dr-{network.segment_id}-{start_s}",
             segment_id=network.segment_id,
             start_s=start_s,
             duration_s=INTERVAL_S,
-            limit_w=None if delta_w else limit_w,
+            limit_w=None if delta_w else most_w,
             delta_w=delta_w or None,
             contract_id=contract.contract_id if contract else self.settings.contract_id,
             deadline_s=start_s,
@@ -297,9 +320,9 @@ class ActiveNetworkManagement(Behaviour):
             self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
         self.agent.spawn(self._signal(signal, contract))
 
-    def _change_w(self, segment_id: str, limit_w: int, contract: BilateralContract) -> int:
+    def _change_w(self, segment_id: str, most_w: int, contract: BilateralContract) -> int:
         """Return the change of power to call for, in W, at most what the contract reserves."""
-        wanted_w = relief_w(limit_w, self.sibling(NetworkMonitoring).import_w.get(segment_id, (0.0,)))
+        wanted_w = relief_w(most_w, self.sibling(NetworkMonitoring).import_w.get(segment_id, (0.0,)))
         before_w = self._called_w.get(segment_id, 0)
         if abs(before_w) > abs(wanted_w):
             wanted_w = before_w

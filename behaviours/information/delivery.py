@@ -15,7 +15,7 @@ from ontology.codec import encode_body, message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import ParityError, Refused
 from ontology.forecasts import Forecast, ForecastKind
-from ontology.grid import GridStatusEvent
+from ontology.grid import GridConstraint, GridStatusEvent
 from ontology.letter import Letter
 from ontology.market import LemDataset, LemOrder
 from ontology.measurements import IntervalReading, Quality
@@ -27,6 +27,9 @@ _READING = message_type_of(IntervalReading)
 _FORECAST = message_type_of(Forecast)
 
 _ORDER, _UNDELIVERED, _EXPECTED = "order ", "undelivered ", "expected"
+_GRID, _HEARD = "said ", "heard "
+CATCH_UP_S = 86_400
+"""What the DSO said longer ago is not asked for any more: a day of states fits one letter."""
 READINGS_A_LETTER = 96
 
 C = TypeVar("C", bound=Concept)
@@ -215,19 +218,78 @@ class AggregateDelivery(Behaviour):
 
 
 class GridStateDelivery(Behaviour):
-    """Hands the DSO's grid states on to its blockchain agent (D8.1 3.9.3)."""
+    """Hands the DSO's grid states and constraints on to its blockchain agent, each until it is there.
+
+    What the DSO said while the oracle was away it has from the repository (D8.1 3.9.3).
+    """
 
     settings: OracleSettings
 
     @when("started")
-    def subscribe_to_states(self) -> None:
-        """Ask the DSO for its traffic light."""
-        self.subscribe(self.settings.contacts.dso, GridStatusEvent)
+    async def begin(self) -> None:
+        """Ask the DSO for its traffic light and constraints, and the repository for those missed."""
+        for concept in (GridStatusEvent, GridConstraint):
+            self.subscribe(self.settings.contacts.dso, concept)
+        for name in self.agent.kept_names(_HEARD):
+            await self._catch_up(name.removeprefix(_HEARD), int(self.agent.kept_bytes(name) or 0))
+        await self.deliver_again()
 
     @on(GridStatusEvent)
-    def hand_on(self, event: GridStatusEvent, letter: Letter) -> None:
-        """Pass a grid state on as it is; it names nobody."""
-        self.tell(self.settings.contacts.blockchain, event)
+    @on(GridConstraint)
+    async def hand_on(self, said: GridStatusEvent | GridConstraint, letter: Letter) -> None:
+        """Pass a grid state or constraint on as it is; it names nobody."""
+        if letter.sender == self.settings.contacts.dso:
+            await self._deliver(self._noted(said))
+
+    @every(minutes=5, offset_s=10)
+    async def deliver_again(self) -> None:
+        """Deliver what was not acknowledged, oldest first, until one fails again."""
+        for name in self.agent.kept_names(_GRID):
+            if not await self._deliver(name):
+                return
+
+    def _noted(self, said: GridStatusEvent | GridConstraint) -> str:
+        """Keep what is to be delivered, and return under which name."""
+        name = f"{_GRID}{said.start_s} {message_type_of(type(said))} {said.segment_id}"
+        self.keep(name, said)
+        if isinstance(said, GridStatusEvent):
+            self.keep(_HEARD + said.segment_id, str(said.start_s).encode())
+        return name
+
+    async def _deliver(self, name: str) -> bool:
+        """Deliver what is kept under a name, and tell whether it is there; then it is kept no longer."""
+        kind = GridStatusEvent if message_type_of(GridStatusEvent) in name else GridConstraint
+        said = self.kept(name, kind)
+        if said is None:
+            return True
+        try:
+            await self.ask(self.settings.contacts.blockchain, said, Acknowledgement)
+        except ParityError:
+            self.agent.counts["not acknowledged"] += 1
+            return False
+        self.keep(name, None)
+        return True
+
+    async def _catch_up(self, segment_id: str, heard_s: int) -> None:
+        """Note what the DSO has said of a segment since a state that was heard."""
+        missed = Query(
+            entity=message_type_of(GridStatusEvent),
+            subject=segment_id,
+            start_s=max(heard_s, self.now_s() - CATCH_UP_S),
+            end_s=self.now_s() + 2 * INTERVAL_S,
+        )
+        newest = Query(entity=message_type_of(GridConstraint), subject=segment_id, latest=True)
+        for query in (missed, newest):
+            try:
+                result = await self.ask(
+                    self.settings.contacts.repository, query, QueryResult, act=Performative.QUERY_REF
+                )
+            except ParityError:
+                self.agent.counts["repository unavailable"] += 1
+                return
+            for item in result.items:
+                if isinstance(item, GridStatusEvent | GridConstraint):
+                    self._noted(item)
 
 
 def player_of(settings: OracleSettings, time_s: float) -> str:

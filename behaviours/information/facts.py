@@ -9,7 +9,7 @@ from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
-from ontology.grid import GridSegment, GridStatusEvent
+from ontology.grid import GridConstraint, GridSegment, GridStatusEvent
 from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
@@ -57,6 +57,11 @@ class FactKeeping(Behaviour):
     async def keep_grid_status(self, event: GridStatusEvent, letter: Letter) -> None:
         """Store a state of the grid."""
         await self.repository.store([event])
+
+    @on(GridConstraint)
+    async def keep_constraint(self, constraint: GridConstraint, letter: Letter) -> None:
+        """Store what a segment may take and give."""
+        await self.repository.store([constraint])
 
     @on(GridSegment)
     async def keep_segment(self, segment: GridSegment, letter: Letter) -> None:

@@ -1,19 +1,16 @@
 """A blockchain agent brings its player's data to the market engine, exactly once (D8.1 3.3)."""
 
 import asyncio
-from collections.abc import Mapping
-
-import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.correction import CORRECTION_S, is_too_old
 from behaviours.decisions.pseudonyms import EPOCH_S, epoch_of
-from behaviours.site.contacts import SiteContacts
+from behaviours.market.blockchain_settings import BlockchainSettings
+from behaviours.market.proving import DatasetCommitting
 from ontology.base import INTERVAL_S
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
 from ontology.forecasts import Forecast
-from ontology.grid import GridStatusEvent
 from ontology.letter import Letter
 from ontology.market import LemDataset, LemResult
 from ontology.measurements import IntervalReading
@@ -22,9 +19,7 @@ from ontology.service_level import KpiMeasure
 from ontology.users import Player
 
 __all__ = [
-    "BlockchainSettings",
     "DatasetSubmission",
-    "GridStateKeeping",
     "MeasureSubmission",
     "ReadingKeeping",
     "ResultKeeping",
@@ -37,20 +32,6 @@ REGISTERED_AHEAD_S = 86_400
 """So early a site makes its next pseudonym known, so that it has one even if it is cut off then."""
 ATTESTORS_WAIT_S = 3_600
 """After this an attestor that was away needs a dataset no more: the others have settled without it."""
-
-
-class BlockchainSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a blockchain agent speaks for."""
-
-    contacts: SiteContacts
-    segment_id: str
-    players: Mapping[int, str] = {}
-    """What its oracle calls the player, by epoch."""
-    attestors: tuple[str, ...] = ()
-
-    def player_at(self, time_s: float) -> str:
-        """Return what the player is called at a time; nothing outside the epochs that are known."""
-        return self.players.get(epoch_of(time_s), "")
 
 
 class DatasetSubmission(Behaviour):
@@ -95,6 +76,7 @@ class DatasetSubmission(Behaviour):
         """
         if letter.sender != self.settings.contacts.oracle:
             raise Refused(f"{letter.sender} does not measure {dataset.player}")
+        dataset = self.sibling(DatasetCommitting).committed(dataset)
         self.keep(f"{_PENDING}{dataset.start_s}", dataset)
         for attestor in self.settings.attestors:
             self.keep(f"{_EVIDENCE}{attestor} {dataset.start_s}", dataset)
@@ -208,12 +190,3 @@ class ReadingKeeping(Behaviour):
     def take_forecast(self, forecast: Forecast, letter: Letter) -> None:
         """Keep an aggregated forecast; prices ahead come from the players' own and do not count it again."""
         self.keep("aggregate forecast", forecast)
-
-
-class GridStateKeeping(Behaviour):
-    """Keeps the newest state of each segment, for the ledger."""
-
-    @on(GridStatusEvent)
-    def take(self, event: GridStatusEvent, letter: Letter) -> None:
-        """Keep a grid state."""
-        self.keep(f"grid state {event.segment_id}", event)

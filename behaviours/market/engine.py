@@ -21,6 +21,7 @@ from behaviours.decisions.settlement import (
 from behaviours.market.attestation import AttestationCollecting
 from behaviours.market.clearing import batch_result, clear, summed
 from behaviours.market.players import DatasetCollection, MarketEngineSettings, PlayerRegistration
+from behaviours.market.registering import MarketRegistering
 from behaviours.market.settled_markets import SettledMarket, SettledMarkets
 from behaviours.ports import Ledger, SettlementReceipt
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
@@ -80,6 +81,8 @@ class LemSolving(Behaviour):
         if letter.sender != self.settings.aggregator:
             raise Refused("only the aggregator opens markets")
         if not self.sibling(DatasetCollection).is_closed(lem.start_s, lem.segment_id):
+            if (lem.start_s, lem.segment_id) not in self._open:
+                self.sibling(MarketRegistering).opened(lem)
             self._open[lem.start_s, lem.segment_id] = lem
             self.keep(_lem_name(lem), lem)
         return Acknowledgement(of=letter.message_id)
@@ -101,20 +104,29 @@ class LemSolving(Behaviour):
         self.sibling(DatasetCollection).forget_before(self.now_s() - REMEMBERED_S)
         self.agent.commit()
         await self.sibling(ResultAnnouncing).deliver()
+        await self.sibling(MarketRegistering).write()
 
     async def _close(self, period_s: int) -> None:
         """Close the markets of a period, and write down under which key they will be settled."""
         lems = [lem for _, lem in sorted(self._open.items()) if self._period_of(lem.start_s) == period_s]
         key = await self._free_key(period_s)
         for lem in lems:
-            players = await self.sibling(PlayerRegistration).solvent(lem.segment_id, lem.start_s, self.ledger)
-            closed = msgspec.structs.replace(lem, state=LemState.CLOSED, players=players)
+            closed = await self._closed(lem)
             self._batches[key].append(closed)
             self.keep(_batch_name(key, lem), closed)
             self.keep(_lem_name(lem), None)
             self.sibling(DatasetCollection).close(lem)
             del self._open[lem.start_s, lem.segment_id]
         self.agent.commit()
+
+    async def _closed(self, lem: Lem) -> Lem:
+        """Return a market with those who take part in it: whoever holds the minimum (SPEC 2.3)."""
+        registration = self.sibling(PlayerRegistration)
+        players = await registration.solvent(lem.segment_id, lem.start_s, self.ledger)
+        absent = [
+            each for each in registration.of_segment(lem.segment_id, lem.start_s) if each not in players
+        ]
+        return msgspec.structs.replace(lem, state=LemState.CLOSED, players=players, absent=absent)
 
     async def _free_key(self, period_s: int) -> str:
         """Return the period's key, or a further one for markets that were announced late."""
@@ -130,6 +142,7 @@ class LemSolving(Behaviour):
 
         What the ledger holds under the key already, from before a restart, stands.
         """
+        self.sibling(MarketRegistering).closed(key, lems)
         settlements = [self._clear(lem) for lem in lems]
         entries = summed(settlement.entries for settlement in settlements)
         try:
@@ -149,6 +162,7 @@ class LemSolving(Behaviour):
             if agreed:
                 self._note(lem, settlement)
                 self.sibling(ResultAnnouncing).announce(settlement.result)
+                self.sibling(MarketRegistering).solved(key, lem, settlement.result.result_hash)
             self.keep(_batch_name(key, lem), None)
             for row in settlement.result.rows:
                 if row.estimated:

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 
 from ontology.grid import GridState, GridStatusEvent
 
-__all__ = ["Light", "Strain", "Thresholds", "causes", "next_light", "red_since", "severity", "state_of"]
+__all__ = [
+    "Light",
+    "Strain",
+    "Thresholds",
+    "causes",
+    "limit_w",
+    "next_light",
+    "red_since",
+    "severity",
+    "state_of",
+]
 
 CLEAN_INTERVALS = 2
 """Intervals without violation before the light goes down."""
@@ -73,6 +83,12 @@ class Light:
     state: GridState = GridState.GREEN
     calm_intervals: int = 0
     calm_worst: GridState = GridState.GREEN
+
+
+def limit_w(rated_va: int, state: GridState, thresholds: Thresholds = STANDARD) -> int:
+    """Return what a segment may take or give in W: up to where it gets red, while red down to yellow."""
+    is_red = state is GridState.RED
+    return int(rated_va * (thresholds.loading_yellow if is_red else thresholds.loading_red))
 
 
 def severity(strain: Strain, thresholds: Thresholds = STANDARD) -> GridState:

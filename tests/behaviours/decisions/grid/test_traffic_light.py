@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from behaviours.decisions.grid import Light, Strain, causes, next_light, red_since, severity, state_of
+from behaviours.decisions.grid.traffic_light import limit_w
 from ontology.grid import GridState, GridStatusEvent
 
 GREEN, YELLOW, RED = GridState.GREEN, GridState.YELLOW, GridState.RED
@@ -104,3 +105,10 @@ def test_a_missing_state_is_green() -> None:
         voltage_max_pu=1.0,
     )
     assert state_of(event) is RED
+
+
+@pytest.mark.parametrize(("state", "most_w"), [(GREEN, 50_000), (YELLOW, 50_000), (RED, 40_000)])
+def test_a_segment_may_take_what_keeps_it_from_getting_red_and_while_red_what_relieves_it(
+    state: GridState, most_w: int
+) -> None:
+    assert limit_w(50_000, state) == most_w
