@@ -6,6 +6,7 @@ above this module there is only `Reverted`.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -23,7 +24,7 @@ from web3.middleware import ExtraDataToPOAMiddleware
 from contracts.journal import Sent, TransactionJournal
 from ontology.errors import Conflict, InvalidInput, ParityError, Unavailable, problem
 
-__all__ = ["Chain", "Log", "Mined", "Reverted", "Signer", "node_chain", "signer_of"]
+__all__ = ["Chain", "Log", "Mined", "Nonces", "Reverted", "Signer", "node_chain", "signer_of"]
 
 REVERTED = "execution reverted"
 GAS_MARGIN = 1.2
@@ -53,12 +54,10 @@ class Mined(msgspec.Struct, frozen=True):
 
 
 class Signer:
-    """A private key and its one sequence of nonces; used on one chain, by any number of callers."""
+    """A private key."""
 
     def __init__(self, key: bytes) -> None:
         self._account = Account.from_key(key)
-        self._lock = Lock()
-        self._nonce: int | None = None
         self.address: str = self._account.address
 
     @classmethod
@@ -78,15 +77,6 @@ class Signer:
             expected = "a file with 64 hexadecimal digits, or a keystore and its password"
             raise InvalidInput(problem(str(path), "", expected)) from None
 
-    @contextmanager
-    def turn(self, count: Callable[[str], int]) -> Iterator[int]:
-        """Hand out the next nonce to one caller at a time; after an error it is counted anew."""
-        with self._lock:
-            nonce = count(self.address) if self._nonce is None else self._nonce
-            self._nonce = None
-            yield nonce
-            self._nonce = nonce + 1
-
     def sign_hash(self, message: bytes) -> tuple[int, int, int]:
         """Return v, r and s of a signature over a hash."""
         signed = self._account.unsafe_sign_hash(message)
@@ -95,6 +85,23 @@ class Signer:
     def sign(self, transaction: dict[str, Any]) -> bytes:
         """Return the signed transaction as bytes."""
         return bytes(self._account.sign_transaction(transaction).raw_transaction)
+
+
+class Nonces:
+    """The one sequence of nonces of a key on a chain, whoever signs with it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._next: int | None = None
+
+    @contextmanager
+    def turn(self, count: Callable[[], int]) -> Iterator[int]:
+        """Hand out the next nonce to one caller at a time; after an error it is counted anew."""
+        with self._lock:
+            nonce = count() if self._next is None else self._next
+            self._next = None
+            yield nonce
+            self._next = nonce + 1
 
 
 class Chain:
@@ -130,6 +137,7 @@ class Chain:
         self._reverts = reverts
         self._wait_s = wait_s
         self._chain_id: int | None = None
+        self._nonces: dict[str, Nonces] = {}
 
     def check(self) -> None:
         """Make sure that the chain answers.
@@ -145,7 +153,9 @@ class Chain:
         Raises: Reverted with the contract's reason, Unavailable when the chain cannot be reached in time.
         """
         self._restore()
-        with self._reached(), signer.turn(self._count) as nonce:
+        nonces = self._nonces.setdefault(signer.address, Nonces())
+        turn = nonces.turn(partial(self._count, signer.address))
+        with self._reached(), turn as nonce:
             transaction = self._filled(signer, nonce, data, to)
             self._set_time(time_s)
             hash_ = self._sent(Sent(signer.address, nonce, signer.sign(transaction)))
@@ -216,11 +226,13 @@ class Chain:
             return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
 
     def noted(self, name: str) -> str:
-        """Return a note kept with the chain, empty where there is none or nothing keeps it."""
-        return ""
+        """Return a note about the chain, such as where a contract is; empty where there is none."""
+        return self._journal.note(name) if self._journal else ""
 
     def note(self, name: str, value: str) -> None:
-        """Keep a note with the chain, where it is our own."""
+        """Keep a note about the chain, beside what was sent."""
+        if self._journal:
+            self._journal.make_note(name, value)
 
     @property
     def state_root(self) -> str:

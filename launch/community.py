@@ -35,7 +35,6 @@ from behaviours.ports import (
 )
 from behaviours.signing import Signer
 from contracts.chain import Signer as LedgerSigner
-from contracts.ledger import EvmLedger
 from contracts.memory import MemoryLedger
 from environments.live.embedded_server import EmbeddedServer
 from environments.live.population import PopulationTransport
@@ -54,6 +53,7 @@ from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
 from launch.agreements import retention_s
 from launch.cast import Cast, Part, cast_community
+from launch.ledgers import TokenLedger, opened_ledger
 from launch.results import completed, run_tables
 from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
 from launch.scenario import Scenario, intervals_of, scenario_hash
@@ -524,32 +524,18 @@ def server_of(scenario: Scenario) -> LocalServer:
     return EmbeddedServer(domain=scenario.server.domain)
 
 
-def open_ledger(scenario: Scenario, cast: Cast, path: Path | None = None) -> EvmLedger:
+def open_ledger(scenario: Scenario, cast: Cast, path: Path | None = None) -> TokenLedger:
     """Return the ledger of a scenario: an embedded chain (by default in a file), or a node by its address.
 
-    Raises: Unavailable when file or node cannot be reached, Conflict when the node is of another chain.
+    Raises: Unavailable when file or node cannot be reached, Conflict when the node is of another chain, or
+    the contract that is there listens to other attestors.
     """
     aggregator = next(account for account, name in cast.accounts.items() if name == "aggregator")
-    chosen = scenario.ledger
     attestors = [_ledger_key(scenario, address).address for address in _attestor_addresses(cast)]
-    if chosen.url == "embedded":
-        path = Path(chosen.file) if chosen.file else path
-        return EvmLedger.embedded(aggregator, path, attestors=attestors, minimum=scenario.minimum_tokens)
-    key = Path(chosen.key_file or "")
-    return EvmLedger.on_node(
-        chosen.url,
-        operator_key=key,
-        owner_key=key,
-        password_file=Path(chosen.password_file) if chosen.password_file else None,
-        contract=chosen.contract,
-        aggregator=aggregator,
-        attestors=attestors,
-        minimum=scenario.minimum_tokens,
-        chain_id=chosen.chain_id,
-    )
+    return opened_ledger(scenario, aggregator, attestors, path)
 
 
-def attestors_of(scenario: Scenario, cast: Cast, ledger: EvmLedger) -> Mapping[str, Attestor]:
+def attestors_of(scenario: Scenario, cast: Cast, ledger: TokenLedger) -> Mapping[str, Attestor]:
     """Return the keys of those that vouch for settlements, by the address of the agent that holds each."""
     return {address: ledger.attestor(_ledger_key(scenario, address)) for address in _attestor_addresses(cast)}
 

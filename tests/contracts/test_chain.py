@@ -12,7 +12,7 @@ from ledger_helpers import ACCOUNTS, inline, opened
 from web3 import EthereumTesterProvider, Web3
 
 from contracts import EvmLedger, calldata
-from contracts.chain import Chain, Signer
+from contracts.chain import Chain, Nonces, Signer
 from contracts.embedded import embedded_signers
 from ontology.errors import Conflict, Failed, InvalidInput, Refused, Unavailable
 
@@ -165,11 +165,11 @@ def test_another_account_in_the_aggregators_place_is_a_conflict():
 
 
 def test_many_threads_share_one_sequence_of_nonces():
-    signer, lock, nonces = embedded_signers()[1], threading.Lock(), []
+    sequence, lock, nonces = Nonces(), threading.Lock(), []
 
     def take() -> None:
         for _ in range(50):
-            with signer.turn(lambda address: 0) as nonce, lock:
+            with sequence.turn(lambda: 0) as nonce, lock:
                 nonces.append(nonce)
 
     threads = [threading.Thread(target=take) for _ in range(4)]
@@ -178,6 +178,16 @@ def test_many_threads_share_one_sequence_of_nonces():
     for thread in threads:
         thread.join()
     assert nonces == list(range(200))
+
+
+def test_however_often_a_key_is_read_its_transactions_take_turns():
+    ledger = opened(EvmLedger.embedded())
+    chain, key = ledger.chain, (1).to_bytes(32, "big")
+    before = chain._web3.eth.get_transaction_count(Signer(key).address)
+    for _ in range(3):
+        for reader in (Signer(key), Signer(key)):
+            chain.transact(reader, b"", to="0x" + "11" * 20)
+    assert chain._web3.eth.get_transaction_count(Signer(key).address) == before + 6
 
 
 def test_a_key_file_is_never_shown(tmp_path):
