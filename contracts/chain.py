@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from eth_account import Account
@@ -28,7 +29,7 @@ __all__ = ["Chain", "Log", "Mined", "Nonces", "Reverted", "Signer", "node_chain"
 
 REVERTED = "execution reverted"
 GAS_MARGIN = 1.2
-UNREACHABLE = (RequestException, OSError, TimeExhausted, Web3RPCError, ValidationError)
+TROUBLE = (TimeExhausted, Web3RPCError, ValidationError)
 
 
 class Reverted(ParityError):
@@ -313,8 +314,15 @@ class Chain:
             yield
         except self._reverts as error:
             raise Reverted(str(error.args[0]).partition(REVERTED)[2].lstrip(": ") or "no reason") from error
-        except UNREACHABLE as error:
+        except (RequestException, OSError) as error:
+            raise Unavailable(f"chain: {self._where()} does not answer: {_reason(error)}") from error
+        except TROUBLE as error:
             raise Unavailable(f"chain: {error}") from error
+
+    def _where(self) -> str:
+        """Return the node's address, without a password that it may contain."""
+        parts = urlsplit(str(getattr(self._web3.provider, "endpoint_uri", "") or "embedded:"))
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0, journal: Path | None = None) -> Chain:
@@ -345,6 +353,12 @@ def signer_of(message: bytes, v: int, r: int, s: int) -> str:
         return str(Account._recover_hash(message, vrs=(v, r, s)))
     except (ValueError, ValidationError, BadSignature):
         return ""
+
+
+def _reason(error: Exception) -> str:
+    """Return why a node did not answer: the system's words, without those of the libraries between."""
+    cause = error.args[0] if error.args else error
+    return str(getattr(cause, "reason", cause)).rpartition(": ")[2]
 
 
 def _log(log: Any) -> Log:
