@@ -90,7 +90,7 @@ def test_a_lying_engine_posts_no_root(monkeypatch):
 
 
 class Conspiracy:
-    """The operator and two of three other attestors, who post a root under which they have more than there is."""
+    """The operator and two other attestors, who post a root under which they have more than there is."""
 
     def __init__(self, model: CommunityModel) -> None:
         ground = model.community.ground

@@ -1,4 +1,4 @@
-"""Communities on a node by its address: what a node loses it is given again, and a later run takes contracts up."""
+"""Communities on a node by its address: it is given again what it lost, and a later run finds the contracts."""
 
 import pytest
 from scenario_helpers import balances, laboratory, settled_intervals
