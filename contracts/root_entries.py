@@ -1,6 +1,7 @@
 """What the roots of balances stand for: every batch and every mint in a file, written before it is posted."""
 
 import sqlite3
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -65,6 +66,11 @@ class RootEntries:
         for entry in self.up_to(last):
             balances = {**balances, **entry.outcome(balances, aggregator)[0]}
             yield entry, balances
+
+    def balances(self, aggregator: str, last: int = _ALL) -> Mapping[str, int]:
+        """Return everybody's balance after the entries up to one of them."""
+        newest = deque(self.history(aggregator, last), maxlen=1)
+        return newest[0][1] if newest else {}
 
     def add(self, number: int, entry: Entry) -> None:
         """Write an entry down.

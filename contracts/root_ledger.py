@@ -86,8 +86,8 @@ class RootLedger(ChainLedger):
         self._settlements: dict[str, Settlement] = {}
         self._posted = 0
         self._pending: Entry | None = None
-        self._entries = RootEntries(path)
-        entries = self._entries.up_to()
+        self.entries = RootEntries(path)
+        entries = self.entries.up_to()
         address = entries[0].contract if entries else chain.noted(self.contract_name)
         self._roots = (
             DeployedContract(chain, self.contract_name, address)
@@ -283,14 +283,14 @@ class RootLedger(ChainLedger):
 
     def close(self) -> None:
         """Let go of the file and the chain."""
-        self._entries.close()
+        self.entries.close()
         super().close()
 
     # entries
 
     def _enter(self, entry: Entry) -> None:
         """Write an entry down, and post it."""
-        self._entries.add(self._posted + 1, entry)
+        self.entries.add(self._posted + 1, entry)
         self._pending = entry
         self._finish()
 
@@ -315,7 +315,7 @@ class RootLedger(ChainLedger):
         try:
             return self._sent(entry, after, tree)
         except Reverted as error:
-            self._entries.strike(after + 1)
+            self.entries.strike(after + 1)
             self._pending = None
             raise Refused(f"ledger: {error}") from error
 
@@ -333,7 +333,7 @@ class RootLedger(ChainLedger):
 
         Raises: Refused when the chain turns one down, such as when its attestors are others now.
         """
-        for after, (entry, balances) in enumerate(self._entries.history(self._aggregator, self._posted)):
+        for after, (entry, balances) in enumerate(self.entries.history(self._aggregator, self._posted)):
             if after >= head:
                 try:
                     self._sent(entry, after, BalanceTree(list(balances.values())))
@@ -347,8 +347,7 @@ class RootLedger(ChainLedger):
         """
         if not 0 < root <= self._posted:
             raise InvalidInput(problem("root", root, f"between 1 and {self._posted}"))
-        *_, (_, balances) = self._entries.history(self._aggregator, root)
-        return balances
+        return self.entries.balances(self._aggregator, root)
 
     def _adopt(
         self, entry: Entry, after: Mapping[str, int], unpaid: Mapping[str, int], transaction: str

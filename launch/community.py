@@ -213,15 +213,23 @@ class Community:
 class OfflineCommunity:
     """A community in virtual time: deterministic, as fast as its work."""
 
-    def __init__(self, scenario: Scenario, *, recorder: Recorder | None = None) -> None:
-        """Prepare a run; nothing happens before the first `step`."""
+    def __init__(
+        self, scenario: Scenario, *, recorder: Recorder | None = None, chain: Path | None = None
+    ) -> None:
+        """Prepare a run; nothing happens before the first `step`.
+
+        Args:
+            scenario: what to run.
+            recorder: takes the letters.
+            chain: file of the embedded chain, where the scenario names none; None keeps it in memory.
+        """
         self.world = World(world_settings(scenario))
         start_s = self.world.settings.start_s
         self.loop = VirtualLoop(start_s)
         self.clock = VirtualClock(self.loop)
         self.transport = InProcessTransport(faults=_faults(scenario), seed=scenario.seed)
         cast = cast_community(scenario, self.world)
-        self.ledger = open_ledger(scenario, cast)
+        self.ledger = open_ledger(scenario, cast, chain)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
@@ -271,6 +279,7 @@ class LiveCommunity:
         scenario: Scenario,
         *,
         recorder: Recorder | None = None,
+        chain: Path | None = None,
         shard: Shard = WHOLE,
         meeting_place: MeetingPlace | None = None,
     ) -> None:
@@ -279,6 +288,7 @@ class LiveCommunity:
         Args:
             scenario: what to run.
             recorder: takes the letters.
+            chain: file of the embedded chain, where the scenario names none; None forgets it after the run.
             shard: which part of the agents lives here.
             meeting_place: the server at which shards meet; where there is one, none is started.
 
@@ -292,6 +302,7 @@ class LiveCommunity:
         self.meeting_place = meeting_place
         self.server = None if meeting_place else server_of(scenario)
         self._recorder = recorder
+        self._chain = chain
         self._state = TemporaryDirectory(prefix="parity-state-")
 
     async def __aenter__(self) -> "LiveCommunity":
@@ -305,7 +316,7 @@ class LiveCommunity:
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
         self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
-        chain = folder / "chain.sqlite"
+        chain = self._chain or folder / "chain.sqlite"
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         ground = Ground(
             clock=self.clock,
@@ -414,7 +425,7 @@ def run_offline(scenario: Scenario, out: Path | None = None, progress: Report = 
     is) on Ctrl-C.
     """
     book = _Book(scenario, out, "offline")
-    run = OfflineCommunity(scenario, recorder=book.recorder)
+    run = OfflineCommunity(scenario, recorder=book.recorder, chain=book.chain)
     try:
         for done in range(1, book.intervals + 1):
             run.step()
@@ -445,7 +456,7 @@ async def run_live(
     """
     book = _Book(scenario, out, scenario.server.kind)
     async with LiveCommunity(
-        scenario, recorder=book.recorder, shard=shard, meeting_place=meeting_place
+        scenario, recorder=book.recorder, chain=book.chain, shard=shard, meeting_place=meeting_place
     ) as run:
         try:
             for done in range(1, book.intervals + 1):
@@ -471,6 +482,7 @@ class _Book:
         self.missed = 0
         self.folder = RunFolder(out, scenario, mode) if out else None
         self.recorder = SqliteRecorder(self.folder.messages_path) if self.folder and scenario.record else None
+        self.chain = self.folder.chain_path if self.folder else None
         self._began_s = time.perf_counter()
 
     def progress(self, done: int, clock: Clock, community: Community) -> Progress:
@@ -493,6 +505,7 @@ class _Book:
             accounts=community.cast.accounts,
             deadlines_missed=self.missed,
             notes=notes_of(community),
+            contract=getattr(community.ground.ledger, "contract", ""),
             folder=self.folder.path if self.folder else None,
         )
         if self.folder is not None:

@@ -53,7 +53,7 @@ def disturbed(intervals: int, deaths: int, names: Sequence[str], seed: int) -> C
 
 
 def assert_settled_once(model: CommunityModel, intervals: int) -> None:
-    """Every interval under one key once, every token accounted for, and nothing else than estimates differs."""
+    """Every interval is settled once, and nothing else than estimates differs."""
     whole, counts = undisturbed(intervals), model.community.counts()
     tables = model.tables()
     assert settled_intervals(tables) == cleared_intervals(tables) == list(range(intervals))

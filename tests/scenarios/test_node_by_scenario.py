@@ -1,4 +1,4 @@
-"""Communities on a node by its address: it is given again what it lost, and a later run finds the contracts."""
+"""Communities on a node: it is given again what it lost, and a later run finds the contracts."""
 
 import pytest
 from scenario_helpers import balances, laboratory, settled_intervals
