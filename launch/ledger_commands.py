@@ -125,3 +125,20 @@ def _number_of(ledger: "LedgerSource", account: str) -> int | None:
 def _short(value: object) -> str:
     """Return a value as text, hashes cut to what tells them apart."""
     return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else str(value)
+
+
+@ledger_app.command()
+def besu(
+    out: Annotated[Path, typer.Argument(help="A new folder for genesis, keys and configuration.")],
+    validators: Annotated[
+        str, typer.Option(help="Names by commas, as name@host[:port] where each has its own machine.")
+    ] = "dso,aggregator,h001,h002",
+    chain_id: Annotated[int, typer.Option(help="The number of the chain.", min=1)] = 7_272,
+    block_seconds: Annotated[int, typer.Option(help="How often there is a block.", min=1, max=60)] = 1,
+) -> None:
+    """Write the files of a Besu network with QBFT consensus and free gas."""
+    from contracts.besu import write_network
+
+    with errors():
+        for path in write_network(out, validators.split(","), chain_id, block_seconds):
+            print(path)
