@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rlp
+import rlp  # type: ignore[import-untyped]
 import yaml
 from eth_keys.datatypes import PrivateKey
 

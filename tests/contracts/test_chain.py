@@ -12,7 +12,7 @@ from ledger_helpers import ACCOUNTS, inline, opened
 from web3 import EthereumTesterProvider, Web3
 
 from contracts import EvmLedger, calldata
-from contracts.chain import Chain, Nonces, Signer
+from contracts.chain import Chain, Nonces, Reverted, Signer
 from contracts.embedded import embedded_signers
 from ontology.errors import Conflict, Failed, InvalidInput, Refused, Unavailable
 
@@ -259,6 +259,25 @@ def test_a_node_by_its_address_serves_as_well(node, keys):
     assert inline(again.settlement("00:15")).entries == {"bob": -800, "alice": 800}
     assert not inline(again.settle("00:15", {"bob": -800, "alice": 800}, 900)).fresh
     assert inline(again.balances(["alice"])) == {"alice": 1_800}
+
+
+def test_a_reason_in_bytes_is_understood_as_besu_sends_it(monkeypatch):
+    ledger = opened(EvmLedger.embedded())
+    reason = b"only the operator"
+    data = "08c379a0" + f"{32:064x}{len(reason):064x}" + reason.hex().ljust(64, "0")
+    refusal = {"error": {"code": -32000, "message": "Execution reverted", "data": f"0x{data}"}}
+    web3 = Web3(Web3.HTTPProvider("http://node"))
+    monkeypatch.setattr(web3.provider, "make_request", lambda *_: {"jsonrpc": "2.0", "id": 1} | refusal)
+    with pytest.raises(Reverted, match="^only the operator$"):
+        Chain(web3).call(ledger.contract, b"1234")
+
+
+@pytest.mark.parametrize("name", ["registry", "service_levels"])
+def test_other_code_where_a_contract_was_noted_is_a_conflict_at_the_start(name):
+    ledger = opened(EvmLedger.embedded())
+    ledger.chain.note(name, ledger.contract)
+    with pytest.raises(Conflict, match=f"does not run this version's {name} contract"):
+        ledger.service_levels()
 
 
 def test_a_node_that_does_not_answer_is_unavailable(keys):
