@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from eth_abi import decode
 from eth_account import Account
 from eth_keys.exceptions import BadSignature
 from eth_utils import ValidationError
@@ -28,6 +29,8 @@ from ontology.errors import Conflict, InvalidInput, ParityError, Unavailable, pr
 __all__ = ["Chain", "Log", "Mined", "Nonces", "Reverted", "Signer", "node_chain", "signer_of"]
 
 REVERTED = "execution reverted"
+ERROR_WITH_REASON = "0x08c379a0"
+"""By this the data of a revert with a text begins: Error(string)."""
 GAS_MARGIN = 1.2
 TROUBLE = (TimeExhausted, Web3RPCError, ValidationError)
 
@@ -317,7 +320,7 @@ class Chain:
         except (RequestException, OSError) as error:
             raise Unavailable(f"chain: {self._where()} does not answer: {_reason(error)}") from error
         except TROUBLE as error:
-            raise Unavailable(f"chain: {error}") from error
+            raise _reverted(error) or Unavailable(f"chain: {error}") from error
 
     def _where(self) -> str:
         """Return the node's address, without a password that it may contain."""
@@ -353,6 +356,17 @@ def signer_of(message: bytes, v: int, r: int, s: int) -> str:
         return str(Account._recover_hash(message, vrs=(v, r, s)))
     except (ValueError, ValidationError, BadSignature):
         return ""
+
+
+def _reverted(error: Exception) -> Reverted | None:
+    """Return what a contract said, where a node tells in its own way that one turned a call down (Besu)."""
+    told = (getattr(error, "rpc_response", None) or {}).get("error") or {}
+    if REVERTED not in str(told.get("message", "")).lower():
+        return None
+    data = str(told.get("data", ""))
+    if not data.startswith(ERROR_WITH_REASON):
+        return Reverted("no reason")
+    return Reverted(decode(("string",), bytes.fromhex(data.removeprefix(ERROR_WITH_REASON)))[0])
 
 
 def _reason(error: Exception) -> str:

@@ -268,7 +268,7 @@ def test_a_reason_in_bytes_is_understood_as_besu_sends_it(monkeypatch):
     refusal = {"error": {"code": -32000, "message": "Execution reverted", "data": f"0x{data}"}}
     web3 = Web3(Web3.HTTPProvider("http://node"))
     monkeypatch.setattr(web3.provider, "make_request", lambda *_: {"jsonrpc": "2.0", "id": 1} | refusal)
-    with pytest.raises(Reverted, match="^only the operator$"):
+    with pytest.raises(Reverted, match=r"^only the operator$"):
         Chain(web3).call(ledger.contract, b"1234")
 
 
