@@ -31,7 +31,7 @@ from contracts.embedded import embedded_chain, embedded_signers
 from contracts.events import abi_type
 
 pytestmark = pytest.mark.chain
-fuzzed = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fuzzed = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 STRANGER = Signer(bytes([99]) * 32)
 OWNER, OPERATOR = embedded_signers()
 WINDOW_S = 3_600
@@ -157,7 +157,7 @@ def test_no_function_that_writes_is_forgotten_here(contract):
 
 
 @pytest.mark.parametrize(("contract", "function", "why"), CASES, ids=lambda value: str(value).split("|")[0])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_a_stranger_changes_nothing_whatever_it_says(contract, function, why, data):
     inputs = written_by(contract)[function]["inputs"]
@@ -181,7 +181,7 @@ def test_a_batch_that_does_not_sum_to_zero_is_turned_down_by_however_little(move
 SMALL = st.dictionaries(st.integers(1, 2), st.integers(-9, 9).filter(bool), min_size=1)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(moves=SMALL, other=SMALL)
 def test_a_key_is_settled_once_whatever_is_asked_under_it_again(moves, other):
     here, key = world(), f"replay {sorted(moves.items())} {sorted(other.items())}"
@@ -237,7 +237,7 @@ def newly_posted() -> tuple[DeployedContract, int]:
     return roots, roots.ask("roots", 2)[2]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(later_s=LATER_S)
 def test_a_challenge_counts_to_the_last_second_of_its_window_and_not_beyond(later_s):
     (roots, posted_s), (_, fraud) = newly_posted(), world().fraud
@@ -250,7 +250,7 @@ def test_a_challenge_counts_to_the_last_second_of_its_window_and_not_beyond(late
             roots.send(STRANGER, "challengeSum", *told, time_s=posted_s + later_s)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(later_s=LATER_S)
 def test_a_balance_is_proven_after_the_window_and_not_within_it(later_s):
     (roots, _), tree = newly_posted(), BalanceTree([100] * 4)

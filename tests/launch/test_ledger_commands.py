@@ -5,6 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from contracts import EvmLedger
 from contracts.local_node import RICH_KEYS, LocalNode
 from launch.cli import app
 from launch.community import run_offline
@@ -12,7 +13,7 @@ from launch.scenario import parse_scenario
 from tests.contracts.anvil_node import need_anvil
 
 pytestmark = pytest.mark.chain
-INTERVALS = 3
+INTERVALS = 2
 STREET = """
 start: 2024-05-02T10:00
 zone: Europe/Berlin
@@ -106,6 +107,14 @@ def test_what_is_no_ledger_is_named_and_left_as_it_is(tmp_path, run):
         parity("verify", source, code=2)
     assert other.read_bytes() == b"SQLite format 3\0 or not"
     parity("verify", "http://127.0.0.1:9", "--contract", "0x" + "11" * 20, code=5)
+
+
+def test_a_chain_that_a_run_has_open_is_unavailable_until_it_ends(tmp_path):
+    path = tmp_path / "chain.sqlite"
+    ledger = EvmLedger.embedded(path=path)
+    parity("verify", path, code=5)
+    ledger.close()
+    assert all(line["holds"] for line in lines("verify", path))
 
 
 @pytest.mark.server

@@ -76,6 +76,7 @@ def test_nobody_proves_more_than_it_has(by_root):
         )
 
 
+@pytest.mark.slow
 def test_a_lying_engine_posts_no_root(monkeypatch):
     metered = LemSolving._metered
 

@@ -75,14 +75,14 @@ def assert_settled_once(model: CommunityModel, intervals: int) -> None:
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 5))])
 def test_a_market_engine_that_dies_at_any_point_changes_no_token(seed):
-    model = disturbed(12, 4, ENGINE, seed)
-    assert_settled_once(model, 12)
-    assert balances(model) == balances(undisturbed(12))
+    model = disturbed(8, 4, ENGINE, seed)
+    assert_settled_once(model, 8)
+    assert balances(model) == balances(undisturbed(8))
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 6))])
 def test_whoever_dies_at_any_point_costs_an_estimate_at_most(seed):
-    assert_settled_once(disturbed(12, 9, ENGINE + AGENTS + ORACLES, seed), 12)
+    assert_settled_once(disturbed(8, 6, ENGINE + AGENTS + ORACLES, seed), 8)
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_a_hundred_intervals_with_a_death_in_each_are_settled_once(names):
 @pytest.mark.parametrize(
     ("intervals", "deaths"),
     [
-        pytest.param(6, 2, id="two"),
+        pytest.param(8, 2, id="two"),
         pytest.param(20, 12, marks=pytest.mark.slow, id="a dozen"),
         pytest.param(100, 97, marks=pytest.mark.soak, id="a hundred intervals"),
     ],
