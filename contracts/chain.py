@@ -339,14 +339,18 @@ def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0, journal: Path 
         wait_s: how long a transaction may take.
         journal: file of what was sent, for a client that may die together with its node; none: in memory.
 
-    Raises: Unavailable when nobody answers there, Conflict when it is another chain.
+    Raises: Unavailable when nobody answers there, Conflict when it is another chain, or the journal's is.
     """
     web3 = Web3(Web3.HTTPProvider(url))
     web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
     chain = Chain(web3, wait_s=wait_s, journal=TransactionJournal(journal))
+    chain.check()
     if chain_id and chain.id != chain_id:
         raise Conflict(f"chain: {url} is of chain {chain.id}, not of {chain_id}")
-    chain.check()
+    noted = chain.noted("chain")
+    if noted and int(noted) != chain.id:
+        raise Conflict(f"chain: {url} is of chain {chain.id}, and journal {journal} of {noted}")
+    chain.note("chain", str(chain.id))
     return chain
 
 

@@ -12,8 +12,9 @@ from ledger_helpers import ACCOUNTS, inline, opened
 from web3 import EthereumTesterProvider, Web3
 
 from contracts import EvmLedger, calldata
-from contracts.chain import Chain, Nonces, Reverted, Signer
+from contracts.chain import Chain, Nonces, Reverted, Signer, node_chain
 from contracts.embedded import embedded_signers
+from contracts.journal import TransactionJournal
 from ontology.errors import Conflict, Failed, InvalidInput, Refused, Unavailable
 
 pytestmark = pytest.mark.chain
@@ -259,6 +260,17 @@ def test_a_node_by_its_address_serves_as_well(node, keys):
     assert inline(again.settlement("00:15")).entries == {"bob": -800, "alice": 800}
     assert not inline(again.settle("00:15", {"bob": -800, "alice": 800}, 900)).fresh
     assert inline(again.balances(["alice"])) == {"alice": 1_800}
+
+
+def test_a_journal_serves_the_chain_that_it_was_begun_on(node, keys, tmp_path):
+    path = tmp_path / "journal.sqlite"
+    node_chain(node, journal=path).close()
+    node_chain(node, journal=path).close()
+    journal = TransactionJournal(path)
+    journal.make_note("chain", "5")
+    journal.close()
+    with pytest.raises(Conflict, match=r"and journal .* of 5"):
+        node_chain(node, journal=path)
 
 
 def test_a_reason_in_bytes_is_understood_as_besu_sends_it(monkeypatch):
