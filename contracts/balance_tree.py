@@ -5,9 +5,10 @@ A Merkle sum tree (Maxwell and Todd, "proof of solvency", 2014) has in each node
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import pairwise
 from typing import NamedTuple
 
-__all__ = ["BalanceTree", "Node", "Step", "node_hash"]
+__all__ = ["BalanceTree", "Fraud", "Node", "Step", "first_fraud", "leaf_hash", "node_hash"]
 
 EMPTY = (bytes(32), 0)
 
@@ -46,6 +47,11 @@ class BalanceTree:
             self._levels.append(level)
 
     @property
+    def levels(self) -> Sequence[Level]:
+        """The hashes and sums of each level, from the leaves to the root's two children."""
+        return self._levels
+
+    @property
     def top(self) -> Node:
         """The root's node."""
         (left, left_sum), (right, right_sum) = self._levels[-1]
@@ -58,12 +64,38 @@ class BalanceTree:
 
     def path(self, account: int) -> list[Step]:
         """Return the proof of an account's balance, from its leaf to the root."""
-        steps = []
-        for level in self._levels:
-            other = account ^ 1
-            steps.append(Step(*level[other], is_left=other < account))
-            account //= 2
-        return steps
+        return path_up(self._levels, account)
+
+
+class Fraud(NamedTuple):
+    """A node under a root that does not add up: the path to it, what is claimed of it, and its children."""
+
+    path: Sequence[Step]
+    claimed_sum: int
+    node: Node
+
+
+def first_fraud(levels: Sequence[Level]) -> Fraud | None:
+    """Return a node of a tree, as it was published, that claims another sum than its children's.
+
+    Args: levels: as in `BalanceTree.levels`.
+    """
+    for depth, (below, level) in enumerate(pairwise(levels), start=1):
+        for place, (_, claimed_sum) in enumerate(level):
+            children = below[2 * place : 2 * place + 2]
+            if len(children) == 2 and children[0][1] + children[1][1] != claimed_sum:
+                return Fraud(path_up(levels[depth:], place), claimed_sum, Node(*children[0], *children[1]))
+    return None
+
+
+def path_up(levels: Sequence[Level], place: int) -> list[Step]:
+    """Return the steps from a place in the lowest of some levels to the root."""
+    steps = []
+    for level in levels:
+        other = place ^ 1
+        steps.append(Step(*level[other], is_left=other < place))
+        place //= 2
+    return steps
 
 
 def leaf_hash(account: int, tokens: int) -> bytes:

@@ -6,11 +6,14 @@ above this module there is only `Reverted`.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
+from eth_abi import decode
 from eth_account import Account
 from eth_keys.exceptions import BadSignature
 from eth_utils import ValidationError
@@ -23,11 +26,13 @@ from web3.middleware import ExtraDataToPOAMiddleware
 from contracts.journal import Sent, TransactionJournal
 from ontology.errors import Conflict, InvalidInput, ParityError, Unavailable, problem
 
-__all__ = ["Chain", "Log", "Mined", "Reverted", "Signer", "node_chain", "signer_of"]
+__all__ = ["Chain", "Log", "Mined", "Nonces", "Reverted", "Signer", "node_chain", "signer_of"]
 
 REVERTED = "execution reverted"
+ERROR_WITH_REASON = "0x08c379a0"
+"""By this the data of a revert with a text begins: Error(string)."""
 GAS_MARGIN = 1.2
-UNREACHABLE = (RequestException, OSError, TimeExhausted, Web3RPCError, ValidationError)
+TROUBLE = (TimeExhausted, Web3RPCError, ValidationError)
 
 
 class Reverted(ParityError):
@@ -53,12 +58,10 @@ class Mined(msgspec.Struct, frozen=True):
 
 
 class Signer:
-    """A private key and its one sequence of nonces; used on one chain, by any number of callers."""
+    """A private key."""
 
     def __init__(self, key: bytes) -> None:
         self._account = Account.from_key(key)
-        self._lock = Lock()
-        self._nonce: int | None = None
         self.address: str = self._account.address
 
     @classmethod
@@ -78,15 +81,6 @@ class Signer:
             expected = "a file with 64 hexadecimal digits, or a keystore and its password"
             raise InvalidInput(problem(str(path), "", expected)) from None
 
-    @contextmanager
-    def turn(self, count: Callable[[str], int]) -> Iterator[int]:
-        """Hand out the next nonce to one caller at a time; after an error it is counted anew."""
-        with self._lock:
-            nonce = count(self.address) if self._nonce is None else self._nonce
-            self._nonce = None
-            yield nonce
-            self._nonce = nonce + 1
-
     def sign_hash(self, message: bytes) -> tuple[int, int, int]:
         """Return v, r and s of a signature over a hash."""
         signed = self._account.unsafe_sign_hash(message)
@@ -95,6 +89,23 @@ class Signer:
     def sign(self, transaction: dict[str, Any]) -> bytes:
         """Return the signed transaction as bytes."""
         return bytes(self._account.sign_transaction(transaction).raw_transaction)
+
+
+class Nonces:
+    """The one sequence of nonces of a key on a chain, whoever signs with it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._next: int | None = None
+
+    @contextmanager
+    def turn(self, count: Callable[[], int]) -> Iterator[int]:
+        """Hand out the next nonce to one caller at a time; after an error it is counted anew."""
+        with self._lock:
+            nonce = count() if self._next is None else self._next
+            self._next = None
+            yield nonce
+            self._next = nonce + 1
 
 
 class Chain:
@@ -130,6 +141,7 @@ class Chain:
         self._reverts = reverts
         self._wait_s = wait_s
         self._chain_id: int | None = None
+        self._nonces: dict[str, Nonces] = {}
 
     def check(self) -> None:
         """Make sure that the chain answers.
@@ -145,7 +157,9 @@ class Chain:
         Raises: Reverted with the contract's reason, Unavailable when the chain cannot be reached in time.
         """
         self._restore()
-        with self._reached(), signer.turn(self._count) as nonce:
+        nonces = self._nonces.setdefault(signer.address, Nonces())
+        turn = nonces.turn(partial(self._count, signer.address))
+        with self._reached(), turn as nonce:
             transaction = self._filled(signer, nonce, data, to)
             self._set_time(time_s)
             hash_ = self._sent(Sent(signer.address, nonce, signer.sign(transaction)))
@@ -216,11 +230,13 @@ class Chain:
             return bytes(self._web3.eth.get_code(Web3.to_checksum_address(address)))
 
     def noted(self, name: str) -> str:
-        """Return a note kept with the chain, empty where there is none or nothing keeps it."""
-        return ""
+        """Return a note about the chain, such as where a contract is; empty where there is none."""
+        return self._journal.note(name) if self._journal else ""
 
     def note(self, name: str, value: str) -> None:
-        """Keep a note with the chain, where it is our own."""
+        """Keep a note about the chain, beside what was sent."""
+        if self._journal:
+            self._journal.make_note(name, value)
 
     @property
     def state_root(self) -> str:
@@ -301,8 +317,15 @@ class Chain:
             yield
         except self._reverts as error:
             raise Reverted(str(error.args[0]).partition(REVERTED)[2].lstrip(": ") or "no reason") from error
-        except UNREACHABLE as error:
-            raise Unavailable(f"chain: {error}") from error
+        except (RequestException, OSError) as error:
+            raise Unavailable(f"chain: {self._where()} does not answer: {_reason(error)}") from error
+        except TROUBLE as error:
+            raise _reverted(error) or Unavailable(f"chain: {error}") from error
+
+    def _where(self) -> str:
+        """Return the node's address, without a password that it may contain."""
+        parts = urlsplit(str(getattr(self._web3.provider, "endpoint_uri", "") or "embedded:"))
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0, journal: Path | None = None) -> Chain:
@@ -316,14 +339,18 @@ def node_chain(url: str, chain_id: int = 0, wait_s: float = 60.0, journal: Path 
         wait_s: how long a transaction may take.
         journal: file of what was sent, for a client that may die together with its node; none: in memory.
 
-    Raises: Unavailable when nobody answers there, Conflict when it is another chain.
+    Raises: Unavailable when nobody answers there, Conflict when it is another chain, or the journal's is.
     """
     web3 = Web3(Web3.HTTPProvider(url))
     web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
     chain = Chain(web3, wait_s=wait_s, journal=TransactionJournal(journal))
+    chain.check()
     if chain_id and chain.id != chain_id:
         raise Conflict(f"chain: {url} is of chain {chain.id}, not of {chain_id}")
-    chain.check()
+    noted = chain.noted("chain")
+    if noted and int(noted) != chain.id:
+        raise Conflict(f"chain: {url} is of chain {chain.id}, and journal {journal} of {noted}")
+    chain.note("chain", str(chain.id))
     return chain
 
 
@@ -333,6 +360,23 @@ def signer_of(message: bytes, v: int, r: int, s: int) -> str:
         return str(Account._recover_hash(message, vrs=(v, r, s)))
     except (ValueError, ValidationError, BadSignature):
         return ""
+
+
+def _reverted(error: Exception) -> Reverted | None:
+    """Return what a contract said, where a node tells in its own way that one turned a call down (Besu)."""
+    told = (getattr(error, "rpc_response", None) or {}).get("error") or {}
+    if REVERTED not in str(told.get("message", "")).lower():
+        return None
+    data = str(told.get("data", ""))
+    if not data.startswith(ERROR_WITH_REASON):
+        return Reverted("no reason")
+    return Reverted(decode(("string",), bytes.fromhex(data.removeprefix(ERROR_WITH_REASON)))[0])
+
+
+def _reason(error: Exception) -> str:
+    """Return why a node did not answer: the system's words, without those of the libraries between."""
+    cause = error.args[0] if error.args else error
+    return str(getattr(cause, "reason", cause)).rpartition(": ")[2]
 
 
 def _log(log: Any) -> Log:

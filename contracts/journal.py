@@ -16,10 +16,13 @@ __all__ = ["KEPT", "Sent", "TransactionJournal"]
 
 KEPT = 2_000
 """So many transactions back a node may lose what it had."""
-_SCHEMA = """CREATE TABLE IF NOT EXISTS sent (
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS sent (
     number INTEGER PRIMARY KEY AUTOINCREMENT, sender TEXT NOT NULL, nonce INTEGER NOT NULL, raw BLOB NOT NULL,
     UNIQUE (sender, nonce)
-)"""
+)""",
+    "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+)
 
 
 class Sent(NamedTuple):
@@ -43,7 +46,8 @@ class TransactionJournal:
             self._file = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
             self._file.execute("PRAGMA journal_mode=WAL")
             self._file.execute("PRAGMA synchronous=FULL")
-            self._file.execute(_SCHEMA)
+            for table in _SCHEMA:
+                self._file.execute(table)
             rows = self._file.execute("SELECT sender, MAX(nonce) FROM sent GROUP BY sender").fetchall()
         except sqlite3.Error as error:
             raise Unavailable(f"journal {path}: {error}") from error
@@ -84,6 +88,23 @@ class TransactionJournal:
         with self._lock:
             rows = self._file.execute("SELECT sender, nonce, raw FROM sent ORDER BY number").fetchall()
         return [sent for sent in map(Sent._make, rows) if sent.nonce >= counts.get(sent.sender, 0)]
+
+    def note(self, name: str) -> str:
+        """Return a note about the chain, empty when there is none."""
+        with self._lock:
+            row = self._file.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def make_note(self, name: str, value: str) -> None:
+        """Keep a note about the chain.
+
+        Raises: Unavailable when the disk does not take it.
+        """
+        try:
+            with self._lock:
+                self._file.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+        except sqlite3.Error as error:
+            raise Unavailable(f"journal: {error}") from error
 
     def close(self) -> None:
         """Let go of the file."""

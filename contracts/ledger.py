@@ -14,7 +14,6 @@ from eth_utils import to_checksum_address
 from contracts.artefact import load_artefact
 from contracts.attestation import (
     KINDS,
-    EvmAttestor,
     result_bytes,
     signature_text,
     signatures_in_order,
@@ -44,9 +43,7 @@ from contracts.calldata import (
     words_in,
 )
 from contracts.chain import Chain, Log, Mined, Reverted, Signer, node_chain
-from contracts.events import ContractEvent, decode_event
-from contracts.register import Registry
-from contracts.service_levels import EvmServiceLevels
+from contracts.chain_ledger import ChainLedger
 from ontology.errors import Conflict, Failed, InvalidInput, ParityError, Refused, problem
 from ontology.ledger import SettlementKind
 
@@ -89,7 +86,7 @@ class Asked(msgspec.Struct, frozen=True):
         return statement_of(key_hash(self.batch.key), self.kind, self.result, self.digests[0])
 
 
-class EvmLedger:
+class EvmLedger(ChainLedger):
     """The `Ledger` port on a Settlement contract; see `embedded` and `on_node`.
 
     Args:
@@ -104,6 +101,8 @@ class EvmLedger:
     Raises: Conflict when the address runs other code than the contract shipped here.
     """
 
+    contract_name = "settlement"
+
     def __init__(
         self,
         chain: Chain,
@@ -116,12 +115,9 @@ class EvmLedger:
         quorum: int = 0,
         minimum: int = 0,
     ) -> None:
-        self._chain = chain
-        self._operator = operator
-        self._owner = owner
+        super().__init__(chain, operator, owner)
         self._aggregator = aggregator
         self._time_s = 0
-        self._registry: Registry | None = None
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._settlements: dict[str, Settlement] = {}
@@ -182,34 +178,26 @@ class EvmLedger:
     ) -> "EvmLedger":
         """Return a ledger on a node by its JSON-RPC address; private keys are read from files.
 
-        A journal (a file) keeps what was sent, so that a node which lost blocks gets them again. Attestors
-        are those beside the operator, which is the first. A chain number of 0 is any.
+        A journal (a file) keeps what was sent, so that a node which lost blocks gets them again, and where
+        the contracts are, so that they are found again. Attestors are those beside the operator, which is
+        the first. A chain number of 0 is any.
 
         Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key, Conflict
         when the node is of another chain.
         """
         operator = Signer.from_file(operator_key, password_file)
-        owner = Signer.from_file(owner_key, password_file) if owner_key else None
-        if owner and owner.address == operator.address:
-            owner = operator  # one key, one sequence of nonces
-        return cls(
-            node_chain(url, chain_id, wait_s, journal),
+        chain = node_chain(url, chain_id, wait_s, journal)
+        ledger = cls(
+            chain,
             operator=operator,
-            owner=owner,
-            contract=contract,
+            owner=Signer.from_file(owner_key, password_file) if owner_key else None,
+            contract=contract or chain.noted("contract"),
             aggregator=aggregator,
             attestors=[operator.address, *attestors],
             minimum=minimum,
         )
-
-    @property
-    def state_root(self) -> str:
-        """The root hash (hexadecimal) of the chain's state after its last block."""
-        return self._chain.state_root
-
-    def close(self) -> None:
-        """Let go of the chain; what it holds stays."""
-        self._chain.close()
+        chain.note("contract", ledger.contract)
+        return ledger
 
     async def open_accounts(self, accounts: Mapping[str, int]) -> None:
         """Open accounts (pseudonym to initial tokens) that do not exist yet.
@@ -273,56 +261,6 @@ class EvmLedger:
         """
         asked = self._asked(Batch.of(key, entries), kind, result)
         return message_of(self._chain.id, self.contract, asked.statement)
-
-    async def events(self, first_block: int = 0) -> tuple[list[ContractEvent], int]:
-        """Return what the contract has told since a block, and the block to go on from next time.
-
-        Whoever follows keeps that number; what happened while the follower or the node was away comes then.
-
-        Raises: Unavailable when the chain cannot be reached.
-        """
-        last_block = self._chain.last_block()
-        if last_block < first_block:
-            return [], first_block
-        logs = self._chain.logs(self.contract, [], first_block, last_block)
-        return [decode_event("settlement", log) for log in logs], last_block + 1
-
-    def service_levels(self) -> EvmServiceLevels:
-        """Return agreements on the chain of this ledger, on new contracts; the operator writes there.
-
-        Raises: Refused without the owner's key, Unavailable when the chain cannot be reached.
-        """
-        return EvmServiceLevels(self._chain, registry=self.registry(), writer=self._operator)
-
-    def registry(self, dso: Signer | None = None, address: str = "") -> Registry:
-        """Return the contract of roles and register on the chain of this ledger, always the same one.
-
-        The DSO's key, the owner's by default, deploys it where there is none, and appoints the others.
-
-        Raises: Refused without a key, Unavailable when the chain cannot be reached.
-        """
-        if self._registry is None:
-            self._registry = Registry(
-                self._chain,
-                dso=dso or self._owning(),
-                aggregator=self._operator.address,
-                settlement=self.contract,
-                address=address,
-            )
-        return self._registry
-
-    def can_pay(self, signer: Signer) -> bool:
-        """Tell whether somebody can send transactions on this chain; otherwise the operator writes for it."""
-        return self._chain.can_pay(signer.address)
-
-    @property
-    def operator(self) -> Signer:
-        """Who settles."""
-        return self._operator
-
-    def attestor(self, signer: Signer) -> "EvmAttestor":
-        """Return one of the attestors of this ledger, by its key."""
-        return EvmAttestor(self, self._chain, signer)
 
     async def settlement(self, key: str) -> Settlement | None:
         """Return the settlement held under a key, if any.
@@ -522,11 +460,6 @@ class EvmLedger:
     def _attestors(self) -> Sequence[str]:
         answer = self._chain.call(self.contract, call_data("attestorsOf()"))
         return [to_checksum_address(address) for address in decode(("address[]",), answer)[0]]
-
-    def _owning(self) -> Signer:
-        if self._owner is None:
-            raise Refused("the ledger's owner opens accounts and mints; this client has not its key")
-        return self._owner
 
     def _transact(self, signer: Signer, data: bytes) -> Mined:
         try:

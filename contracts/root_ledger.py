@@ -4,16 +4,15 @@ What a settlement costs on the chain does not grow with the community (see balan
 stands for is kept in an SQLite file with `synchronous=FULL`: without it nobody could prove a balance.
 """
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from eth_utils import to_checksum_address
 
 from contracts.attestation import (
     KINDS,
-    EvmAttestor,
     result_bytes,
     signature_parts,
     signature_text,
@@ -23,37 +22,37 @@ from contracts.attestation import (
 from contracts.balance_tree import BalanceTree, Step
 from contracts.batch import Batch, Settlement, checked_openings
 from contracts.calldata import Signature, keccak, key_hash, message_of, number
-from contracts.chain import Chain, Reverted, Signer
+from contracts.chain import Chain, Reverted, Signer, node_chain
+from contracts.chain_ledger import ChainLedger
 from contracts.deployed import DeployedContract
 from contracts.memory import allowed, outcome
-from ontology.errors import InvalidInput, Refused, Unavailable, problem
+from contracts.root_entries import Entry, RootEntries
+from contracts.root_watch import RootWatch
+from ontology.errors import Conflict, InvalidInput, Refused, problem
 from ontology.ledger import SettlementKind
 
-__all__ = ["RootLedger"]
+__all__ = ["WINDOW_S", "Proof", "RootLedger"]
 
 WINDOW_S = 86_400
 """How long a root can be challenged: a day."""
 NO_NAMES: Mapping[str, str] = {}
-_SCHEMA = "CREATE TABLE IF NOT EXISTS entry (number INTEGER PRIMARY KEY, content BLOB NOT NULL)"
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the book: tokens minted (no key), or a batch, with what was signed for it."""
+class Proof(NamedTuple):
+    """What proves an account's balance under a root: its number, its tokens, the root's number, the path."""
 
-    contract: str
-    changes: Mapping[str, int]
-    key: str = ""
-    kind: SettlementKind = SettlementKind.LEM
-    result: str = ""
-    signatures: Sequence[tuple[int, str]] = ()
-    time_s: int = 0
+    account: int
+    tokens: int
+    root: int
+    path: Sequence[Step]
 
 
-class RootLedger:
-    """The `Ledger` port on a BalanceRoots contract.
+class RootLedger(ChainLedger):
+    """The `Ledger` port on a BalanceRoots contract; see `embedded` and `on_node`.
 
     An entry is written down before it is posted. One that was perhaps not posted, because the chain
-    was away or the process died, is posted before anything else happens; the chain takes each once.
+    was away or the process died, is posted before anything else happens; the chain takes each once. Roots
+    of ours that fell, because an objection was not confirmed in time, are posted again as they were signed.
 
     Args:
         chain: where the contract is.
@@ -64,8 +63,10 @@ class RootLedger:
         attestors: whom a new contract listens to, the operator by default.
         window_s: how long a new contract's roots can be challenged.
 
-    Raises: Unavailable when file or chain cannot be reached.
+    Raises: Unavailable when file or chain cannot be reached, Conflict when they do not belong together.
     """
+
+    contract_name = "balance_roots"
 
     def __init__(
         self,
@@ -78,24 +79,89 @@ class RootLedger:
         attestors: Sequence[str] = (),
         window_s: int = WINDOW_S,
     ) -> None:
-        self._chain, self._operator, self._owner = chain, operator, owner
+        super().__init__(chain, operator, owner)
         self._aggregator = aggregator
         self._balances: dict[str, int] = {}
         self._receivables: dict[str, int] = {}
         self._settlements: dict[str, Settlement] = {}
         self._posted = 0
         self._pending: Entry | None = None
-        entries = self._opened(path)
-        council = list(attestors) or [operator.address]
+        self.entries = RootEntries(path)
+        entries = self.entries.up_to()
+        address = entries[0].contract if entries else chain.noted(self.contract_name)
         self._roots = (
-            DeployedContract(chain, "balance_roots", entries[0].contract)
-            if entries
-            else self._deployed(council, window_s)
+            DeployedContract(chain, self.contract_name, address)
+            if address
+            else self._deployed(list(attestors) or [operator.address], window_s)
         )
+        if not entries and self._roots.ask("head"):
+            raise Conflict(f"ledger: the file with the balances under the roots of {address} is missing")
         self.contract = self._roots.address
-        self.attestors: Sequence[str] = [to_checksum_address(each) for each in self._roots.ask("attestorsOf")]
+        chain.note(self.contract_name, self.contract)
+        self.attestors = [to_checksum_address(each) for each in self._roots.ask("attestorsOf")]
         self.quorum = int(self._roots.ask("quorum"))
         self._replay(entries)
+
+    @classmethod
+    def embedded(
+        cls,
+        aggregator: str = "aggregator",
+        path: Path | None = None,
+        *,
+        entries: Path | None = None,
+        attestors: Sequence[str] = (),
+        funded: Sequence[str] = (),
+        window_s: int = WINDOW_S,
+    ) -> "RootLedger":
+        """Return a ledger on a chain in this process: a new one, or with paths the one in those files.
+
+        Attestors are those beside the operator, which is the first; others that write there are `funded`.
+
+        Raises: Unavailable when a file cannot be opened or another process holds it.
+        """
+        from contracts.embedded import embedded_chain, embedded_signers
+
+        owner, operator = embedded_signers()
+        return cls(
+            embedded_chain(path, [*attestors, *funded]),
+            operator=operator,
+            owner=owner,
+            path=entries,
+            aggregator=aggregator,
+            attestors=[operator.address, *attestors],
+            window_s=window_s,
+        )
+
+    @classmethod
+    def on_node(
+        cls,
+        url: str,
+        *,
+        operator_key: Path,
+        owner_key: Path,
+        entries: Path,
+        password_file: Path | None = None,
+        aggregator: str = "aggregator",
+        attestors: Sequence[str] = (),
+        chain_id: int = 0,
+        journal: Path | None = None,
+        window_s: int = WINDOW_S,
+    ) -> "RootLedger":
+        """Return a ledger on a node by its JSON-RPC address; private keys are read from files.
+
+        Raises: Unavailable when the node does not answer, InvalidInput when a file holds no key, Conflict
+        when the node is of another chain.
+        """
+        operator = Signer.from_file(operator_key, password_file)
+        return cls(
+            node_chain(url, chain_id, journal=journal),
+            operator=operator,
+            owner=Signer.from_file(owner_key, password_file),
+            path=entries,
+            aggregator=aggregator,
+            attestors=[operator.address, *attestors],
+            window_s=window_s,
+        )
 
     async def open_accounts(self, accounts: Mapping[str, int]) -> None:
         """Open accounts (pseudonym to initial tokens) that do not exist yet.
@@ -174,10 +240,6 @@ class RootLedger:
         words = key_hash(key) + number(KINDS.index(kind)) + result_bytes(result) + before + root
         return message_of(self._chain.id, self.contract, keccak(words))
 
-    def attestor(self, signer: Signer) -> EvmAttestor:
-        """Return one of the attestors of this ledger, by its key."""
-        return EvmAttestor(self, self._chain, signer)
-
     async def settlement(self, key: str) -> Settlement | None:
         """Return the settlement held under a key, if any."""
         self._finish()
@@ -202,27 +264,33 @@ class RootLedger:
         """Return all tokens there are."""
         return int(self._roots.ask("supply"))
 
-    def proof(self, account: str) -> tuple[int, int, list[Step]]:
-        """Return an account's number, its balance under the newest root, and the path that proves it."""
+    def proof(self, account: str, root: int = 0) -> Proof:
+        """Return what proves an account's balance under a root, the newest where none is named.
+
+        Raises: InvalidInput when the account is unknown, or was not open then.
+        """
         self._known((account,))
-        account_number = list(self._balances).index(account)
-        return account_number, self._balances[account], self._tree({}).path(account_number)
+        balances = self._balances_under(root) if root else self._balances
+        if account not in balances:
+            raise InvalidInput(problem("account", account, f"open under root {root}"))
+        place = list(balances).index(account)
+        path = BalanceTree(list(balances.values())).path(place)
+        return Proof(place, balances[account], root or self._posted, path)
+
+    def watch(self, signer: Signer) -> RootWatch:
+        """Return the public side of the contract with somebody's key: to prove, challenge and object."""
+        return RootWatch(self._chain, self.contract, signer)
 
     def close(self) -> None:
         """Let go of the file and the chain."""
-        self._file.close()
-        self._chain.close()
+        self.entries.close()
+        super().close()
 
     # entries
 
     def _enter(self, entry: Entry) -> None:
         """Write an entry down, and post it."""
-        try:
-            self._file.execute(
-                "INSERT INTO entry VALUES (?, ?)", (self._posted + 1, msgspec.msgpack.encode(entry))
-            )
-        except sqlite3.Error as error:
-            raise Unavailable(f"ledger file: {error}") from error
+        self.entries.add(self._posted + 1, entry)
         self._pending = entry
         self._finish()
 
@@ -231,39 +299,55 @@ class RootLedger:
         if self._pending is None:
             return
         entry = self._pending
-        after, unpaid = self._outcome(entry)
+        after, unpaid = entry.outcome(self._balances, self._aggregator)
         tree = self._tree(after)
-        if int(self._roots.ask("head")) == self._posted:
-            transaction = self._post(entry, tree)
-        else:
-            transaction = ""
+        head = int(self._roots.ask("head"))
+        if head < self._posted:
+            self._post_again(head)
+        transaction = self._post(entry, self._posted, tree) if head <= self._posted else ""
         if bytes(self._roots.ask("roots", self._posted + 1)[0]) != tree.root:
             raise Refused(f"ledger: root {self._posted + 1} on the chain is another one")
         self._adopt(entry, after, unpaid, transaction)
         self._pending = None
 
-    def _post(self, entry: Entry, tree: BalanceTree) -> str:
+    def _post(self, entry: Entry, after: int, tree: BalanceTree) -> str:
+        """Post what follows a root; an entry that the chain turns down is forgotten."""
         try:
-            if not entry.key:
-                minted = sum(entry.changes.values())
-                mined = self._roots.send(self._owner, "mint", self._posted, tree.top, minted)
-            else:
-                mined = self._roots.send(
-                    self._operator,
-                    "post",
-                    key_hash(entry.key),
-                    KINDS.index(entry.kind),
-                    result_bytes(entry.result),
-                    self._posted,
-                    tree.top,
-                    [Signature(n, *(signature_parts(text) or (0, 0, 0))) for n, text in entry.signatures],
-                    time_s=entry.time_s,
-                )
+            return self._sent(entry, after, tree)
         except Reverted as error:
-            self._file.execute("DELETE FROM entry WHERE number = ?", (self._posted + 1,))
+            self.entries.strike(after + 1)
             self._pending = None
             raise Refused(f"ledger: {error}") from error
-        return mined.transaction
+
+    def _sent(self, entry: Entry, after: int, tree: BalanceTree) -> str:
+        if not entry.key:
+            minted = sum(entry.changes.values())
+            return self._roots.send(self._owning(), "mint", after, tree.top, minted).transaction
+        signatures = [Signature(n, *(signature_parts(text) or (0, 0, 0))) for n, text in entry.signatures]
+        kind, result = KINDS.index(entry.kind), result_bytes(entry.result)
+        arguments = key_hash(entry.key), kind, result, after, tree.top, signatures
+        return self._roots.send(self._operator, "post", *arguments, time_s=entry.time_s).transaction
+
+    def _post_again(self, head: int) -> None:
+        """Post the roots after the head again: they fell.
+
+        Raises: Refused when the chain turns one down, such as when its attestors are others now.
+        """
+        for after, (entry, balances) in enumerate(self.entries.history(self._aggregator, self._posted)):
+            if after >= head:
+                try:
+                    self._sent(entry, after, BalanceTree(list(balances.values())))
+                except Reverted as error:
+                    raise Refused(f"ledger: root {after + 1} fell and is not taken again: {error}") from error
+
+    def _balances_under(self, root: int) -> Mapping[str, int]:
+        """Return what everybody had under one of the roots so far.
+
+        Raises: InvalidInput when there is no such root.
+        """
+        if not 0 < root <= self._posted:
+            raise InvalidInput(problem("root", root, f"between 1 and {self._posted}"))
+        return self.entries.balances(self._aggregator, root)
 
     def _adopt(
         self, entry: Entry, after: Mapping[str, int], unpaid: Mapping[str, int], transaction: str
@@ -281,17 +365,12 @@ class RootLedger:
                 fresh=True,
             )
 
-    def _outcome(self, entry: Entry) -> tuple[dict[str, int], dict[str, int]]:
-        if entry.key:
-            return outcome(Batch(entry.key, entry.changes), self._balances, self._aggregator)
-        return {name: self._balances.get(name, 0) + tokens for name, tokens in entry.changes.items()}, {}
-
     def _replay(self, entries: Sequence[Entry]) -> None:
         """Take up what the file holds; the last entry may not be on the chain yet."""
         if not entries:
             return
         for entry in entries[:-1]:
-            self._adopt(entry, *self._outcome(entry), "")
+            self._adopt(entry, *entry.outcome(self._balances, self._aggregator), "")
         self._pending = entries[-1]
         self._finish()
 
@@ -305,21 +384,10 @@ class RootLedger:
             raise InvalidInput(problems)
         return names
 
-    # file and contract
-
-    def _opened(self, path: Path | None) -> list[Entry]:
-        try:
-            self._file = sqlite3.connect(path or ":memory:", isolation_level=None)
-            self._file.execute("PRAGMA journal_mode=WAL")
-            self._file.execute("PRAGMA synchronous=FULL")
-            self._file.execute(_SCHEMA)
-            rows = self._file.execute("SELECT content FROM entry ORDER BY number").fetchall()
-        except sqlite3.Error as error:
-            raise Unavailable(f"ledger file {path}: {error}") from error
-        return [msgspec.msgpack.decode(content, type=Entry) for (content,) in rows]
+    # contract
 
     def _deployed(self, council: Sequence[str], window_s: int) -> DeployedContract:
         quorum = usual_quorum(len(council))
         return DeployedContract.deploy(
-            self._chain, self._owner, "balance_roots", self._operator.address, council, quorum, window_s
+            self._chain, self._owning(), self.contract_name, self._operator.address, council, quorum, window_s
         )

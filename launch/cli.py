@@ -1,17 +1,18 @@
-"""The command `parity-mas`: run, server, validate, init, agents, schema and sweep.
+"""The command `parity-mas`: run, server, validate, init, agents, schema, sweep and ledger.
 
 Heavy imports are inside the commands, so that `--help` answers at once.
 """
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from launch.exits import INTERRUPTED
+from launch.exits import errors as _errors
+from launch.exits import fail as _fail
+from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130
 FOREIGN_PACKAGES = 1
 
 app = typer.Typer(
@@ -33,6 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(ledger_app, name="ledger")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)
@@ -295,28 +297,6 @@ def _run(scenario: "Scenario", folder: Path, offline: bool, meeting: "Meeting | 
         except Interrupted as interruption:
             result = interruption.result
     return replace(result, folder=folder)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn our errors into a message on stderr and their exit code."""
-    from ontology.errors import InvalidInput, ParityError, consequence_of
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        _fail("interrupted", INTERRUPTED)
-    except InvalidInput as error:
-        from launch.console import problem_lines
-
-        _fail("\n".join(problem_lines(error)), consequence_of(error).exit_code)
-    except ParityError as error:
-        _fail(f"{type(error).__name__}: {error}", consequence_of(error).exit_code)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,6 @@ from behaviours.ports import (
     Transport,
 )
 from behaviours.signing import Signer
-from contracts.ledger import EvmLedger
 from contracts.memory import MemoryLedger
 from environments.live.embedded_server import EmbeddedServer
 from environments.live.population import PopulationTransport
@@ -53,6 +52,7 @@ from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
 from launch.agreements import retention_s
 from launch.cast import Cast, Part, cast_community
+from launch.ledgers import TokenLedger, opened_ledger
 from launch.registers import Registers, funded_writers, ledger_key, registers_of
 from launch.results import completed, run_tables
 from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
@@ -215,15 +215,23 @@ class Community:
 class OfflineCommunity:
     """A community in virtual time: deterministic, as fast as its work."""
 
-    def __init__(self, scenario: Scenario, *, recorder: Recorder | None = None) -> None:
-        """Prepare a run; nothing happens before the first `step`."""
+    def __init__(
+        self, scenario: Scenario, *, recorder: Recorder | None = None, chain: Path | None = None
+    ) -> None:
+        """Prepare a run; nothing happens before the first `step`.
+
+        Args:
+            scenario: what to run.
+            recorder: takes the letters.
+            chain: file of the embedded chain, where the scenario names none; None keeps it in memory.
+        """
         self.world = World(world_settings(scenario))
         start_s = self.world.settings.start_s
         self.loop = VirtualLoop(start_s)
         self.clock = VirtualClock(self.loop)
         self.transport = InProcessTransport(faults=_faults(scenario), seed=scenario.seed)
         cast = cast_community(scenario, self.world)
-        self.ledger = open_ledger(scenario, cast)
+        self.ledger = open_ledger(scenario, cast, chain)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
@@ -274,6 +282,7 @@ class LiveCommunity:
         scenario: Scenario,
         *,
         recorder: Recorder | None = None,
+        chain: Path | None = None,
         shard: Shard = WHOLE,
         meeting_place: MeetingPlace | None = None,
     ) -> None:
@@ -282,6 +291,7 @@ class LiveCommunity:
         Args:
             scenario: what to run.
             recorder: takes the letters.
+            chain: file of the embedded chain, where the scenario names none; None forgets it after the run.
             shard: which part of the agents lives here.
             meeting_place: the server at which shards meet; where there is one, none is started.
 
@@ -295,6 +305,7 @@ class LiveCommunity:
         self.meeting_place = meeting_place
         self.server = None if meeting_place else server_of(scenario)
         self._recorder = recorder
+        self._chain = chain
         self._state = TemporaryDirectory(prefix="parity-state-")
 
     async def __aenter__(self) -> "LiveCommunity":
@@ -308,7 +319,7 @@ class LiveCommunity:
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
         self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
-        chain = folder / "chain.sqlite"
+        chain = self._chain or folder / "chain.sqlite"
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         ground = Ground(
             clock=self.clock,
@@ -418,7 +429,7 @@ def run_offline(scenario: Scenario, out: Path | None = None, progress: Report = 
     is) on Ctrl-C.
     """
     book = _Book(scenario, out, "offline")
-    run = OfflineCommunity(scenario, recorder=book.recorder)
+    run = OfflineCommunity(scenario, recorder=book.recorder, chain=book.chain)
     try:
         for done in range(1, book.intervals + 1):
             run.step()
@@ -449,7 +460,7 @@ async def run_live(
     """
     book = _Book(scenario, out, scenario.server.kind)
     async with LiveCommunity(
-        scenario, recorder=book.recorder, shard=shard, meeting_place=meeting_place
+        scenario, recorder=book.recorder, chain=book.chain, shard=shard, meeting_place=meeting_place
     ) as run:
         try:
             for done in range(1, book.intervals + 1):
@@ -475,6 +486,7 @@ class _Book:
         self.missed = 0
         self.folder = RunFolder(out, scenario, mode) if out else None
         self.recorder = SqliteRecorder(self.folder.messages_path) if self.folder and scenario.record else None
+        self.chain = self.folder.chain_path if self.folder else None
         self._began_s = time.perf_counter()
 
     def progress(self, done: int, clock: Clock, community: Community) -> Progress:
@@ -498,6 +510,7 @@ class _Book:
             register=community.ground.registers.place if community.ground.registers else "",
             deadlines_missed=self.missed,
             notes=notes_of(community),
+            contract=getattr(community.ground.ledger, "contract", ""),
             folder=self.folder.path if self.folder else None,
         )
         if self.folder is not None:
@@ -529,38 +542,19 @@ def server_of(scenario: Scenario) -> LocalServer:
     return EmbeddedServer(domain=scenario.server.domain)
 
 
-def open_ledger(scenario: Scenario, cast: Cast, path: Path | None = None) -> EvmLedger:
+def open_ledger(scenario: Scenario, cast: Cast, path: Path | None = None) -> TokenLedger:
     """Return the ledger of a scenario: an embedded chain (by default in a file), or a node by its address.
 
-    Raises: Unavailable when file or node cannot be reached, Conflict when the node is of another chain.
+    Raises: Unavailable when file or node cannot be reached, Conflict when the node is of another chain, or
+    the contract that is there listens to other attestors.
     """
     aggregator = next(account for account, name in cast.accounts.items() if name == "aggregator")
-    chosen = scenario.ledger
     attestors = [ledger_key(scenario, address).address for address in _attestor_addresses(cast)]
-    if chosen.url == "embedded":
-        path = Path(chosen.file) if chosen.file else path
-        return EvmLedger.embedded(
-            aggregator,
-            path,
-            attestors=attestors,
-            funded=funded_writers(scenario, cast.parts),
-            minimum=scenario.minimum_tokens,
-        )
-    key = Path(chosen.key_file or "")
-    return EvmLedger.on_node(
-        chosen.url,
-        operator_key=key,
-        owner_key=key,
-        password_file=Path(chosen.password_file) if chosen.password_file else None,
-        contract=chosen.contract,
-        aggregator=aggregator,
-        attestors=attestors,
-        minimum=scenario.minimum_tokens,
-        chain_id=chosen.chain_id,
-    )
+    funded = funded_writers(scenario, cast.parts)
+    return opened_ledger(scenario, aggregator, attestors, path, funded)
 
 
-def attestors_of(scenario: Scenario, cast: Cast, ledger: EvmLedger) -> Mapping[str, Attestor]:
+def attestors_of(scenario: Scenario, cast: Cast, ledger: TokenLedger) -> Mapping[str, Attestor]:
     """Return the keys of those that vouch for settlements, by the address of the agent that holds each."""
     return {address: ledger.attestor(ledger_key(scenario, address)) for address in _attestor_addresses(cast)}
 

@@ -9,9 +9,9 @@ from agents.blockchain_agent import DsoBlockchainAgent, MarketEngine
 from agents.market_operator import MarketOperator
 from behaviours.ports import MarketRegister
 from contracts.chain import Signer
-from contracts.ledger import EvmLedger
 from contracts.memory_register import MemoryRegister
 from contracts.register import MARKET_OPERATOR
+from launch.ledgers import TokenLedger
 from launch.parts import Part
 from launch.scenario import Scenario
 
@@ -31,7 +31,7 @@ class Registers(NamedTuple):
         return self.writers.get(address, self.reader)
 
 
-def registers_of(scenario: Scenario, parts: Iterable[Part], ledger: EvmLedger) -> Registers | None:
+def registers_of(scenario: Scenario, parts: Iterable[Part], ledger: TokenLedger) -> Registers | None:
     """Return the register that a scenario asks for, a new one unless it is on the chain already.
 
     Raises: Refused when the DSO's key does not own the register that is there, Conflict when the address runs
@@ -44,7 +44,7 @@ def registers_of(scenario: Scenario, parts: Iterable[Part], ledger: EvmLedger) -
     return _on_chain(scenario, parts, ledger)
 
 
-def _on_chain(scenario: Scenario, parts: Iterable[Part], ledger: EvmLedger) -> Registers:
+def _on_chain(scenario: Scenario, parts: Iterable[Part], ledger: TokenLedger) -> Registers:
     """Return the register on the ledger's chain: DSO, market operator and market engine write."""
     addresses = {part.agent: part.address for part in parts if "register" in part.ports}
     dso_address, operator_address = addresses[DsoBlockchainAgent], addresses[MarketOperator]
@@ -72,7 +72,7 @@ def ledger_key(scenario: Scenario, address: str) -> Signer:
     return Signer(hashlib.sha256(f"{scenario.seed} ledger {address}".encode()).digest())
 
 
-def _writer(scenario: Scenario, ledger: EvmLedger, key_file: str | None, address: str) -> Signer:
+def _writer(scenario: Scenario, ledger: TokenLedger, key_file: str | None, address: str) -> Signer:
     """Return the key that writes for an agent: one given, its own, or the submitter's if that cannot pay."""
     if key_file is not None:
         password = scenario.ledger.password_file

@@ -48,6 +48,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _preferences(scenario)
     yield from _services(scenario)
     yield from _servers(scenario)
+    yield from _ledger(scenario)
 
 
 def local_start(scenario: Scenario) -> datetime:
@@ -301,20 +302,39 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
+
+
+def _ledger(scenario: Scenario) -> Iterator[Complaint]:
     ledger = scenario.ledger
-    if ledger.url != "embedded" and not ledger.url.startswith(("http://", "https://", "ws://", "wss://")):
-        yield "ledger.url", ledger.url, "must be embedded, or start with http://, https://, ws:// or wss://"
+    is_embedded = ledger.url == "embedded"
+    if not is_embedded and not ledger.url.startswith(("http://", "https://")):
+        yield "ledger.url", ledger.url, "must be embedded, or start with http:// or https://"
     for name in ("key_file", "password_file", "dso_key_file", "market_key_file"):
         path = getattr(ledger, name)
         if path is not None and not Path(path).is_file():
             yield f"ledger.{name}", path, "not found"
-    if ledger.url != "embedded" and ledger.key_file is None:
+    if not is_embedded and ledger.key_file is None:
         yield "ledger.key_file", None, "must be given for a node"
-    if ledger.url != "embedded" and ledger.file is not None:
+    if not is_embedded and ledger.file is not None:
         yield "ledger.file", ledger.file, "only the embedded chain has one"
+    if is_embedded and ledger.journal_file is not None:
+        yield "ledger.journal_file", ledger.journal_file, "is for a node: the embedded chain loses nothing"
     for name in ("contract", "registry"):
         if getattr(ledger, name) and not ADDRESS.fullmatch(getattr(ledger, name)):
             yield f"ledger.{name}", getattr(ledger, name), "must be 0x and 40 hexadecimal digits"
+    yield from _balances(scenario)
     most = 2 + len(site_ids(scenario))
     if ledger.attestors > most:
         yield "ledger.attestors", ledger.attestors, f"aggregator, DSO and sites make {most} at most"
+
+
+def _balances(scenario: Scenario) -> Iterator[Complaint]:
+    ledger = scenario.ledger
+    if ledger.balances == "accounts":
+        if ledger.balances_file is not None:
+            yield "ledger.balances_file", ledger.balances_file, "is for balances: roots"
+        return
+    if ledger.url != "embedded" and ledger.balances_file is None:
+        yield "ledger.balances_file", None, "must be given: without it nobody proves a balance under a root"
+    if ledger.contract:
+        yield "ledger.contract", ledger.contract, "must be empty with roots: the balances_file names theirs"

@@ -22,6 +22,7 @@ __all__ = ["Interrupted", "Progress", "Run", "RunFolder", "RunResult", "RunTable
 FORMAT = 1
 MANIFEST = "manifest.json"
 MESSAGES = "messages.sqlite"
+CHAIN = "chain.sqlite"
 REPORT = "report.html"
 LIBRARIES = (
     "mesa",
@@ -77,6 +78,8 @@ class RunResult:
     """Above zero, a live run is not comparable with an offline one."""
     notes: tuple[str, ...] = ()
     """What the reader of the results must know."""
+    contract: str = ""
+    """Address of the contract with the tokens; empty where the ledger is another shard's."""
     folder: Path | None = None
 
 
@@ -118,6 +121,7 @@ class Run:
             register=values.get("register", ""),
             deadlines_missed=values["deadlines_missed"],
             notes=tuple(values["notes"]),
+            contract=values.get("contract", ""),
             folder=self.path,
         )
 
@@ -145,6 +149,11 @@ class RunFolder:
         """Return where the recorder writes letters."""
         return self.path / MESSAGES
 
+    @property
+    def chain_path(self) -> Path:
+        """Return where an embedded chain is kept for which the scenario names no file."""
+        return self.path / CHAIN
+
     def finish(self, result: RunResult) -> Path:
         """Write tables, report and manifest of a run, whole or partial; returns the folder."""
         from launch.report import render_report
@@ -164,7 +173,7 @@ class RunFolder:
         if any(self.path.iterdir()) and not _is_ours(self.path):
             expected = "must be new, empty or an earlier run's folder: nothing of yours is overwritten"
             raise InvalidInput((Problem("--out", str(self.path), expected),))
-        for name in (*(f"{table}.parquet" for table in TABLES), REPORT, MESSAGES):
+        for name in (*(f"{table}.parquet" for table in TABLES), REPORT, MESSAGES, CHAIN, f"{CHAIN}.balances"):
             for suffix in ("", "-wal", "-shm"):
                 (self.path / f"{name}{suffix}").unlink(missing_ok=True)
         self._write_manifest({"complete": False, "intervals_done": 0})
@@ -195,6 +204,7 @@ _NOTHING_YET: dict[str, Any] = {
     "notes": [],
     "accounts": {},
     "register": "",
+    "contract": "",
 }
 
 
@@ -273,6 +283,7 @@ def _outcome(result: RunResult, tables: RunTables) -> dict[str, Any]:
         "notes": list(result.notes),
         "accounts": dict(result.accounts),
         "register": result.register,
+        "contract": result.contract,
     }
 
 

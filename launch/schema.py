@@ -261,6 +261,10 @@ class Ledger(Section, frozen=True, kw_only=True):
     password_file: Annotated[str | None, Meta(description="of the keystore")] = None
     chain_id: Annotated[int, Meta(ge=0, le=2**53 - 1, description="that a node must be of; 0 = any")] = 0
     contract: Annotated[str, Meta(description="address of a settlement contract; empty: a new one")] = ""
+    journal_file: Annotated[
+        str | None,
+        Meta(description="for a node: what was sent, to give back what it loses, and where contracts are"),
+    ] = None
     attestors: Annotated[
         int, Meta(ge=1, le=16, description="who vouch for each settlement: aggregator, DSO, then sites")
     ] = 1
@@ -275,6 +279,19 @@ class Ledger(Section, frozen=True, kw_only=True):
     market_key_file: Annotated[
         str | None, Meta(description="of who writes tariffs on a node; none: the submitter does")
     ] = None
+    balances: Annotated[
+        Literal["accounts", "roots"],
+        Meta(
+            description="on the chain: everybody's, or one root over all, with proofs, for large communities"
+        ),
+    ] = "accounts"
+    balances_file: Annotated[
+        str | None,
+        Meta(description="what the roots stand for; none: `file` with `.balances`, or memory"),
+    ] = None
+    challenge_window_s: Annotated[
+        int, Meta(ge=900, le=2_592_000, description="seconds in which a root can be challenged")
+    ] = 86_400
 
 
 class Product(Section, frozen=True, kw_only=True):

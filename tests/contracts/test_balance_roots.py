@@ -263,8 +263,8 @@ def test_an_entry_that_was_interrupted_is_posted_once(tmp_path, monkeypatch, los
 def test_a_holder_proves_its_balance_to_the_chain():
     ledger = opened(root_ledger())
     inline(ledger.settle("00:15", {"alice": -300, "bob": 300}, 900))
-    account, balance, path = ledger.proof("bob")
-    ledger._roots.send(ledger._owner, "prove", account, balance, 2, path, time_s=10**6)
+    account, balance, root, path = ledger.proof("bob")
+    ledger.watch(ledger._owner).prove(account, balance, root, path, time_s=10**6)
     assert ledger._roots.ask("proven", account) == 800 + 1
 
 

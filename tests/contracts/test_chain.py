@@ -12,8 +12,9 @@ from ledger_helpers import ACCOUNTS, inline, opened
 from web3 import EthereumTesterProvider, Web3
 
 from contracts import EvmLedger, calldata
-from contracts.chain import Chain, Signer
+from contracts.chain import Chain, Nonces, Reverted, Signer, node_chain
 from contracts.embedded import embedded_signers
+from contracts.journal import TransactionJournal
 from ontology.errors import Conflict, Failed, InvalidInput, Refused, Unavailable
 
 pytestmark = pytest.mark.chain
@@ -165,11 +166,11 @@ def test_another_account_in_the_aggregators_place_is_a_conflict():
 
 
 def test_many_threads_share_one_sequence_of_nonces():
-    signer, lock, nonces = embedded_signers()[1], threading.Lock(), []
+    sequence, lock, nonces = Nonces(), threading.Lock(), []
 
     def take() -> None:
         for _ in range(50):
-            with signer.turn(lambda address: 0) as nonce, lock:
+            with sequence.turn(lambda: 0) as nonce, lock:
                 nonces.append(nonce)
 
     threads = [threading.Thread(target=take) for _ in range(4)]
@@ -178,6 +179,16 @@ def test_many_threads_share_one_sequence_of_nonces():
     for thread in threads:
         thread.join()
     assert nonces == list(range(200))
+
+
+def test_however_often_a_key_is_read_its_transactions_take_turns():
+    ledger = opened(EvmLedger.embedded())
+    chain, key = ledger.chain, (1).to_bytes(32, "big")
+    before = chain._web3.eth.get_transaction_count(Signer(key).address)
+    for _ in range(3):
+        for reader in (Signer(key), Signer(key)):
+            chain.transact(reader, b"", to="0x" + "11" * 20)
+    assert chain._web3.eth.get_transaction_count(Signer(key).address) == before + 6
 
 
 def test_a_key_file_is_never_shown(tmp_path):
@@ -249,6 +260,36 @@ def test_a_node_by_its_address_serves_as_well(node, keys):
     assert inline(again.settlement("00:15")).entries == {"bob": -800, "alice": 800}
     assert not inline(again.settle("00:15", {"bob": -800, "alice": 800}, 900)).fresh
     assert inline(again.balances(["alice"])) == {"alice": 1_800}
+
+
+def test_a_journal_serves_the_chain_that_it_was_begun_on(node, keys, tmp_path):
+    path = tmp_path / "journal.sqlite"
+    node_chain(node, journal=path).close()
+    node_chain(node, journal=path).close()
+    journal = TransactionJournal(path)
+    journal.make_note("chain", "5")
+    journal.close()
+    with pytest.raises(Conflict, match=r"and journal .* of 5"):
+        node_chain(node, journal=path)
+
+
+def test_a_reason_in_bytes_is_understood_as_besu_sends_it(monkeypatch):
+    ledger = opened(EvmLedger.embedded())
+    reason = b"only the operator"
+    data = "08c379a0" + f"{32:064x}{len(reason):064x}" + reason.hex().ljust(64, "0")
+    refusal = {"error": {"code": -32000, "message": "Execution reverted", "data": f"0x{data}"}}
+    web3 = Web3(Web3.HTTPProvider("http://node"))
+    monkeypatch.setattr(web3.provider, "make_request", lambda *_: {"jsonrpc": "2.0", "id": 1} | refusal)
+    with pytest.raises(Reverted, match=r"^only the operator$"):
+        Chain(web3).call(ledger.contract, b"1234")
+
+
+@pytest.mark.parametrize("name", ["registry", "service_levels"])
+def test_other_code_where_a_contract_was_noted_is_a_conflict_at_the_start(name):
+    ledger = opened(EvmLedger.embedded())
+    ledger.chain.note(name, ledger.contract)
+    with pytest.raises(Conflict, match=f"does not run this version's {name} contract"):
+        ledger.service_levels()
 
 
 def test_a_node_that_does_not_answer_is_unavailable(keys):

@@ -91,14 +91,21 @@ def test_of_two_states_that_waited_for_the_node_together_the_graver_one_stands(w
     assert inline(writers.everybody.grid_state("f1", 900)) is GridState.RED
 
 
+@pytest.fixture(scope="module")
+def shared_writers() -> Writers:
+    """For tests that leave nothing behind that others look at."""
+    return Writers()
+
+
 @pytest.mark.parametrize("mechanism", Mechanism)
-def test_a_tariff_is_read_as_it_was_written_whatever_the_mechanism(writers, mechanism):
+def test_a_tariff_is_read_as_it_was_written_whatever_the_mechanism(shared_writers, mechanism):
     given = msgspec.structs.replace(GREEN_PARAMETERS, mechanism=mechanism)
-    inline(writers.operator.set_parameters(given, 0))
-    assert inline(writers.everybody.parameters(GridState.GREEN)) == given
+    inline(shared_writers.operator.set_parameters(given, 0))
+    assert inline(shared_writers.everybody.parameters(GridState.GREEN)) == given
 
 
-def test_nobody_writes_what_is_anothers(writers):
+def test_nobody_writes_what_is_anothers(shared_writers):
+    writers = shared_writers
     with pytest.raises(Refused, match="wrong role"):
         inline(writers.aggregator.set_grid_states([event(GridState.GREEN)], 600))
     with pytest.raises(Refused, match="wrong role"):
@@ -181,11 +188,24 @@ def state_of(register: MarketRegister) -> list[object]:
     ]
 
 
-@given(st.lists(ACTS, min_size=1, max_size=6))
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate])
-def test_the_twins_agree_on_any_sequence_of_writing_and_writing_again(acts):
+def assert_twins(acts: list[tuple[str, object]], after_each: bool) -> None:
+    """Both take or turn down the same, and say the same of it afterwards."""
     writers, memory = Writers(), MemoryRegister()
     by = {"set_grid_states": writers.dso, "set_constraint": writers.dso}
     for act in acts:
         assert outcome(by.get(act[0], writers.aggregator), act) == outcome(memory, act)
-        assert state_of(writers.everybody) == state_of(memory)
+        if after_each or act is acts[-1]:
+            assert state_of(writers.everybody) == state_of(memory)
+
+
+@given(st.lists(ACTS, min_size=1, max_size=6))
+@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])
+def test_the_twins_agree_on_any_sequence_of_writing_and_writing_again(acts):
+    assert_twins(acts, after_each=False)
+
+
+@pytest.mark.slow
+@given(st.lists(ACTS, min_size=1, max_size=8))
+@settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate])
+def test_the_twins_agree_after_each_act(acts):
+    assert_twins(acts, after_each=True)
