@@ -63,7 +63,7 @@ class FlexibilitySettling(Behaviour):
 
     def setup(self) -> None:
         """Nothing has been metered since the start; an aggregator says it again until it is taken."""
-        self._revisions: dict[tuple[str, str, int], int] = {}
+        self._revisions: dict[str, dict[tuple[str, str, int], int]] = {}
         self.terms: ProcurementTerms | None = getattr(self.settings, "flexibility", None)
 
     @on(FlexMetering, Performative.REQUEST)
@@ -73,9 +73,11 @@ class FlexibilitySettling(Behaviour):
         Raises: Refused with every reason when it is not an aggregator's, or breaks the rules.
         """
         market = self.sibling(FlexibilityProcurement)
-        found = breaches(metering, letter.message_id, self._known())
-        if found or letter.sender not in market.aggregators:
-            raise Refused("; ".join(reasons(found)) or "only aggregators meter what they sold")
+        if not market.points_of(letter.sender):
+            raise Refused("only aggregators meter what they sold")
+        found = breaches(metering, letter.message_id, self._known(letter.sender))
+        if found:
+            raise Refused("; ".join(reasons(found)))
         actual_w = {each.start_s: each.actual_w for each in metering.intervals}
         for record in list(market.orders.values()):
             point = record.order.congestion_point
@@ -84,20 +86,19 @@ class FlexibilitySettling(Behaviour):
             if due and mine and set(record.powers_w) <= set(actual_w):
                 settlement = await self._settled(record, actual_w)
                 market.advance(record, settlement=settlement)
-        self._revisions["FlexMetering", metering.congestion_point, metering.period_start_s] = (
-            metering.revision
-        )
+        key = ("FlexMetering", metering.congestion_point, metering.period_start_s)
+        self._revisions.setdefault(letter.sender, {})[key] = metering.revision
         return FlexResponse(
             document=TradeDocument.METERING,
             reference_message_id=letter.message_id,
             result=ResponseResult.ACCEPTED,
         )
 
-    def _known(self) -> Known:
+    def _known(self, seller: str) -> Known:
         return Known(
             now_s=self.now_s(),
-            congestion_points=frozenset(each.segment_id for each in self.settings.networks),
-            revisions=self._revisions,
+            congestion_points=self.sibling(FlexibilityProcurement).points_of(seller),
+            revisions=self._revisions.get(seller, {}),
         )
 
     async def _settled(self, record: OrderRecord, actual_w: Mapping[int, int]) -> OrderSettlement:
@@ -161,9 +162,14 @@ class FlexibilitySettling(Behaviour):
         )
 
     def _pay(self, record: OrderRecord, settled: OrderSettlement) -> None:
-        """Order the payment of what was agreed; where penalties prevail, the aggregator pays."""
+        """Order the payment of what was agreed; where penalties prevail, the aggregator pays.
+
+        Who sells from outside holds no account here, and is paid outside.
+        """
         assert self.terms is not None
-        pay_flexibility(self, settled, self.terms.aggregator_account)
+        outside = record.aggregator != self.settings.aggregator
+        pay_flexibility(self, settled, "" if outside else self.terms.aggregator_account)
+        self.agent.counts["orders paid outside"] += outside
         self.agent.counts["orders paid"] += 1
         self.sibling(FlexibilityProcurement).advance(record, paid=True)
 

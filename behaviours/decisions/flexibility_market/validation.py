@@ -3,7 +3,7 @@
 A document is checked against `Known`, what its reader knows; everything that is wrong is found at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
@@ -129,6 +129,8 @@ class Known:
     requests: Mapping[str, KnownRequest] = field(default_factory=dict)
     offers: Mapping[str, KnownOffer] = field(default_factory=dict)
     orders: frozenset[str] = frozenset()
+    foreseen: Mapping[str, Collection[int]] | None = None
+    """Starts of the intervals that each prognosis tells, by its id; None where offers need not name one."""
 
 
 Check: TypeAlias = Callable[[Any, str, Known], Iterator[Breach]]
@@ -327,6 +329,21 @@ def prognosis(offer: FlexOffer, _: str, known: Known) -> Iterator[Breach]:
         )
 
 
+def not_foreseen(offer: FlexOffer, _: str, known: Known) -> Iterator[Breach]:
+    """Where deviations are measured from prognoses, the one named tells every interval of the options."""
+    if known.foreseen is None:
+        return
+    told = known.foreseen.get(offer.prognosis_message_id, ())
+    missing = sorted({start_s for _, start_s, _ in _powers(offer) if start_s not in told})
+    if missing and (told or not offer.prognosis_message_id):
+        yield Breach(
+            Rule.PROGNOSIS,
+            "prognosis_message_id",
+            offer.prognosis_message_id or "empty",
+            f"a prognosis that tells {', '.join(map(str, missing))}",
+        )
+
+
 # --------------------------------------------------------------------------------------- orders
 
 
@@ -488,6 +505,7 @@ RULES: Mapping[type[Concept], tuple[Check, ...]] = {
         power_outside_request,
         baseline,
         prognosis,
+        not_foreseen,
         contract,
         currency,
     ),

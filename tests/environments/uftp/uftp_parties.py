@@ -98,7 +98,7 @@ class Party:
         self.heard.append(incoming)
         self._unheard.put_nowait(incoming)
 
-    async def _give_up(self, letter: str, why: str) -> None:
+    async def _give_up(self, domain: str, letter: str, why: str) -> None:
         self.given_up.put_nowait((letter, why))
 
 
