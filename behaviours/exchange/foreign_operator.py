@@ -26,7 +26,7 @@ from behaviours.exchange.correspondence import Correspondence
 from behaviours.ports import Heard
 from ontology.base import INTERVAL_S, Concept
 from ontology.codec import decode_body, encode_body, message_type_of
-from ontology.discourse import Refusal
+from ontology.discourse import Query, QueryResult, Refusal
 from ontology.errors import ParityError
 from ontology.flexibility_trading import (
     DPrognosis,
@@ -50,6 +50,7 @@ __all__ = ["ForeignOperator"]
 changed = msgspec.structs.replace
 
 _ASKED, _OFFERED, _DAY = "asked ", "offered ", "day "
+_PROGNOSIS = message_type_of(DPrognosis)
 DAY_S = 86_400
 OFFER_WITHIN_S = 300.0
 """How long the aggregator has to make an offer: it asks its members first."""
@@ -95,12 +96,15 @@ class ForeignOperator(Correspondence):
         Raises: Refused when it is not the aggregator's.
         """
         self.require_inside(letter)
+        self._foresee(prognosis, letter.message_id)
+
+    def _foresee(self, prognosis: DPrognosis, letter_id: str) -> None:
         power_w = {each.start_s: each.power_w for each in expanded(prognosis).intervals}
         for day_s, told_w in days_of(power_w, self.settings.zone).items():
             record = self._noted("prognosis", prognosis.congestion_point, day_s, told_w)
             self.exchange.say(
                 prognosis_of_day(record, prognosis.congestion_point),
-                message_id=_daily(letter.message_id, day_s),
+                message_id=_daily(letter_id, day_s),
                 conversation=f"prognoses of {prognosis.congestion_point}",
             )
 
@@ -161,7 +165,7 @@ class ForeignOperator(Correspondence):
             case FlexSettlement():
                 await self._settle(heard, expanded(said))
             case Refusal() if heard.act is Act.REJECT_PROPOSAL:
-                self._turn_down(heard, said)
+                self._turn_down(heard.in_reply_to, said)
             case _:
                 self.answered(heard)
 
@@ -193,19 +197,23 @@ class ForeignOperator(Correspondence):
             self.respond(heard, TradeDocument.FLEX_REQUEST, self.told(error))
         else:
             if isinstance(letter.content, FlexOffer):
-                self._offer(heard, asked, letter, letter.content)
+                await self._offer(heard, asked, letter, letter.content)
         self.tell(self.settings.repository, narrowed(asked))
         self.keep(_ASKED + heard.message_id, None)
 
-    def _offer(self, heard: Heard, request: FlexRequest, letter: Letter, offer: FlexOffer) -> None:
+    async def _offer(self, heard: Heard, request: FlexRequest, letter: Letter, offer: FlexOffer) -> None:
         """Offer outside what the aggregator proposes; a baseline that is a prognosis has no name there."""
         period = narrowed(request)
         offered = _Offered(offer.baseline_reference, period.period_start_s, period.period_end_s)
         self.keep(_OFFERED + letter.message_id, msgspec.json.encode(offered))
         self._calls[letter.message_id] = _Call(letter.conversation, letter.message_id)
         self.agent.commit()
-        day_s = day_start_s(offer.period_start_s, self.settings.zone)
-        prognosis_id = _daily(offer.prognosis_message_id, day_s) if offer.prognosis_message_id else ""
+        if not await self._is_foreseen(offer):
+            lost = Refusal(reason="the prognosis that the offer names was lost on the way")
+            self._turn_down(letter.message_id, lost)
+            self.respond(heard, TradeDocument.FLEX_REQUEST, [lost.reason])
+            return
+        prognosis_id = self._prognosis_of(offer)
         document = changed(
             offer,
             request_message_id=heard.message_id,
@@ -214,6 +222,27 @@ class ForeignOperator(Correspondence):
         )
         self.exchange.say(document, message_id=letter.message_id, conversation=heard.conversation)
         self.agent.counts["offers brought"] += 1
+
+    def _prognosis_of(self, offer: FlexOffer) -> str:
+        """Return what is called outside the part of an offer's prognosis that is about its day."""
+        day_s = day_start_s(offer.period_start_s, self.settings.zone)
+        return _daily(offer.prognosis_message_id, day_s) if offer.prognosis_message_id else ""
+
+    async def _is_foreseen(self, offer: FlexOffer) -> bool:
+        """Tell whether an offer's prognosis has been told outside; one that was missed is told now."""
+        prognosis_id = self._prognosis_of(offer)
+        if not prognosis_id or self.exchange.has_said(prognosis_id):
+            return True
+        query = Query(entity=_PROGNOSIS, subject=offer.congestion_point, latest=True)
+        try:
+            found = await self.ask(self.settings.repository, query, QueryResult, act=Act.QUERY_REF)
+        except ParityError:
+            return False
+        wanted = {part.start_s for option in offer.options for part in option.intervals}
+        for each in found.items:
+            if isinstance(each, DPrognosis) and wanted <= {part.start_s for part in each.intervals}:
+                self._foresee(each, offer.prognosis_message_id)
+        return self.exchange.has_said(prognosis_id)
 
     async def _order(self, heard: Heard, order: FlexOrder) -> None:
         """Order of the aggregator, in the conversation of its proposal where it has survived."""
@@ -240,9 +269,9 @@ class ForeignOperator(Correspondence):
                 changed(order, period_start_s=offered.start_s, period_end_s=offered.end_s),
             )
 
-    def _turn_down(self, heard: Heard, refusal: Refusal) -> None:
+    def _turn_down(self, offer_id: str, refusal: Refusal) -> None:
         """Tell the aggregator that its offer is rejected outside."""
-        call = self._calls.pop(heard.in_reply_to, None)
+        call = self._calls.pop(offer_id, None)
         self.agent.counts["offers rejected outside"] += 1
         if call is not None:
             self.agent.post.send(

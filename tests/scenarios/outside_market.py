@@ -24,6 +24,7 @@ from environments.uftp.in_process import InProcessCarrier, MessageRoom
 from environments.uftp.participants import AddressBook, Participant
 from environments.uftp.roles import ParticipantRole
 from environments.uftp.signing import SigningKey, new_key_file
+from environments.uftp.speech import response
 from launch.community import OfflineCommunity
 from launch.scenario import Scenario, scenario_of
 from launch.uftp import market_terms
@@ -43,6 +44,7 @@ from ontology.flexibility_trading import (
     OrderStatus,
     OrderVerdict,
     PowerInterval,
+    TradeDocument,
 )
 
 changed = msgspec.structs.replace
@@ -122,6 +124,11 @@ class Foreigner:
         self.heard: list[Incoming] = []
         self.store: AgentStore = MemoryAgentStore()
         self._said = 0
+        self._watch: Callable[[Concept], None] = lambda _: None
+
+    def at_each(self, watch: Callable[[Concept], None]) -> None:
+        """Have something told whatever is about to be said here, and whatever has just come in."""
+        self._watch = watch
 
     def settle_in(self, room: MessageRoom, scenario: Scenario, partner_key: SigningKey, clock: Clock) -> None:
         """Open a gateway in a room."""
@@ -142,10 +149,16 @@ class Foreigner:
 
     def say(self, content: Concept, **about: str) -> str:
         """Say something; return its id outside."""
+        self._watch(content)
         self._said += 1
         letter = about.pop("letter", f"{self.role} {self._said}")
         about.setdefault("conversation", f"about {letter}")
         return self.gateway.say(content, to=self.partner, message_id=letter, **about)
+
+    def respond(self, said: Incoming, document: TradeDocument, *reasons: str) -> None:
+        """Respond to a document: accepted, or rejected for some reasons."""
+        answer = response(document, said.message_id, list(reasons))
+        self.say(answer, conversation=said.conversation, in_reply_to=said.message_id)
 
     def of(self, kind: type[Concept]) -> list[Any]:
         """What was said of a kind."""
@@ -159,6 +172,7 @@ class Foreigner:
 
     async def _hear(self, incoming: Incoming) -> None:
         self.heard.append(incoming)
+        self._watch(incoming.content)
         answer = self._answer(self, incoming)
         if asyncio.iscoroutine(answer):
             await answer
