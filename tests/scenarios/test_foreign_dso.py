@@ -316,8 +316,8 @@ def test_a_gateway_that_dies_at_any_message_goes_on_and_nothing_counts_twice(tmp
     def die_at(content):
         if isinstance(content, kind) and not deaths:
             deaths.append(content)
-            run.community.kill(run.gateway)
-            run.offline.loop.call_later(600, run.community.restart, run.gateway)
+            run.crash()
+            run.offline.loop.call_later(600, run.recover)
 
     run.foreigner.at_each(die_at)
     run.step(LAST + 2)

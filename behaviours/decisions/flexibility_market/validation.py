@@ -77,6 +77,7 @@ class Rule(StrEnum):
     DUPLICATE_REFERENCE = "duplicate reference"
     ORDER_UNKNOWN = "unknown order"
     RESERVED_TOO_MUCH = "more than the contract holds"
+    NOT_OVER = "interval is not over yet"
 
 
 class Breach(NamedTuple):
@@ -245,6 +246,13 @@ def currency(document: FlexOffer | FlexOrder | FlexSettlement, _: str, known: Kn
     """Prices are in the market's currency."""
     if document.currency != known.currency:
         yield Breach(Rule.CURRENCY, "currency", document.currency, known.currency)
+
+
+def not_over(metering: FlexMetering, _: str, known: Known) -> Iterator[Breach]:
+    """What is metered has happened."""
+    for path, each in _each_interval(metering):
+        if each.start_s + each.duration_s > known.now_s:
+            yield Breach(Rule.NOT_OVER, path, str(each.start_s), f"an interval over at {known.now_s:.0f}")
 
 
 # ------------------------------------------------------------------------------------- requests
@@ -527,7 +535,7 @@ RULES: Mapping[type[Concept], tuple[Check, ...]] = {
     ),
     FlexOfferRevocation: (duplicate_message, offer_unknown, offer_revoked, offer_ordered),
     FlexReservation: (*_EVERY, past, reservation_contract, reserved_too_much),
-    FlexMetering: (*_EVERY, outdated_revision),
+    FlexMetering: (*_EVERY, outdated_revision, not_over),
     FlexSettlement: (duplicate_message, currency, order_unknown, settled_twice),
 }
 """The rules that each document must keep."""

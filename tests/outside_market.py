@@ -1,8 +1,10 @@
 """A market outside in virtual time: scenarios that trade there, and participants that speak real UFTP."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from behaviours.decisions.flexibility_market.flexibility_settlement import (
     settled_interval,
     settled_order,
 )
+from behaviours.decisions.flexibility_market.selection import Bid, Chosen, cost_ticks
 from behaviours.decisions.flexibility_market.validation import price_ticks_at
 from behaviours.ports import AgentStore, Clock, FlexibilityExchange
 from environments.repository.agent_store import MemoryAgentStore
@@ -23,7 +26,7 @@ from environments.uftp.gateway import Identity, Incoming, UftpGateway
 from environments.uftp.in_process import InProcessCarrier, MessageRoom
 from environments.uftp.participants import AddressBook, Participant
 from environments.uftp.roles import ParticipantRole
-from environments.uftp.signing import SigningKey, new_key_file
+from environments.uftp.signing import SigningKey
 from environments.uftp.speech import response
 from launch.community import OfflineCommunity
 from launch.scenario import Scenario, scenario_of
@@ -61,12 +64,16 @@ BASELINE_W = 20_000
 """What an aggregator outside foresees at all times."""
 
 
-def keys_in(folder: Path) -> dict[ParticipantRole, SigningKey]:
-    """Keys of both sides, with their files: `dso.key`, `dso.pub`, `agr.key`, `agr.pub`."""
-    keys = {}
-    for role in DOMAINS:
-        keys[role] = new_key_file(folder / f"{role.lower()}.key")
-        (folder / f"{role.lower()}.pub").write_text(keys[role].verify_key.text, "ascii")
+def keys_in(
+    folder: Path, keys: Mapping[ParticipantRole, SigningKey] | None = None
+) -> Mapping[ParticipantRole, SigningKey]:
+    """Keys of both sides, new ones if none are given, with their files: `dso.key`, `dso.pub`, …"""
+    keys = keys or {role: SigningKey(os.urandom(32)) for role in DOMAINS}
+    for role, key in keys.items():
+        private = folder / f"{role.lower()}.key"
+        private.write_text(key.text, "ascii")
+        private.chmod(0o600)
+        (folder / f"{role.lower()}.pub").write_text(key.verify_key.text, "ascii")
     return keys
 
 
@@ -155,6 +162,10 @@ class Foreigner:
         about.setdefault("conversation", f"about {letter}")
         return self.gateway.say(content, to=self.partner, message_id=letter, **about)
 
+    def later(self, seconds: float, content: Concept, **about: str) -> None:
+        """Say something after a while."""
+        asyncio.get_running_loop().call_later(seconds, lambda: self.say(content, **about))
+
     def respond(self, said: Incoming, document: TradeDocument, *reasons: str) -> None:
         """Respond to a document: accepted, or rejected for some reasons."""
         answer = response(document, said.message_id, list(reasons))
@@ -196,7 +207,11 @@ class OutsideRun(RecordedRun):
         loop.call_soon(lambda: loop.create_task(self._begin()))
 
     def _exchanges(self, clock: Clock) -> Mapping[str, FlexibilityExchange]:
+        self.clock = clock
         self.foreigner.settle_in(self.room, self.scenario, self.keys[self.role], clock)
+        return self._office_again()
+
+    def _office_again(self) -> Mapping[str, FlexibilityExchange]:
         trade = self.scenario.flexibility_market.uftp
         assert trade is not None
         other = self.foreigner.role
@@ -206,15 +221,31 @@ class OutsideRun(RecordedRun):
             AddressBook([Participant(DOMAINS[other], other, self.keys[other].verify_key, url_of(other))]),
             [DOMAINS[other]],
             self.store,
-            clock,
+            self.clock,
             carrier=InProcessCarrier(self.room),
         )
         return self.office.exchanges
 
     async def _begin(self) -> None:
         await self.foreigner.gateway.resume()
+        await self._listen()
+
+    async def _listen(self) -> None:
         await self.office.gateway.resume()
         self.room.open(url_of(self.role), self.office.gateway.take)
+
+    def crash(self) -> None:
+        """Let the agent that stands for the participant and all that brings it messages die at once."""
+        self.community.kill(self.gateway)
+        self.room.close(url_of(self.role))
+        self.offline.loop.create_task(self.office.close())
+
+    def recover(self) -> None:
+        """Bring both back; they know what they had written down."""
+        exchanges = self._office_again()
+        self.community.ground.exchanges[self.gateway] = exchanges[DOMAINS[self.foreigner.role]]
+        self.offline.loop.create_task(self._listen())
+        self.community.restart(self.gateway)
 
     @property
     def gateway(self) -> str:
@@ -227,6 +258,26 @@ class OutsideRun(RecordedRun):
 
     def restart(self, address: str) -> None:
         self.offline.loop.call_soon(self.community.restart, address)
+
+
+def alternatives(bid: Bid) -> list[Chosen | None]:
+    """Every way to order of an offer: not at all, or an option at a hundredth from its minimum on."""
+    return [
+        None,
+        *(
+            Chosen(bid, option, share / 100)
+            for option in bid.offer.options
+            for share in range(round(option.activation_min * 100), 101)
+        ),
+    ]
+
+
+def least_cost_ticks(need_w: Mapping[int, int], bids: Sequence[Bid], willingness: int) -> float:
+    """The least that any choice among some offers costs, found by trying every one."""
+    return min(
+        cost_ticks(need_w, [each for each in choice if each], willingness)
+        for choice in product(*(alternatives(bid) for bid in bids))
+    )
 
 
 def local(moment: str) -> int:
@@ -301,13 +352,14 @@ class Seller:
         self.prices, self.delivers, self.prognosis = prices, delivers, prognosis
         self._revision = 0
 
-    def __call__(self, me: Foreigner, said: Incoming) -> None:
+    def __call__(self, me: Foreigner, said: Incoming) -> Any:
         match said.content:
             case FlexRequest():
                 self._offer(me, said, said.content)
             case FlexOrder():
                 me.say(Acknowledgement(of=said.message_id), in_reply_to=said.message_id)
-                self._meter(me, said.content)
+                over_s = max(ordered_powers(said.content)) + 960
+                asyncio.get_running_loop().call_at(over_s, self._meter, me, said.content)
             case FlexSettlement():
                 self._judge(me, said, said.content)
 
@@ -348,7 +400,7 @@ class Seller:
         )
 
     def _meter(self, me: Foreigner, order: FlexOrder) -> None:
-        """Meter at once what will be delivered: in a test the future is known."""
+        """Meter what was delivered."""
         self._revision += 1
         metered = [
             MeteredInterval(start_s=start_s, actual_w=BASELINE_W + round(power_w * self.delivers))
