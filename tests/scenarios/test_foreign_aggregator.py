@@ -15,6 +15,7 @@ from outside_market import (
     local,
     night,
     outside,
+    url_of,
 )
 
 import behaviours.grid.flexibility_procurement as procurement
@@ -22,6 +23,7 @@ from behaviours.decisions.flexibility_market.daily_documents import day_end_s, d
 from behaviours.decisions.flexibility_market.flexibility_settlement import ordered_powers
 from behaviours.decisions.flexibility_market.selection import chosen_offers, cost_ticks
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
+from environments.uftp.endpoint import Receipt
 from ontology.discourse import FailureReport, Refusal
 from ontology.errors import ParityError
 from ontology.flexibility_trading import (
@@ -279,6 +281,32 @@ def test_an_order_without_an_answer_is_said_once_and_dropped_when_it_is_over(tmp
     over = {e.order_reference for e in said if max(ordered_powers(e)) + 2700 < run.world.now_s}
     assert over
     assert not over & set(orders(run))
+
+
+def test_what_cannot_be_delivered_outside_has_failed(tmp_path):
+    run = begin(tmp_path, Seller({"all": (1.0, 1)})).step()
+    take = run.foreigner.gateway.take
+
+    async def take_requests_only(body):
+        return Receipt(401, "another key") if run.foreigner.of(FlexRequest) else await take(body)
+
+    run.room.open(url_of(AGR), take_requests_only)
+    run.step(9)
+    assert run.foreigner.of(FlexOrder) == bought_outside(run) == []
+    assert run.community.counts()["orders rejected"] > 0
+
+
+def test_an_aggregator_that_cannot_be_reached_leaves_the_trade_to_the_own_one(tmp_path):
+    run = begin(tmp_path, Seller(CHEAP)).step()
+
+    async def refuse(body):
+        return Receipt(403, "unknown sender")
+
+    run.room.open(url_of(AGR), refuse)
+    run.step(9)
+    assert bought_outside(run) == []
+    assert run.community.counts()["flexibility not offered"] > 0
+    assert orders(run)
 
 
 def test_a_penalty_for_what_is_missing_is_settled_as_agreed(tmp_path):
