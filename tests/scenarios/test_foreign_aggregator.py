@@ -163,7 +163,7 @@ def test_what_was_bought_outside_is_not_asked_for_again(tmp_path):
 
 
 def test_an_offer_that_is_not_chosen_was_in_order(tmp_path):
-    run = begin(tmp_path, Seller(RUINOUS)).step(10)
+    run = begin(tmp_path, Seller(RUINOUS)).step(8)
     assert run.foreigner.of(FlexRequest)
     assert bought_outside(run) == run.foreigner.of(FlexOrder) == run.foreigner.of(Refusal) == []
     taken = responses(run, TradeDocument.FLEX_OFFER)
@@ -203,13 +203,14 @@ def is_refusal(said):
 
 
 def test_an_offer_without_a_prognosis_is_rejected_since_nothing_could_be_settled(tmp_path):
-    run = begin(tmp_path, Seller(CHEAP, prognosis=False)).step(10)
+    run = begin(tmp_path, Seller(CHEAP, prognosis=False)).step(7)
     reasons = [each.content.reason for each in run.foreigner.heard if is_refusal(each)]
     assert reasons
     assert all("unknown prognosis" in each for each in reasons)
     assert bought_outside(run) == []
 
 
+@pytest.mark.slow
 def test_metering_before_the_time_is_rejected(tmp_path):
     class Prophet(Seller):
         def __call__(self, me, said):
@@ -223,6 +224,7 @@ def test_metering_before_the_time_is_rejected(tmp_path):
     assert not any(each.state.settlement for each in bought_outside(run))
 
 
+@pytest.mark.slow
 def test_an_offer_that_is_taken_back_in_time_is_not_ordered_and_later_not_taken_back(tmp_path):
     class Fickle(Seller):
         def _offer(self, me, said, request):
@@ -269,6 +271,7 @@ def test_an_order_that_the_seller_rejects_is_not_paid(tmp_path):
     assert run.community.counts()["orders rejected"] == len(run.foreigner.of(FlexOrder))
 
 
+@pytest.mark.slow
 def test_an_order_without_an_answer_is_said_once_and_dropped_when_it_is_over(tmp_path):
     class Silent(Seller):
         def __call__(self, me, said):
@@ -291,11 +294,12 @@ def test_what_cannot_be_delivered_outside_has_failed(tmp_path):
         return Receipt(401, "another key") if run.foreigner.of(FlexRequest) else await take(body)
 
     run.room.open(url_of(AGR), take_requests_only)
-    run.step(9)
+    run.step(8)
     assert run.foreigner.of(FlexOrder) == bought_outside(run) == []
     assert run.community.counts()["orders rejected"] > 0
 
 
+@pytest.mark.slow
 def test_an_aggregator_that_cannot_be_reached_leaves_the_trade_to_the_own_one(tmp_path):
     run = begin(tmp_path, Seller(CHEAP)).step()
 
@@ -309,6 +313,7 @@ def test_an_aggregator_that_cannot_be_reached_leaves_the_trade_to_the_own_one(tm
     assert orders(run)
 
 
+@pytest.mark.slow
 def test_a_penalty_for_what_is_missing_is_settled_as_agreed(tmp_path):
     run = begin(tmp_path, Seller({"all": (1.0, 100)}, delivers=0.5)).step(LAST)
     settled = [each.state.settlement for each in bought_outside(run) if each.state.agreed]
@@ -318,6 +323,7 @@ def test_a_penalty_for_what_is_missing_is_settled_as_agreed(tmp_path):
         assert each.penalty_ticks == pytest.approx(2 * missing_wh, abs=1)
 
 
+@pytest.mark.slow
 def test_a_disputed_settlement_is_not_paid(tmp_path):
     class Litigious(Seller):
         def _judge(self, me, said, settlement):
@@ -357,7 +363,7 @@ def test_no_request_passes_the_local_midnight(tmp_path):
     "kind",
     [
         slow(FlexRequest),
-        FlexOffer,
+        slow(FlexOffer),
         slow(DPrognosis),
         FlexOrder,
         slow(FlexResponse),

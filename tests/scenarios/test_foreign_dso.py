@@ -240,6 +240,7 @@ def test_an_order_by_another_way_to_write_its_intervals_is_the_same(tmp_path):
     assert set(sold(run)) == {"order 1"}
 
 
+@pytest.mark.slow
 def test_a_settlement_of_other_figures_is_disputed_with_the_reason(tmp_path):
     run = asked(tmp_path, Buyer())
     say = run.foreigner.say
@@ -299,7 +300,7 @@ def slow(kind):
 @pytest.mark.parametrize(
     "kind",
     [
-        FlexRequest,
+        slow(FlexRequest),
         slow(FlexOffer),
         FlexOrder,
         slow(FlexResponse),
@@ -344,6 +345,7 @@ def test_what_comes_while_the_aggregator_is_away_is_brought_when_it_is_back(tmp_
     assert [each.result for each in responses(run, TradeDocument.FLEX_ORDER)] == [ACCEPTED]
 
 
+@pytest.mark.slow
 def test_an_order_that_is_said_again_counts_once(tmp_path):
     buyer = Buyer()
     run = asked(tmp_path, buyer)
