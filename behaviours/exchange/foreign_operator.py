@@ -171,6 +171,8 @@ class ForeignOperator(Correspondence):
 
     def _note_request(self, heard: Heard, request: FlexRequest) -> None:
         """Write a request down, and have it answered while others are dealt with."""
+        if self.agent.kept_bytes(_ASKED + heard.message_id):
+            return
         asked = _Asked(heard.message_id, heard.conversation, encode_body(request))
         self.keep(_ASKED + heard.message_id, msgspec.json.encode(asked))
         self.agent.spawn(self._call(heard, request))

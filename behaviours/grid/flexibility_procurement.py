@@ -427,11 +427,12 @@ class FlexibilityProcurement(Behaviour):
     def note_prognosis(self, prognosis: DPrognosis, letter: Letter) -> FlexResponse | None:
         """Note what an aggregator foresees; one that breaks rules is rejected with all reasons.
 
-        Who asks is told that it is taken, too.
+        Who asks is told that it is taken, too; the same said again is taken again.
         """
         if self.terms is None or not self.points_of(letter.sender):
             return None
-        found = breaches(prognosis, letter.message_id, self._known(letter.sender))
+        again = _Foreseen(letter.sender, prognosis) in self._prognoses.values()
+        found = [] if again else breaches(prognosis, letter.message_id, self._known(letter.sender))
         if found:
             self.agent.counts["prognoses rejected"] += 1
         else:

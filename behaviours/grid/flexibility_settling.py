@@ -63,20 +63,23 @@ class FlexibilitySettling(Behaviour):
 
     def setup(self) -> None:
         """Nothing has been metered since the start; an aggregator says it again until it is taken."""
-        self._revisions: dict[str, dict[tuple[str, str, int], int]] = {}
+        self._metered: dict[str, dict[tuple[str, str, int], FlexMetering]] = {}
+        """By seller: type, congestion point and start of the period give the newest metering."""
         self.terms: ProcurementTerms | None = getattr(self.settings, "flexibility", None)
 
     @on(FlexMetering, Performative.REQUEST)
     async def meter(self, metering: FlexMetering, letter: Letter) -> FlexResponse:
-        """Settle the orders that a metering is complete for.
+        """Settle the orders that a metering is complete for; the same said again is taken again.
 
         Raises: Refused with every reason when it is not an aggregator's, or breaks the rules.
         """
         market = self.sibling(FlexibilityProcurement)
         if not market.points_of(letter.sender):
             raise Refused("only aggregators meter what they sold")
+        key = ("FlexMetering", metering.congestion_point, metering.period_start_s)
+        known = self._metered.setdefault(letter.sender, {})
         found = breaches(metering, letter.message_id, self._known(letter.sender))
-        if found:
+        if found and known.get(key) != metering:
             raise Refused("; ".join(reasons(found)))
         actual_w = {each.start_s: each.actual_w for each in metering.intervals}
         for record in list(market.orders.values()):
@@ -86,8 +89,7 @@ class FlexibilitySettling(Behaviour):
             if due and mine and set(record.powers_w) <= set(actual_w):
                 settlement = await self._settled(record, actual_w)
                 market.advance(record, settlement=settlement)
-        key = ("FlexMetering", metering.congestion_point, metering.period_start_s)
-        self._revisions.setdefault(letter.sender, {})[key] = metering.revision
+        known[key] = metering
         return FlexResponse(
             document=TradeDocument.METERING,
             reference_message_id=letter.message_id,
@@ -98,7 +100,7 @@ class FlexibilitySettling(Behaviour):
         return Known(
             now_s=self.now_s(),
             congestion_points=self.sibling(FlexibilityProcurement).points_of(seller),
-            revisions=self._revisions.get(seller, {}),
+            revisions={key: each.revision for key, each in self._metered.get(seller, {}).items()},
         )
 
     async def _settled(self, record: OrderRecord, actual_w: Mapping[int, int]) -> OrderSettlement:

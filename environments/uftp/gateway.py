@@ -263,7 +263,9 @@ class UftpGateway:
     async def _ended(self, message_id: str, why_not: str) -> None:
         sent = self._archive.sent[message_id]
         if not sent.done:
-            self._archive.keep(msgspec.structs.replace(sent, done=True))
+            # Responses are posted again when they are asked for again; of documents the ids are enough.
+            body = b"" if sent.frame else sent.body
+            self._archive.keep(msgspec.structs.replace(sent, done=True, body=body))
         if why_not and self._undelivered is not None:
             await self._undelivered(sent.domain, sent.letter_id, why_not)
 

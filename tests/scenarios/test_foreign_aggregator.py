@@ -33,11 +33,13 @@ from ontology.flexibility_trading import (
     FlexOfferRevocation,
     FlexOrder,
     FlexRequest,
+    FlexReservation,
     FlexResponse,
     FlexSettlement,
     FlexSettlementResponse,
     OrderStatus,
     OrderVerdict,
+    PowerInterval,
     TradeDocument,
 )
 from ontology.performatives import Performative as Act
@@ -395,6 +397,50 @@ def test_a_gateway_that_dies_at_any_message_goes_on_and_nothing_counts_twice(tmp
     assert run.community.counts().get("errors", 0) == 0
 
 
+def test_a_document_that_was_taken_is_taken_again_when_it_comes_again(tmp_path):
+    run = begin(tmp_path, Seller(CHEAP)).step(6)
+    gateway, answers = run.community.agents[run.gateway], []
+    prognosis = run.contents(DPrognosis, to="dso", sender=named(run))[0]
+
+    async def say_again():
+        for content in (prognosis, changed(prognosis, period_end_s=prognosis.period_end_s - 900)):
+            answers.append(await gateway.ask("dso@localhost", content, FlexResponse))
+
+    run.offline.loop.call_soon(lambda: gateway.spawn(say_again()))
+    run.step(1)
+    assert [each.result for each in answers] == ["Accepted", "Rejected"]
+    assert "outdated revision" in answers[1].reasons[0]
+
+
+def named(run):
+    return run.gateway.partition("@")[0]
+
+
+def test_a_reservation_goes_outside_and_what_is_objected_to_it_comes_back(tmp_path):
+    class Unbound(Seller):
+        def __call__(self, me, said):
+            if isinstance(said.content, FlexReservation):
+                me.respond(said, TradeDocument.FLEX_RESERVATION, "no contract")
+            return super().__call__(me, said)
+
+    run = begin(tmp_path, Unbound(DEAR)).step(2)
+    start_s = run.world.now_s + 3600
+    reservation = FlexReservation(
+        contract_id="reserve",
+        congestion_point="segment-001",
+        period_start_s=start_s,
+        period_end_s=start_s + 900,
+        intervals=[PowerInterval(start_s=start_s, power_w=-500)],
+    )
+    dso = run.community.agents["dso@localhost"]
+    run.offline.loop.call_soon(lambda: dso.tell(run.gateway, reservation))
+    run.step(1)
+    (heard,) = run.foreigner.of(FlexReservation)
+    assert heard.intervals == reservation.intervals
+    (objection,) = run.contents(FlexResponse, sender=named(run), to="dso")
+    assert objection.reasons == ["no contract"]
+
+
 def test_a_stranger_in_the_community_does_not_speak_outside(tmp_path):
     run = begin(tmp_path, Seller(CHEAP)).step(8)
     aggregator = run.community.agents["aggregator@localhost"]
@@ -415,6 +461,6 @@ def test_a_stranger_in_the_community_does_not_speak_outside(tmp_path):
 
 def test_verdicts_are_of_the_orders_that_were_settled(traded):
     run, _ = traded
-    said = run.contents(FlexSettlementResponse, sender=run.gateway.partition("@")[0])
-    named = {each.order_reference for verdict in said for each in verdict.orders}
-    assert named == {each.order.order_reference for each in bought_outside(run) if each.state.agreed}
+    said = run.contents(FlexSettlementResponse, sender=named(run))
+    settled = {each.order_reference for verdict in said for each in verdict.orders}
+    assert settled == {each.order.order_reference for each in bought_outside(run) if each.state.agreed}
