@@ -287,9 +287,9 @@ class Correspondence(Behaviour):
     def _note(self, relayed: _Relayed) -> None:
         self._relayed[relayed.outside] = self._relayed[relayed.inside] = relayed
 
-    def has_told(self, letter_id: str) -> bool:
-        """Tell whether a letter told something from outside."""
-        return letter_id in self._relayed
+    def has_told(self, message_id: str) -> bool:
+        """Tell whether something from outside has been told inside, by its id in either world."""
+        return message_id in self._relayed
 
     def inside(self, message_id: str) -> str:
         """Return the letter that told a document from outside; the id itself where there was none."""

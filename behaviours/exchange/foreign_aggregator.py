@@ -142,6 +142,8 @@ class ForeignAggregator(Correspondence):
 
     async def _propose(self, heard: Heard, offer: FlexOffer) -> None:
         """Propose what was offered where it was asked for; what nobody waits for the DSO declines."""
+        if self.has_told(heard.message_id):
+            return
         offer = changed(offer, prognosis_message_id=self.inside(offer.prognosis_message_id))
         call = self.thread_of(heard.in_reply_to)
         if offer.unsolicited or call is None or call.act is not Act.CFP or call.answer is not None:

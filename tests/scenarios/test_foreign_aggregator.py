@@ -1,5 +1,7 @@
 """An aggregator outside sells to the community's DSO beside its own, all of it sealed UFTP (SPEC 2.5)."""
 
+import asyncio
+
 import pytest
 from outside_market import (
     AGR,
@@ -202,6 +204,18 @@ def test_a_second_offer_and_one_that_nobody_asked_for_are_rejected(tmp_path):
 
 def is_refusal(said):
     return isinstance(said.content, Refusal) and said.act is Act.REJECT_PROPOSAL
+
+
+def test_an_offer_that_comes_too_late_is_rejected(tmp_path):
+    class Late(Seller):
+        def __call__(self, me, said):
+            if isinstance(said.content, FlexRequest):
+                asyncio.get_running_loop().call_later(2400, self._offer, me, said, said.content)
+
+    run = begin(tmp_path, Late(CHEAP)).step(8)
+    reasons = [each.content.reason for each in run.foreigner.heard if is_refusal(each)]
+    assert reasons == ["too late"]
+    assert bought_outside(run) == []
 
 
 def test_an_offer_without_a_prognosis_is_rejected_since_nothing_could_be_settled(tmp_path):
