@@ -206,6 +206,7 @@ def is_refusal(said):
     return isinstance(said.content, Refusal) and said.act is Act.REJECT_PROPOSAL
 
 
+@pytest.mark.slow
 def test_an_offer_that_comes_too_late_is_rejected(tmp_path):
     class Late(Seller):
         def __call__(self, me, said):
@@ -273,6 +274,7 @@ def test_after_the_order_a_revocation_fails(tmp_path):
     assert "already ordered" in failed.reason
 
 
+@pytest.mark.slow
 def test_an_order_that_the_seller_rejects_is_not_paid(tmp_path):
     class Unable(Seller):
         def __call__(self, me, said):
@@ -302,6 +304,7 @@ def test_an_order_without_an_answer_is_said_once_and_dropped_when_it_is_over(tmp
     assert not over & set(orders(run))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_delivered_outside_has_failed(tmp_path):
     run = begin(tmp_path, Seller({"all": (1.0, 1)})).step()
     take = run.foreigner.gateway.take
@@ -363,6 +366,7 @@ def test_a_disputed_settlement_is_not_paid(tmp_path):
     assert not any(each.state.paid for each in disputed)
 
 
+@pytest.mark.slow
 def test_no_request_passes_the_local_midnight(tmp_path):
     grid = {"transformer_kva": 8, "thresholds": CAREFUL}
     run = begin(tmp_path, Seller(DEAR), start="2024-02-12T19:00", seed=5, grid=grid).step(18)

@@ -330,6 +330,7 @@ def test_a_gateway_that_dies_at_any_message_goes_on_and_nothing_counts_twice(tmp
     assert run.community.counts().get("errors", 0) == 0
 
 
+@pytest.mark.slow
 def test_what_comes_while_the_aggregator_is_away_is_brought_when_it_is_back(tmp_path):
     buyer = Buyer()
     run = asked(tmp_path, buyer)
