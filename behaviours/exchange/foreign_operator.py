@@ -252,6 +252,7 @@ class ForeignOperator(Correspondence):
         offered = msgspec.json.decode(kept, type=_Offered) if kept else None
         order = changed(
             expanded(order),
+            order_reference=self._reference(order.order_reference),
             prognosis_message_id=order.prognosis_message_id.rpartition("/")[0],
             baseline_reference=order.baseline_reference or (offered.baseline_reference if offered else ""),
         )
@@ -282,6 +283,8 @@ class ForeignOperator(Correspondence):
 
     async def _settle(self, heard: Heard, settlement: FlexSettlement) -> None:
         """Have the aggregator judge a settlement, and say its verdicts outside."""
+        told = [changed(o, order_reference=self._reference(o.order_reference)) for o in settlement.orders]
+        settlement = changed(settlement, orders=told)
         try:
             letter = await self.bring(settlement, Act.PROPOSE, self.now_s() + DAY_S)
             answer: Concept = letter.content
@@ -289,13 +292,22 @@ class ForeignOperator(Correspondence):
             answer = _disputed(settlement, "; ".join(self.told(error)))
         if not isinstance(answer, FlexSettlementResponse):
             return
-        verdict = changed(answer, settlement_message_id=heard.message_id)
+        verdict = changed(answer, settlement_message_id=heard.message_id, orders=self._outward(answer.orders))
         said_as = f"verdict on {heard.message_id}"
         if not self.exchange.has_said(said_as):
             self.exchange.say(
                 verdict, message_id=said_as, conversation=heard.conversation, in_reply_to=heard.message_id
             )
-        self._record(settlement, verdict)
+        self._record(settlement, answer)
+
+    def _reference(self, reference: str) -> str:
+        """Return what an order is called inside: two DSOs may call theirs the same."""
+        return f"{reference}@{self.settings.domain}"
+
+    def _outward(self, statuses: list[OrderStatus]) -> list[OrderStatus]:
+        """Return verdicts on orders by their names outside."""
+        ending = f"@{self.settings.domain}"
+        return [changed(each, order_reference=each.order_reference.removesuffix(ending)) for each in statuses]
 
     def _record(self, settlement: FlexSettlement, verdict: FlexSettlementResponse) -> None:
         """Have each order's settlement that was accepted written down."""

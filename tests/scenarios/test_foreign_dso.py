@@ -45,6 +45,8 @@ NEXT_S = MIDNIGHT_S + 86_400
 ONE_S, HALF_PAST_TWO_S = MIDNIGHT_S + 3600, MIDNIGHT_S + 9000
 LAST = 15
 """Intervals until an order of half past two is delivered and settled."""
+FIRST = "order 1@dso.example.org"
+"""What its first order is called inside."""
 ACCEPTED, REJECTED = ResponseResult.ACCEPTED, ResponseResult.REJECTED
 
 
@@ -129,8 +131,8 @@ def test_the_day_has_one_prognosis_whose_revision_rises(traded):
 
 def test_the_order_becomes_a_plant_and_is_metered_as_the_sites_drew(traded):
     run, buyer = traded
-    assert set(sold(run)) == {"order 1"}
-    assert "vpp-order 1" in set(run.tables().plants["plant"])
+    assert set(sold(run)) == {FIRST}
+    assert f"vpp-{FIRST}" in set(run.tables().plants["plant"])
     sites, drawn_wh = run.tables().sites, {}
     rows = zip(sites["start_s"], sites["consumed_wh"], sites["produced_wh"], strict=True)
     for start_s, consumed, produced in rows:
@@ -145,7 +147,7 @@ def test_the_order_becomes_a_plant_and_is_metered_as_the_sites_drew(traded):
 def test_the_tables_tell_the_trade_and_no_token_moves_to_who_has_no_account(traded):
     run, buyer = traded
     trades = run.tables().flexibility
-    assert list(trades["order"]) == ["order 1"]
+    assert list(trades["order"]) == [FIRST]
     assert list(trades["state"]) == ["SETTLED"]
     assert list(trades["price_ticks"]) == [buyer.orders[0].price_ticks]
     assert not [each for each in run.tables().payments["settlement"] if "FLEXIBILITY" in str(each).upper()]
@@ -223,7 +225,7 @@ def test_a_request_that_breaks_a_rule_is_rejected_with_the_reason(refused, name)
 @pytest.mark.parametrize("name", NOT_ORDERED_SO)
 def test_an_order_that_breaks_a_rule_is_rejected_with_the_reason(refused, name):
     assert NOT_ORDERED_SO[name][1] in objection(refused, name, FailureReport)
-    assert set(sold(refused)) == {"order 1"}
+    assert set(sold(refused)) == {FIRST}
 
 
 def test_an_order_by_another_way_to_write_its_intervals_is_the_same(tmp_path):
@@ -237,7 +239,7 @@ def test_an_order_by_another_way_to_write_its_intervals_is_the_same(tmp_path):
     run = asked(tmp_path, Brief(), intervals=[little]).step(6)
     offered = run.foreigner.of(FlexOffer)[0].options[0].intervals
     assert [each.power_w for each in offered] == [-600, -600]
-    assert set(sold(run)) == {"order 1"}
+    assert set(sold(run)) == {FIRST}
 
 
 @pytest.mark.slow
@@ -325,7 +327,7 @@ def test_a_gateway_that_dies_at_any_message_goes_on_and_nothing_counts_twice(tmp
     assert deaths
     assert [each.order_reference for each in buyer.orders] == ["order 1"]
     assert len(run.foreigner.of(FlexOffer)) == 1
-    assert sold(run)["order 1"].agreed
+    assert sold(run)[FIRST].agreed
     assert list(run.tables().flexibility["state"]) == ["SETTLED"]
     assert run.community.counts().get("errors", 0) == 0
 
@@ -342,7 +344,7 @@ def test_what_comes_while_the_aggregator_is_away_is_brought_when_it_is_back(tmp_
 
     run.foreigner.at_each(die_at)
     run.step(6)
-    assert set(sold(run)) == {"order 1"}
+    assert set(sold(run)) == {FIRST}
     assert [each.result for each in responses(run, TradeDocument.FLEX_ORDER)] == [ACCEPTED]
 
 
@@ -354,7 +356,7 @@ def test_an_order_that_is_said_again_counts_once(tmp_path):
     run.at(again_s, lambda: run.foreigner.say(buyer.orders[0], letter="again", conversation="evening"))
     run.step(6)
     assert [each.result for each in responses(run, TradeDocument.FLEX_ORDER)] == [ACCEPTED] * 2
-    plants = [each for each in run.tables().plants["plant"] if each == "vpp-order 1"]
+    plants = [each for each in run.tables().plants["plant"] if each == f"vpp-{FIRST}"]
     assert len(plants) == 1
 
 

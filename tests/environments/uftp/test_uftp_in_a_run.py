@@ -49,7 +49,7 @@ async def until(run, reached, most=40):
     raise AssertionError(f"not reached in {most} intervals")
 
 
-def test_the_package_as_dso_buys_from_our_aggregator(tmp_path):
+def test_the_package_as_dso_buys_from_our_aggregator_whose_gateway_dies_meanwhile(tmp_path):
     homes = {"sites": 3, "shares": {"battery": 1.0, "pv": 1.0}}
 
     async def trade():
@@ -67,6 +67,11 @@ def test_the_package_as_dso_buys_from_our_aggregator(tmp_path):
                 power=-2000,
             )
             sold = run.community.agents["aggregator@localhost"].behaviour(FlexibilityOffering).sold
+            await until(run, lambda: bool(sold))
+            gateway = "uftp.dso.example.org@localhost"
+            run.kill(gateway)
+            await run.step()
+            await run.restart(gateway)
             await until(run, lambda: any(each.agreed or each.disputed for each in sold.values()))
             await run.step()
             assert (await peer.receives("FlexRequestResponse"))["Result"] == "Accepted"
