@@ -44,7 +44,7 @@ def test_a_dso_buys_of_another_communitys_aggregator_and_both_settle_alike(tmp_p
             agreed = {name: each for name, each in sold.items() if each.agreed}
             assert agreed
             for name, each in agreed.items():
-                record = bought[name]
+                record = bought[name.removesuffix("@dso.example.org")]
                 assert record.aggregator == "uftp.agr.example.org@localhost"
                 assert record.state.agreed
                 assert record.powers_w == each.powers_w
