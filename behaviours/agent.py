@@ -27,6 +27,7 @@ from behaviours.ports import (
     Cancellable,
     Clock,
     Device,
+    FlexibilityExchange,
     Ledger,
     MarketRegister,
     Presence,
@@ -89,6 +90,7 @@ class Surroundings:
     service_levels: ServiceLevels | None = None
     register: MarketRegister | None = None
     weather: WeatherService | None = None
+    exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ Device      percepts in, instructions out
 Repository  stores and answers for measurements, forecasts and events
 Ledger      settles tokens between accounts
 Register    what everyone may read of grid and markets
+Exchange    documents of the flexibility trade, to and from a participant outside
 AgentStore  keeps an agent's state over a restart
 Weather     forecasts for a zone
 Recorder    writes down every letter for the console and the run folder
@@ -14,7 +15,7 @@ Recorder    writes down every letter for the console and the run folder
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -24,6 +25,7 @@ from ontology.grid import DstatcomCommand, GridConstraint, GridState, GridStatus
 from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
 from ontology.market import LemParameters, LemState
+from ontology.performatives import Performative
 from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
 from ontology.weather import WeatherForecast
 
@@ -34,6 +36,8 @@ __all__ = [
     "Cancellable",
     "Clock",
     "Device",
+    "FlexibilityExchange",
+    "Heard",
     "Ledger",
     "MarketRegister",
     "PhaseCompensator",
@@ -316,6 +320,42 @@ class ServiceLevels(Protocol):
 
     async def state_of(self, kpi_id: str, player: str, time_s: int) -> tuple[SlaState | None, int]:
         """Return the verdict on a measure, if there is one, and its penalty in tokens."""
+
+
+class Heard(NamedTuple):
+    """What a participant outside said, as an agent would: act and content, and where it belongs.
+
+    `in_reply_to` is the id of the letter that it answers or builds on, or empty.
+    """
+
+    act: Performative
+    content: Concept
+    message_id: str
+    conversation: str
+    in_reply_to: str
+
+
+class FlexibilityExchange(Protocol):
+    """Brings documents of the flexibility trade to one participant outside, and theirs here.
+
+    What is said is brought again until it is taken; where that fails, `hear` tells it as a failure.
+    """
+
+    def say(self, content: Concept, *, message_id: str, conversation: str, in_reply_to: str = "") -> None:
+        """Say what a letter says; returns at once, and what was said survives a restart.
+
+        Raises: InvalidInput with everything that cannot be said outside, or when the id is taken;
+            Unavailable when it cannot be written down.
+        """
+
+    def has_said(self, message_id: str) -> bool:
+        """Tell whether a letter of an id was said before."""
+
+    async def hear(self) -> Heard:
+        """Return the oldest message that nobody has dealt with; waits for one."""
+
+    def dealt_with(self, heard: Heard) -> None:
+        """Let go of the message that was heard last: it does not come again."""
 
 
 class AgentStore(Protocol):

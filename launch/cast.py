@@ -36,6 +36,7 @@ from launch.products import products_of
 from launch.pseudonyms import Pseudonyms, pseudonyms_of
 from launch.scenario import Scenario, lem_parameters
 from launch.site_parts import site_parts
+from launch.uftp import buyers_of, gateways_of, sellers_of
 from launch.world_settings import sells_frequency, thresholds
 from ontology.grid import GridState
 from ontology.market import ExternalProduct
@@ -107,6 +108,7 @@ def _community(
     payer, terms = payer_of(scenario, at, accounts[1], sites), procurement_terms(scenario, accounts)
     contracts = contracts_of(scenario, accounts[0])
     yield from _dso_node(scenario, world, at, contacts, names, payer, contracts, terms)
+    yield from gateways_of(scenario, at)
     yield Part(
         ExternalMarkets,
         at["external-markets"],
@@ -151,6 +153,7 @@ def _aggregator_node(
             products=products_of(scenario, "aggregator"),
             plants_for=scenario.plants_for,
             flexibility=flexibility_terms(scenario, accounts),
+            buyers=buyers_of(scenario, at),
             contracts=contracts_of(scenario, accounts[0]),
             external_products=_external_products(scenario),
             external_scale=scenario.external_markets.scale,
@@ -259,6 +262,7 @@ def _dso_node(
             payer=payer,
             outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
             flexibility=terms,
+            sellers=sellers_of(scenario, at, [feeder.segment_id for feeder in world.feeders]),
         ),
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])

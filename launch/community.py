@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +26,7 @@ from behaviours.ports import (
     Attestor,
     Barrier,
     Clock,
+    FlexibilityExchange,
     Ledger,
     Presence,
     Recorder,
@@ -50,6 +51,7 @@ from environments.simulation.clock import VirtualClock
 from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
+from environments.uftp.exchange import UftpOffice
 from launch.agreements import retention_s
 from launch.cast import Cast, Part, cast_community
 from launch.ledgers import TokenLedger, opened_ledger
@@ -57,8 +59,10 @@ from launch.registers import Registers, funded_writers, ledger_key, registers_of
 from launch.results import completed, run_tables
 from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
 from launch.scenario import Scenario, intervals_of, scenario_hash
+from launch.schema import Uftp
 from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
 from launch.tables import RunTables
+from launch.uftp import exchanges_of, office_of, start_office
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
 from ontology.errors import InvalidInput, Refused, Unavailable, problem
@@ -69,6 +73,7 @@ __all__ = ["Community", "LiveCommunity", "OfflineCommunity", "run_live", "run_of
 log = structlog.get_logger()
 
 Report = Callable[[Progress], None]
+Exchanges = Callable[[Clock], Mapping[str, FlexibilityExchange]]
 
 MANY_AGENTS = 500
 """From here on it pays to look through all memory for what an earlier run left."""
@@ -88,6 +93,8 @@ class Ground:
     ledger: Ledger
     attestors: Mapping[str, Attestor]
     registers: Registers | None = None
+    exchanges: Mapping[str, FlexibilityExchange] = field(default_factory=dict)
+    """With participants outside, by the address of who stands for them."""
     service_levels: ServiceLevels | None = None
     recorder: Recorder | None = None
     barrier: Barrier | None = None
@@ -208,6 +215,7 @@ class Community:
             "service_levels": self.ground.service_levels,
             "attestor": self.ground.attestors.get(part.address),
             "register": self.ground.registers and self.ground.registers.of(part.address),
+            "exchange": self.ground.exchanges.get(part.address),
         }
         return {name: own[name] if port is ... else port for name, port in part.ports.items()}
 
@@ -216,15 +224,27 @@ class OfflineCommunity:
     """A community in virtual time: deterministic, as fast as its work."""
 
     def __init__(
-        self, scenario: Scenario, *, recorder: Recorder | None = None, chain: Path | None = None
+        self,
+        scenario: Scenario,
+        *,
+        recorder: Recorder | None = None,
+        exchanges: Exchanges | None = None,
+        chain: Path | None = None,
     ) -> None:
         """Prepare a run; nothing happens before the first `step`.
 
         Args:
             scenario: what to run.
             recorder: takes the letters.
+            exchanges: makes those with participants outside on the run's clock, by their domains.
             chain: file of the embedded chain, where the scenario names none; None keeps it in memory.
+
+        Raises: InvalidInput when the scenario trades outside and there are no exchanges.
         """
+        if scenario.flexibility_market.uftp is not None and exchanges is None:
+            raise InvalidInput(
+                problem("flexibility_market.uftp", "given", "a live run: nobody outside keeps virtual time")
+            )
         self.world = World(world_settings(scenario))
         start_s = self.world.settings.start_s
         self.loop = VirtualLoop(start_s)
@@ -242,6 +262,7 @@ class OfflineCommunity:
             registers=registers_of(scenario, cast.parts, self.ledger),
             service_levels=self.ledger.service_levels() if scenario.agreements else None,
             recorder=recorder,
+            exchanges=exchanges_of(cast.parts, exchanges(self.clock)) if exchanges else {},
         )
         self.community = Community(scenario, self.world, ground, cast)
         self.loop.call_soon(self.community.start)
@@ -307,6 +328,8 @@ class LiveCommunity:
         self._recorder = recorder
         self._chain = chain
         self._state = TemporaryDirectory(prefix="parity-state-")
+        self.office: UftpOffice | None = None
+        """The place in the market outside, where the scenario trades there."""
 
     async def __aenter__(self) -> "LiveCommunity":
         """Start server, connections and agents.
@@ -321,6 +344,8 @@ class LiveCommunity:
         self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
         chain = self._chain or folder / "chain.sqlite"
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
+        trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None
+        self.office = office_of(self.scenario, trade, self._store, self.clock) if trade else None
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
@@ -330,6 +355,7 @@ class LiveCommunity:
             attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
             registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
             service_levels=self._levels(),
+            exchanges=exchanges_of(cast.parts, self.office.exchanges) if self.office else {},
             recorder=self._recorder,
             barrier=self.clock,
             presence=self._presence,
@@ -339,8 +365,21 @@ class LiveCommunity:
             self.clock.expect(address)
         if isinstance(self.clock, ShardClock):
             await self.clock.meet()
+        if self.office is not None and trade is not None:
+            await self._open(self.office, trade)
         self.community.start()
         return self
+
+    async def _open(self, office: UftpOffice, trade: Uftp) -> None:
+        """Let those outside in.
+
+        Raises: Unavailable when the address to listen at is taken; then everything is stopped.
+        """
+        try:
+            await start_office(office, trade)
+        except Unavailable:
+            await self.__aexit__()
+            raise
 
     async def _connected(self) -> XmppTransport | PopulationTransport | ShardTransport:
         """Start the server and connect all agents, each by its account or all by one component."""
@@ -385,6 +424,8 @@ class LiveCommunity:
         """Stop agents, connections and server; leave nothing behind."""
         for agent in self.community.agents.values():
             agent.kill()
+        if self.office is not None:
+            await self.office.close()
         await self.transport.stop_all()
         if self.server is not None:
             await self.server.stop()

@@ -38,7 +38,9 @@ def site_agents(site: Site) -> tuple[str, ...]:
 def entries(scenario: Scenario) -> list[Entry]:
     """Return every agent that a scenario would start, the community's first, then site by site."""
     domain = scenario.server.domain
-    found = [Entry(f"{name}@{domain}", name, "") for name in COMMUNITY_AGENTS]
+    trade = scenario.flexibility_market.uftp
+    outside = [f"uftp.{each.domain}" for each in trade.counterparties] if trade else []
+    found = [Entry(f"{name}@{domain}", name, "") for name in (*COMMUNITY_AGENTS, *outside)]
     for site in all_sites(scenario):
         for name in site_agents(site):
             explicit = site.address if name == "prosumer" else None

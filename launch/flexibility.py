@@ -19,6 +19,8 @@ from ontology.flexibility_trading import (
 
 __all__ = ["CONTRACT", "flexibility_columns", "flexibility_terms", "procurement_terms"]
 
+ANSWER_OUTSIDE_S = 300.0
+"""How long sellers may take to answer an order where some of them are outside, in seconds."""
 CONTRACT = "reserve"
 """The contract under which flexibility is kept ready."""
 
@@ -39,7 +41,16 @@ def procurement_terms(scenario: Scenario, accounts: tuple[str, str]) -> Procurem
         request_lead_s=market.request_minutes * 60,
         offer_lead_s=market.offer_minutes * 60,
         order_lead_s=market.order_minutes * 60,
+        **_terms_outside(scenario),
     )
+
+
+def _terms_outside(scenario: Scenario) -> dict[str, Any]:
+    """Return what changes for a DSO that buys outside: requests keep to a day, answers may take long."""
+    trade = scenario.flexibility_market.uftp
+    if trade is None or trade.role != "dso":
+        return {}
+    return {"day_zone": trade.zone or scenario.zone, "answer_within_s": ANSWER_OUTSIDE_S}
 
 
 def flexibility_terms(scenario: Scenario, accounts: tuple[str, str]) -> FlexibilityTerms | None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from launch.schema import Scenario, Site, Tariff, Thresholds
+from launch.schema import Scenario, Site, Tariff, Thresholds, Uftp
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput
 
@@ -47,6 +47,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _agreements(scenario)
     yield from _preferences(scenario)
     yield from _services(scenario)
+    yield from _outside(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
 
@@ -224,6 +225,48 @@ def _services(scenario: Scenario) -> Iterator[Complaint]:
             if window.from_hour >= window.to_hour:
                 path = f"contracts[{number}].windows[{i}].from_hour"
                 yield path, window.from_hour, f"must be below to_hour ({window.to_hour:g})"
+
+
+def _outside(scenario: Scenario) -> Iterator[Complaint]:
+    """Trade by UFTP takes a market, time to answer, segments that exist, one buyer each, and keys."""
+    market, trade = scenario.flexibility_market, scenario.flexibility_market.uftp
+    if trade is None:
+        return
+    from launch.uftp import trade_problems
+
+    path = "flexibility_market"
+    if not market.active:
+        yield f"{path}.active", False, "must be true where flexibility is traded by UFTP"
+    if market.baseline != "d-prognosis":
+        yield f"{path}.baseline", market.baseline, "must be d-prognosis where flexibility is traded by UFTP"
+    if scenario.pace_s <= 0:
+        yield "pace_s", scenario.pace_s, "must be positive with UFTP: participants need time to answer"
+    yield from _traded_segments(scenario, trade, f"{path}.uftp")
+    for key, value, expected in trade_problems(scenario, trade):
+        yield f"{path}.uftp.{key}", value, expected
+
+
+def _traded_segments(scenario: Scenario, trade: Uftp, path: str) -> Iterator[Complaint]:
+    for name in ("congestion_points", "counterparties"):
+        if not getattr(trade, name):
+            yield f"{path}.{name}", "", "must name one at least"
+    feeders = -(-len(site_ids(scenario)) // scenario.grid.sites_per_feeder)
+    listed: set[str] = set()
+    for i, point in enumerate(trade.congestion_points):
+        if point.segment not in {f"segment-{number:03d}" for number in range(1, feeders + 1)}:
+            expected = f"must be a segment of the grid, segment-001 to segment-{feeders:03d}"
+            yield f"{path}.congestion_points[{i}].segment", point.segment, expected
+        if point.segment in listed:
+            yield f"{path}.congestion_points[{i}].segment", point.segment, "must be named once"
+        listed.add(point.segment)
+    taken: set[str] = set()
+    for i, party in enumerate(trade.counterparties):
+        for segment in party.segments:
+            if segment not in listed:
+                yield f"{path}.counterparties[{i}].segments", segment, "must be among congestion_points"
+        for segment in sorted(set(party.segments or listed) & taken if trade.role == "agr" else ()):
+            yield f"{path}.counterparties[{i}].segments", segment, "already has a DSO that buys there"
+        taken |= set(party.segments or listed)
 
 
 def _devices(site: Site, path: str) -> Iterator[Complaint]:

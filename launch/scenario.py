@@ -218,9 +218,20 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     sections = [(data.get(section), key) for section, key in _FILES]
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []
+    sections += _key_files(data.get("flexibility_market"))
     for section, key in sections:
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = str(folder / section[key])
+
+
+def _key_files(market: Any) -> list[tuple[Any, str]]:
+    """Return where keys of the trade outside are named."""
+    trade = market.get("uftp") if isinstance(market, dict) else None
+    if not isinstance(trade, dict):
+        return []
+    parties = trade.get("counterparties")
+    listed = parties if isinstance(parties, list) else []
+    return [(trade, "key_file"), *((each, "public_key_file") for each in listed)]
 
 
 def _ticks(price: float) -> int:

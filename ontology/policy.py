@@ -124,6 +124,8 @@ SITE = (Role.PROSUMER, Role.GATEWAY, *MANAGERS)
 OPERATORS = (Role.AGGREGATOR, Role.DSO, Role.MARKET_OPERATOR)
 TELL = (Act.INFORM, Act.REQUEST)
 COALITION = (Role.AGGREGATOR, Role.PROSUMER)
+EDGE = Role.FLEXIBILITY_GATEWAY
+"""Stands for an aggregator or a DSO outside, and may say in their trade what either may."""
 ASK = (Act.REQUEST, Act.QUERY_REF, Act.QUERY_IF)
 TRADE = (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL, Act.CANCEL, Act.INFORM)
 
@@ -328,57 +330,57 @@ TABLE: tuple[Row, ...] = (
     Row(
         (DPrognosis, FlexMetering),
         TELL,
-        (Role.AGGREGATOR,),
-        (Role.DSO, Role.REPOSITORY),
+        (Role.AGGREGATOR, EDGE),
+        (Role.DSO, EDGE, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
     Row(
         (FlexResponse,),
         (Act.INFORM, Act.AGREE, Act.FAILURE),
-        (Role.DSO, Role.AGGREGATOR),
-        (Role.DSO, Role.AGGREGATOR),
+        (Role.DSO, Role.AGGREGATOR, EDGE),
+        (Role.DSO, Role.AGGREGATOR, EDGE),
     ),
     Row(
         (FlexOfferRevocation,),
         (Act.CANCEL,),
-        (Role.AGGREGATOR, Role.PROSUMER),
-        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.PROSUMER, EDGE),
+        (Role.DSO, Role.AGGREGATOR, EDGE),
     ),
     Row(
         (FlexRequest,),
         (Act.CFP, Act.INFORM),
-        (Role.DSO, Role.AGGREGATOR),
-        (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
+        (Role.DSO, Role.AGGREGATOR, EDGE),
+        (Role.AGGREGATOR, Role.PROSUMER, EDGE, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
     Row(
         (FlexOffer,),
         (Act.PROPOSE, Act.CANCEL),
-        (Role.AGGREGATOR, Role.PROSUMER),
-        (Role.DSO, Role.AGGREGATOR),
+        (Role.AGGREGATOR, Role.PROSUMER, EDGE),
+        (Role.DSO, Role.AGGREGATOR, EDGE),
     ),
     Row(
         (FlexOrder,),
         (Act.ACCEPT_PROPOSAL, Act.REQUEST, Act.INFORM),
-        (Role.DSO, Role.AGGREGATOR),
-        (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
+        (Role.DSO, Role.AGGREGATOR, EDGE),
+        (Role.AGGREGATOR, Role.PROSUMER, EDGE, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
     Row(
         (FlexSettlement,),
         (Act.PROPOSE, Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL, Act.INFORM),
-        (Role.DSO, Role.AGGREGATOR),
-        (Role.AGGREGATOR, Role.DSO, Role.PROSUMER, Role.REPOSITORY),
+        (Role.DSO, Role.AGGREGATOR, EDGE),
+        (Role.AGGREGATOR, Role.DSO, Role.PROSUMER, EDGE, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
     Row(
         (FlexSettlementResponse,),
         (Act.ACCEPT_PROPOSAL, Act.REJECT_PROPOSAL),
-        (Role.AGGREGATOR,),
-        (Role.DSO, Role.REPOSITORY),
+        (Role.AGGREGATOR, EDGE),
+        (Role.DSO, EDGE, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
-    Row((FlexReservation,), TELL, (Role.DSO,), (Role.AGGREGATOR,)),
+    Row((FlexReservation,), TELL, (Role.DSO, EDGE), (Role.AGGREGATOR, EDGE)),
     Row(
         (ExternalBid,),
         (Act.PROPOSE, Act.REQUEST),

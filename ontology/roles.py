@@ -22,4 +22,5 @@ class Role(StrEnum):
     MARKET_OPERATOR = "market-operator"
     REPOSITORY = "repository"
     EXTERNAL_MARKETS = "external-markets"
+    FLEXIBILITY_GATEWAY = "flexibility-gateway"
     UI = "ui"

@@ -8,7 +8,7 @@ What is bought is kept over a restart. Where it is too little, the interval is R
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,10 +16,11 @@ import structlog
 
 from behaviours.behaviour import Behaviour, on, when
 from behaviours.decisions.flexibility_market.baselines import Baseline
+from behaviours.decisions.flexibility_market.daily_documents import day_end_s
 from behaviours.decisions.flexibility_market.flexibility_settlement import ordered_powers
-from behaviours.decisions.flexibility_market.need import needed_w
+from behaviours.decisions.flexibility_market.need import needed_w, still_needed_w
 from behaviours.decisions.flexibility_market.selection import Bid, Chosen, chosen_offers
-from behaviours.decisions.flexibility_market.terms import ProcurementTerms
+from behaviours.decisions.flexibility_market.terms import NOT_CHOSEN, ProcurementTerms
 from behaviours.decisions.flexibility_market.validation import (
     Known,
     KnownOffer,
@@ -55,7 +56,6 @@ __all__ = ["FlexibilityProcurement", "OrderRecord", "OrderState"]
 
 log = structlog.get_logger()
 
-ANSWER_WITHIN_S = 5.0
 LEAST_OFFER_S, LEAST_ORDER_S = 60, 120
 """How long offers and orders take at least where congestion is foreseen late, in seconds from the request."""
 _ORDER, _REQUEST, _RELIABILITY = "flex order ", "flex request ", "flex reliability "
@@ -111,6 +111,18 @@ class _Made(NamedTuple):
     ordered: bool = False
 
 
+class _Foreseen(NamedTuple):
+    """A prognosis that came in, and whose it is."""
+
+    seller: str
+    prognosis: DPrognosis
+
+    @property
+    def power_w(self) -> dict[int, int]:
+        """What it tells, in W by start of interval."""
+        return {each.start_s: each.power_w for each in self.prognosis.intervals}
+
+
 class FlexibilityProcurement(Behaviour):
     """Turns a foreseen congestion into a request, offers into orders, and too little of them into RED."""
 
@@ -130,13 +142,19 @@ class FlexibilityProcurement(Behaviour):
         self._pending: set[tuple[str, int]] = set()
         self._requests: dict[str, KnownRequest] = {}
         self._offers: dict[str, _Made] = {}
-        self._prognoses: dict[str, DPrognosis] = {}
-        self._revisions: dict[tuple[str, str, int], int] = {}
+        self._prognoses: dict[str, _Foreseen] = {}
+        self._revisions: dict[str, dict[tuple[str, str, int], int]] = {}
+        """By seller: type, congestion point and start of the period give the newest revision."""
 
-    @property
-    def aggregators(self) -> tuple[str, ...]:
-        """Whom the DSO asks."""
-        return (self.settings.aggregator,)
+    def sellers(self, point: str) -> tuple[str, ...]:
+        """Return whom the DSO asks at a congestion point."""
+        sellers: Mapping[str, tuple[str, ...]] | None = self.settings.sellers
+        return (self.settings.aggregator,) if sellers is None else sellers.get(point, ())
+
+    def points_of(self, seller: str) -> frozenset[str]:
+        """Return the congestion points at which an aggregator sells."""
+        points = (network.segment_id for network in self.settings.networks)
+        return frozenset(point for point in points if seller in self.sellers(point))
 
     # -- foreseeing -----------------------------------------------------------------------------
 
@@ -151,11 +169,13 @@ class FlexibilityProcurement(Behaviour):
             net_w: what its sites are expected to draw together then, in W.
             start_s: of the first interval.
         """
-        if self.terms is None:
-            return
         point = network.segment_id
+        if self.terms is None or not self.sellers(point):
+            return
         for i, (strain, power_w) in enumerate(zip(strains, net_w, strict=True)):
-            self.outlook[point, start_s + i * INTERVAL_S] = self._foreseen(strain, round(power_w))
+            foreseen, at_s = self._foreseen(strain, round(power_w)), start_s + i * INTERVAL_S
+            left_w = still_needed_w(foreseen.needed_w, self._bought_outside_w(point, at_s))
+            self.outlook[point, at_s] = foreseen._replace(needed_w=left_w)
         self._reserve(point)
         starts = self._to_ask(point)
         if starts:
@@ -173,8 +193,14 @@ class FlexibilityProcurement(Behaviour):
         """
         assert self.terms is not None
         due = [each for each in self._in_time() if self._is_wanted(point, each)]
-        reach = range(due[0], due[0] + self.terms.span_s, INTERVAL_S) if due else ()
+        reach = range(due[0], self._reach_s(due[0]), INTERVAL_S) if due else ()
         return [each for each in reach if self._is_wanted(point, each)]
+
+    def _reach_s(self, start_s: int) -> int:
+        """Return where a request from a time on ends at the latest."""
+        assert self.terms is not None
+        end_s, zone = start_s + self.terms.span_s, self.terms.day_zone
+        return min(end_s, day_end_s(start_s, zone)) if zone else end_s
 
     def _is_wanted(self, point: str, start_s: int) -> bool:
         needed = abs(self.outlook.get((point, start_s), _CALM).needed_w)
@@ -209,8 +235,8 @@ class FlexibilityProcurement(Behaviour):
                 period_end_s=start_s + INTERVAL_S,
                 intervals=[PowerInterval(start_s=start_s, power_w=power_w)],
             )
-            for aggregator in self.aggregators:
-                self.tell(aggregator, reservation)
+            if self.settings.aggregator in self.sellers(point):
+                self.tell(self.settings.aggregator, reservation)
 
     def _forget_past(self) -> None:
         """Forget what is more than a day old."""
@@ -220,8 +246,11 @@ class FlexibilityProcurement(Behaviour):
         self._to_cover_w = {key: value for key, value in self._to_cover_w.items() if key[1] > day_ago_s}
         self._offers = {k: v for k, v in self._offers.items() if v.offer.period_end_s > day_ago_s}
         self._requests = {k: v for k, v in self._requests.items() if v.request.period_end_s > day_ago_s}
-        self._revisions = {k: v for k, v in self._revisions.items() if k[2] > day_ago_s}
-        self._prognoses = {k: v for k, v in self._prognoses.items() if v.period_end_s > day_ago_s}
+        self._revisions = {
+            seller: {k: v for k, v in known.items() if k[2] > day_ago_s}
+            for seller, known in self._revisions.items()
+        }
+        self._prognoses = {k: v for k, v in self._prognoses.items() if v.prognosis.period_end_s > day_ago_s}
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -234,7 +263,7 @@ class FlexibilityProcurement(Behaviour):
         request = self._request(point, starts, order_s)
         self.tell(self.settings.repository, request)
         net = ContractNet(self.agent, FlexOffer)
-        asked = [self._offer_of(net, each, request, offer_s - now_s) for each in self.aggregators]
+        asked = [self._offer_of(net, each, request, offer_s - now_s) for each in self.sellers(point)]
         await asyncio.gather(*asked)
         await self.clock.sleep_until(order_s)
         await self._order(net, request, starts)
@@ -246,7 +275,7 @@ class FlexibilityProcurement(Behaviour):
         need_w = {each: self._need_now_w(request, each) for each in starts}
         chosen = chosen_offers(need_w, self._bids(net), self.terms.willingness_ticks_per_kwh)
         for who in sorted(set(net.bidders) - {each.bid.seller for each in chosen}):
-            net.reject(who, "not chosen")
+            net.reject(who, NOT_CHOSEN)
         point = request.congestion_point
         self._to_cover_w |= {
             (point, each): abs(need_w[each]) + self._bought_w(point, each) for each in starts
@@ -283,13 +312,15 @@ class FlexibilityProcurement(Behaviour):
         self, net: ContractNet[FlexOffer], who: str, request: FlexRequest, within_s: float
     ) -> None:
         """Ask one aggregator, check its offer, and note it or reject it with every reason."""
+        if who != self.settings.aggregator:  # contracts are with one's own
+            request = msgspec.structs.replace(request, contract_id="")
         answer = await net.call([who], request, within_s=within_s)
         if who not in answer:
             self.agent.counts["flexibility not offered"] += 1
             return
         offer, letter = answer[who], net.proposal_letter(who)
         self._requests[letter.in_reply_to] = KnownRequest(request)
-        found = breaches(offer, letter.message_id, self._known())
+        found = breaches(offer, letter.message_id, self._known(who))
         if found:
             self.agent.counts["offers rejected"] += 1
             net.reject(who, "; ".join(reasons(found))[:4000])
@@ -318,6 +349,7 @@ class FlexibilityProcurement(Behaviour):
         self, net: ContractNet[FlexOffer], request: FlexRequest, chosen: Chosen, number: int
     ) -> None:
         """Order an option: first it is written down, then said, so that it is paid whatever happens."""
+        assert self.terms is not None
         bid = chosen.bid
         order = FlexOrder(
             period_start_s=bid.offer.period_start_s,
@@ -338,7 +370,7 @@ class FlexibilityProcurement(Behaviour):
         self._offers[bid.message_id] = self._offers[bid.message_id]._replace(ordered=True)
         self._remember(record)
         try:
-            await net.accept(bid.seller, order, FlexResponse, within_s=ANSWER_WITHIN_S)
+            await net.accept(bid.seller, order, FlexResponse, within_s=self.terms.answer_within_s)
         except (Refused, NotUnderstood, Failed) as error:
             self._drop(record, str(error))
         except ParityError:
@@ -355,8 +387,10 @@ class FlexibilityProcurement(Behaviour):
 
     async def _repeat(self, record: OrderRecord) -> None:
         """Say an order again, in case that it or its answer was lost; known by its reference."""
+        if self.terms is None:
+            return
         try:
-            await self.ask(record.aggregator, record.order, FlexResponse, within_s=ANSWER_WITHIN_S)
+            await self.ask(record.aggregator, record.order, FlexResponse, within_s=self.terms.answer_within_s)
         except (Refused, NotUnderstood, Failed) as error:
             self._drop(record, str(error))
         except ParityError:
@@ -384,30 +418,35 @@ class FlexibilityProcurement(Behaviour):
 
     def _baseline_w(self, offer: FlexOffer) -> dict[int, int]:
         """Return the prognosis that an offer deviates from, in W by start of interval."""
-        prognosis = self._prognoses.get(offer.prognosis_message_id)
-        return {each.start_s: each.power_w for each in prognosis.intervals} if prognosis else {}
+        foreseen = self._prognoses.get(offer.prognosis_message_id)
+        return foreseen.power_w if foreseen else {}
 
     # -- what others say --------------------------------------------------------------------
 
     @on(DPrognosis)
     def note_prognosis(self, prognosis: DPrognosis, letter: Letter) -> FlexResponse | None:
-        """Note what an aggregator foresees; one that breaks rules is rejected with all reasons."""
-        if self.terms is None or letter.sender not in self.aggregators:
+        """Note what an aggregator foresees; one that breaks rules is rejected with all reasons.
+
+        Who asks is told that it is taken, too; the same said again is taken again.
+        """
+        if self.terms is None or not self.points_of(letter.sender):
             return None
-        found = breaches(prognosis, letter.message_id, self._known())
+        again = _Foreseen(letter.sender, prognosis) in self._prognoses.values()
+        found = [] if again else breaches(prognosis, letter.message_id, self._known(letter.sender))
         if found:
             self.agent.counts["prognoses rejected"] += 1
-            return FlexResponse(
-                document=TradeDocument.D_PROGNOSIS,
-                reference_message_id=letter.message_id,
-                result=ResponseResult.REJECTED,
-                reasons=reasons(found),
-            )
-        self._prognoses[letter.message_id] = prognosis
-        self._revisions["DPrognosis", prognosis.congestion_point, prognosis.period_start_s] = (
-            prognosis.revision
+        else:
+            self._prognoses[letter.message_id] = _Foreseen(letter.sender, prognosis)
+            key = ("DPrognosis", prognosis.congestion_point, prognosis.period_start_s)
+            self._revisions.setdefault(letter.sender, {})[key] = prognosis.revision
+        if not found and letter.performative is not Performative.REQUEST:
+            return None
+        return FlexResponse(
+            document=TradeDocument.D_PROGNOSIS,
+            reference_message_id=letter.message_id,
+            result=ResponseResult.REJECTED if found else ResponseResult.ACCEPTED,
+            reasons=reasons(found),
         )
-        return None
 
     @on(FlexOfferRevocation, Performative.CANCEL)
     def take_back(self, revocation: FlexOfferRevocation, letter: Letter) -> FlexResponse:
@@ -416,7 +455,7 @@ class FlexibilityProcurement(Behaviour):
         Raises: Failed with the reasons: it is not known, taken back already, or ordered.
         """
         made = self._offers.get(revocation.offer_message_id)
-        found = breaches(revocation, letter.message_id, self._known())
+        found = breaches(revocation, letter.message_id, self._known(letter.sender))
         if found or made is None or made.seller != letter.sender:
             raise Failed("; ".join(reasons(found)) or "another aggregator's offer")
         self._offers[revocation.offer_message_id] = made._replace(revoked=True)
@@ -433,18 +472,21 @@ class FlexibilityProcurement(Behaviour):
 
         Raises: Refused with every reason.
         """
-        found = breaches(offer, letter.message_id, self._known())
+        found = breaches(offer, letter.message_id, self._known(letter.sender))
         raise Refused("; ".join(reasons(found)) or "a new offer for a request is not considered")
 
-    def _known(self) -> Known:
+    def _known(self, seller: str) -> Known:
+        """Return what a seller's documents are checked against."""
         assert self.terms is not None
+        foreseen = {k: v.power_w for k, v in self._prognoses.items() if v.seller == seller}
         return Known(
             now_s=self.now_s(),
-            congestion_points=frozenset(each.segment_id for each in self.settings.networks),
+            congestion_points=self.points_of(seller),
             contracts_w=self.terms.contracts_w,
             baselines=frozenset(Baseline),
-            prognoses=frozenset(self._prognoses),
-            revisions=self._revisions,
+            prognoses=frozenset(foreseen),
+            foreseen=foreseen,
+            revisions=self._revisions.get(seller, {}),
             requests=self._requests,
             offers={k: KnownOffer(v.offer, v.revoked, v.ordered) for k, v in self._offers.items()},
             orders=frozenset(self.orders),
@@ -470,6 +512,14 @@ class FlexibilityProcurement(Behaviour):
             abs(record.powers_w.get(start_s, 0))
             for record in self.orders.values()
             if record.order.congestion_point == point and record.state.accepted
+        )
+
+    def _bought_outside_w(self, point: str, start_s: int) -> int:
+        """Return what was ordered of others than the own aggregator, whose plans no forecast tells, in W."""
+        return sum(
+            record.powers_w.get(start_s, 0)
+            for record in self.orders.values()
+            if record.order.congestion_point == point and record.aggregator != self.settings.aggregator
         )
 
     def was_asked(self, point: str, start_s: int) -> bool:

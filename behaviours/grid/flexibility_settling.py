@@ -63,19 +63,24 @@ class FlexibilitySettling(Behaviour):
 
     def setup(self) -> None:
         """Nothing has been metered since the start; an aggregator says it again until it is taken."""
-        self._revisions: dict[tuple[str, str, int], int] = {}
+        self._metered: dict[str, dict[tuple[str, str, int], FlexMetering]] = {}
+        """By seller: type, congestion point and start of the period give the newest metering."""
         self.terms: ProcurementTerms | None = getattr(self.settings, "flexibility", None)
 
     @on(FlexMetering, Performative.REQUEST)
     async def meter(self, metering: FlexMetering, letter: Letter) -> FlexResponse:
-        """Settle the orders that a metering is complete for.
+        """Settle the orders that a metering is complete for; the same said again is taken again.
 
         Raises: Refused with every reason when it is not an aggregator's, or breaks the rules.
         """
         market = self.sibling(FlexibilityProcurement)
-        found = breaches(metering, letter.message_id, self._known())
-        if found or letter.sender not in market.aggregators:
-            raise Refused("; ".join(reasons(found)) or "only aggregators meter what they sold")
+        if not market.points_of(letter.sender):
+            raise Refused("only aggregators meter what they sold")
+        key = ("FlexMetering", metering.congestion_point, metering.period_start_s)
+        known = self._metered.setdefault(letter.sender, {})
+        found = breaches(metering, letter.message_id, self._known(letter.sender))
+        if found and known.get(key) != metering:
+            raise Refused("; ".join(reasons(found)))
         actual_w = {each.start_s: each.actual_w for each in metering.intervals}
         for record in list(market.orders.values()):
             point = record.order.congestion_point
@@ -84,20 +89,18 @@ class FlexibilitySettling(Behaviour):
             if due and mine and set(record.powers_w) <= set(actual_w):
                 settlement = await self._settled(record, actual_w)
                 market.advance(record, settlement=settlement)
-        self._revisions["FlexMetering", metering.congestion_point, metering.period_start_s] = (
-            metering.revision
-        )
+        known[key] = metering
         return FlexResponse(
             document=TradeDocument.METERING,
             reference_message_id=letter.message_id,
             result=ResponseResult.ACCEPTED,
         )
 
-    def _known(self) -> Known:
+    def _known(self, seller: str) -> Known:
         return Known(
             now_s=self.now_s(),
-            congestion_points=frozenset(each.segment_id for each in self.settings.networks),
-            revisions=self._revisions,
+            congestion_points=self.sibling(FlexibilityProcurement).points_of(seller),
+            revisions={key: each.revision for key, each in self._metered.get(seller, {}).items()},
         )
 
     async def _settled(self, record: OrderRecord, actual_w: Mapping[int, int]) -> OrderSettlement:
@@ -161,9 +164,14 @@ class FlexibilitySettling(Behaviour):
         )
 
     def _pay(self, record: OrderRecord, settled: OrderSettlement) -> None:
-        """Order the payment of what was agreed; where penalties prevail, the aggregator pays."""
+        """Order the payment of what was agreed; where penalties prevail, the aggregator pays.
+
+        Who sells from outside holds no account here, and is paid outside.
+        """
         assert self.terms is not None
-        pay_flexibility(self, settled, self.terms.aggregator_account)
+        outside = record.aggregator != self.settings.aggregator
+        pay_flexibility(self, settled, "" if outside else self.terms.aggregator_account)
+        self.agent.counts["orders paid outside"] += outside
         self.agent.counts["orders paid"] += 1
         self.sibling(FlexibilityProcurement).advance(record, paid=True)
 

@@ -1,6 +1,6 @@
 """The DSO watches its network: measured and foreseen flows become the traffic light (D8.1 3.9, SPEC 2.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +100,8 @@ class DsoSettings:
     payer: PayerSettings | None = None
     flexibility: ProcurementTerms | None = None
     """Of the explicit flexibility market, where there is one."""
+    sellers: Mapping[str, tuple[str, ...]] | None = None
+    """Whom it asks for flexibility, by segment; nobody where none is named, None is the aggregator always."""
 
 
 class NetworkMonitoring(Behaviour):

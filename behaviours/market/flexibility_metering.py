@@ -89,13 +89,14 @@ class FlexibilityMetering(Behaviour):
                 for start_s in starts
             ],
         )
+        market = self.sibling(FlexibilityOffering)
         try:
-            await self.ask(self.settings.dso, metering, FlexResponse)
+            await self.ask(market.buyer(sold.order.congestion_point), metering, FlexResponse)
         except ParityError:
             self.agent.counts["meterings not taken"] += 1
             return
         sold.reported = True
-        self.sibling(FlexibilityOffering).remember(sold)
+        market.remember(sold)
 
     def _next_revision(self) -> int:
         """Return a number above those of all meterings so far, over restarts as well."""
@@ -132,12 +133,16 @@ class FlexibilityMetering(Behaviour):
     def judge(self, settlement: FlexSettlement, letter: Letter) -> None:
         """Accept what follows from both sides' figures, and dispute the rest with the reason.
 
-        Raises: Refused when it is not the DSO's.
+        Raises: Refused when it is not a buyer's.
         """
-        if self.terms is None or letter.sender != self.settings.dso:
-            raise Refused("no flexibility is sold here")
         market = self.sibling(FlexibilityOffering)
-        sold = market.sold
+        if self.terms is None or not market.points_of(letter.sender):
+            raise Refused("no flexibility is sold here")
+        sold = {
+            name: each
+            for name, each in market.sold.items()
+            if market.buyer(each.order.congestion_point) == letter.sender
+        }
         statuses = verdicts(
             settlement,
             {name: each.order for name, each in sold.items()},
@@ -149,11 +154,15 @@ class FlexibilityMetering(Behaviour):
             self._note(sold.get(status.order_reference), status)
             if status.verdict is OrderVerdict.ACCEPTED:
                 back = msgspec.structs.replace(settled, net_ticks=-settled.net_ticks)
-                pay_flexibility(self, back, self.terms.dso_account)
+                pay_flexibility(self, back, self._account_of(letter.sender))
         disputed = any(each.verdict is OrderVerdict.DISPUTED for each in statuses)
         act = Performative.REJECT_PROPOSAL if disputed else Performative.ACCEPT_PROPOSAL
         answer = FlexSettlementResponse(settlement_message_id=letter.message_id, orders=statuses)
         self.agent.post.reply(letter, answer, act)
+
+    def _account_of(self, buyer: str) -> str:
+        """Return the account of who buys; who buys from outside has none here, and is paid outside."""
+        return self.terms.dso_account if self.terms and buyer == self.settings.dso else ""
 
     @property
     def _foresaw(self) -> bool:

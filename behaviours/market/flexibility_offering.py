@@ -121,6 +121,14 @@ class FlexibilityOffering(Behaviour):
         self._revisions: dict[tuple[str, str, int], int] = {}
         self._prognoses: dict[str, tuple[str, dict[int, int]]] = {}
 
+    def buyer(self, point: str) -> str:
+        """Return who buys flexibility at a congestion point."""
+        return self.settings.buyers.get(point, self.settings.dso)
+
+    def points_of(self, buyer: str) -> frozenset[str]:
+        """Return the congestion points at which somebody buys."""
+        return frozenset(point for point in self.settings.segments if self.buyer(point) == buyer)
+
     # -- what is expected -----------------------------------------------------------------------
 
     @every(minutes=15, offset_s=540)
@@ -145,7 +153,7 @@ class FlexibilityOffering(Behaviour):
             revision=self.agent.boots,
             intervals=[PowerInterval(start_s=s, power_w=w) for s, w in expected_w.items()],
         )
-        message_id = self.tell(self.settings.dso, prognosis)
+        message_id = self.tell(self.buyer(point), prognosis)
         self.tell(self.settings.repository, prognosis)
         self._prognoses[point] = message_id, expected_w
 
@@ -209,20 +217,23 @@ class FlexibilityOffering(Behaviour):
         return self.terms.baseline.value if self.terms else Baseline.D_PROGNOSIS.value
 
     def _require_open(self, request: FlexRequest, letter: Letter) -> None:
-        """Check that a request is the DSO's, keeps the rules, and that its intervals may be traded.
+        """Check that a request is a buyer's, keeps the rules, and that its intervals may be traded.
 
         An interval of which the light is known is traded only while YELLOW; of the others the DSO, who
         asks, foresees that they will be.
 
         Raises: Refused.
         """
-        if self.terms is None or letter.sender != self.settings.dso:
+        if self.terms is None or not self.points_of(letter.sender):
             raise Refused("no flexibility is sold here")
-        found = breaches(request, letter.message_id, self._known())
+        found = breaches(request, letter.message_id, self._known(letter.sender))
         if found:
             raise Refused("; ".join(reasons(found))[:4000])
-        if request.congestion_point not in self._prognoses:
+        _, foreseen_w = self._prognoses.get(request.congestion_point, ("", {}))
+        if not foreseen_w:
             raise Refused("no prognosis of this congestion point has been made yet")
+        if not foreseen_w.keys() >= wanted_powers(request).keys():
+            raise Refused(f"nothing is foreseen yet beyond {max(foreseen_w) + INTERVAL_S}")
         for each in request.intervals:
             light = self.sibling(TrafficLightObedience).known(request.congestion_point, each.start_s)
             if light is not None and not is_active(Market.EXPLICIT_FLEXIBILITY, light):
@@ -250,13 +261,13 @@ class FlexibilityOffering(Behaviour):
     def take_order(self, order: FlexOrder, letter: Letter) -> FlexResponse:
         """Take an order and let a plant deliver it; the same order said again gets the same answer.
 
-        Raises: Refused when it is not the DSO's, Failed with every reason when it breaks the rules.
+        Raises: Refused when it is not a buyer's, Failed with every reason when it breaks the rules.
         """
-        if self.terms is None or letter.sender != self.settings.dso:
+        if self.terms is None or not self.points_of(letter.sender):
             raise Refused("no flexibility is sold here")
         known = self.sold.get(order.order_reference)
         if known is None or known.order != order:
-            found = breaches(order, letter.message_id, self._known())
+            found = breaches(order, letter.message_id, self._known(letter.sender))
             if found:
                 raise Failed("; ".join(reasons(found))[:4000])
             made = self.offers[order.offer_message_id]
@@ -337,7 +348,9 @@ class FlexibilityOffering(Behaviour):
         """Revoke an offer; where the DSO has ordered meanwhile, the order stands."""
         revocation = FlexOfferRevocation(offer_message_id=made.message_id)
         try:
-            await self.ask(self.settings.dso, revocation, FlexResponse, act=Performative.CANCEL)
+            await self.ask(
+                self.buyer(made.offer.congestion_point), revocation, FlexResponse, act=Performative.CANCEL
+            )
         except ParityError:
             self.agent.counts["revocations refused"] += 1
             return
@@ -353,23 +366,31 @@ class FlexibilityOffering(Behaviour):
 
     @on(FlexReservation)
     def reserve(self, reservation: FlexReservation, letter: Letter) -> FlexResponse | None:
-        """Note how much the DSO keeps reserved; what it does not keep is free to be sold elsewhere."""
-        if self.terms is None or letter.sender != self.settings.dso:
+        """Note how much a buyer keeps reserved; what it does not keep is free to be sold elsewhere.
+
+        Who asks is told that it is taken, too; who tells hears only what is wrong.
+        """
+        if self.terms is None or not self.points_of(letter.sender):
             return None
-        found = breaches(reservation, letter.message_id, self._known())
+        found = breaches(reservation, letter.message_id, self._known(letter.sender))
         if found:
             self.agent.counts["reservations rejected"] += 1
-            return FlexResponse(
-                document=TradeDocument.FLEX_RESERVATION,
-                reference_message_id=letter.message_id,
-                result=ResponseResult.REJECTED,
-                reasons=reasons(found),
-            )
+        else:
+            self._note_reservation(reservation)
+        if not found and letter.performative is not Performative.REQUEST:
+            return None
+        return FlexResponse(
+            document=TradeDocument.FLEX_RESERVATION,
+            reference_message_id=letter.message_id,
+            result=ResponseResult.REJECTED if found else ResponseResult.ACCEPTED,
+            reasons=reasons(found),
+        )
+
+    def _note_reservation(self, reservation: FlexReservation) -> None:
         for each in reservation.intervals:
             name = _reservation(reservation.contract_id, reservation.congestion_point, each.start_s)
             self.keep(name, msgspec.json.encode((each.start_s, abs(each.power_w))))
             self._hold(reservation.congestion_point, each.start_s)
-        return None
 
     def _hold(self, point: str, start_s: int) -> None:
         """Keep out of other sales what contracts reserve: all that they hold, until the DSO says less."""
@@ -381,15 +402,20 @@ class FlexibilityOffering(Behaviour):
             name = f"{_RESERVED}{contract_id} {point} {start_s}"
             self.sibling(PortfolioKeeping).promise(name, {start_s: reserved_w}, point)
 
-    def _known(self) -> Known:
+    def _known(self, buyer: str) -> Known:
+        """Return what a buyer's documents are checked against."""
         assert self.terms is not None
         return Known(
             now_s=self.now_s(),
-            congestion_points=frozenset(self.settings.segments),
+            congestion_points=self.points_of(buyer),
             contracts_w=self.terms.contracts_w,
             baselines=frozenset(Baseline),
             revisions=self._revisions,
-            offers={k: KnownOffer(v.offer, v.revoked, v.ordered) for k, v in self.offers.items()},
+            offers={
+                k: KnownOffer(v.offer, v.revoked, v.ordered)
+                for k, v in self.offers.items()
+                if self.buyer(v.offer.congestion_point) == buyer
+            },
             orders=frozenset(self.sold),
         )
 

@@ -1,5 +1,7 @@
 """Opening the local market of each coming interval under the traffic light (D8.1 3.8, SPEC 2.3)."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
@@ -62,6 +64,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     payer: PayerSettings | None = None
     flexibility: FlexibilityTerms | None = None
     """Of the explicit flexibility market, where there is one."""
+    buyers: Mapping[str, str] = {}
+    """Who buys flexibility at a segment, where it is not the DSO."""
 
 
 class TrafficLightObedience(Behaviour):

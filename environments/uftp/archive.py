@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
@@ -14,9 +14,7 @@ from ontology.flexibility_trading import FlexOffer, TradeDocument
 
 __all__ = ["Archive", "Frame", "Received", "Sent", "document_of", "frame_of", "framed", "sole_option_of"]
 
-_SENT, _RECEIVED = "sent ", "received "
-_NAMESPACE = UUID("6f0f6c6e-3f6b-5c1c-9d5f-0d3a4b7c2e11")
-"""Of the UUIDs that stand for letters outside; any fixed one will do."""
+_SENT, _RECEIVED, _NAMESPACE = "sent ", "received ", "namespace"
 
 _DOCUMENTS: dict[str, TradeDocument] = {
     "DPrognosis": TradeDocument.D_PROGNOSIS,
@@ -73,6 +71,7 @@ class Archive:
         """Recall what is kept, and forget what was sent or received before an epoch second."""
         self._store, self._owner = store, owner
         kept = store.load(owner)
+        self._namespace = self._kept_namespace(kept)
         self.sent = _recalled(kept, _SENT, Sent)
         self.received = _recalled(kept, _RECEIVED, Received)
         self._forget(older_s)
@@ -84,7 +83,7 @@ class Archive:
         """Return the UUID by which a letter or conversation goes outside; what is a UUID stays the same."""
         if elements.UUID.pattern.fullmatch(name):
             return name.lower()
-        return str(uuid5(_NAMESPACE, f"{self._owner} {name}"))
+        return str(uuid5(self._namespace, name))
 
     def letter_of(self, message_id: str) -> str:
         """Return the id inside of a message, which is its own when it came from outside."""
@@ -111,6 +110,14 @@ class Archive:
                 self._conversations[self.uuid_of(each.conversation)] = each.conversation
             else:
                 self.received[each.message_id] = each
+
+    def _kept_namespace(self, kept: Mapping[str, bytes]) -> UUID:
+        """Return the namespace of one's UUIDs, of each archive another: letters are named alike in all."""
+        if _NAMESPACE not in kept:
+            made = uuid4()
+            self._store.commit(self._owner, {_NAMESPACE: made.bytes})
+            return made
+        return UUID(bytes=kept[_NAMESPACE])
 
     def _forget(self, older_s: float) -> None:
         """Forget old messages, but none that has not reached its end."""

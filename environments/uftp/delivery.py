@@ -7,14 +7,14 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 import aiohttp
 import structlog
 
 from behaviours.ports import Clock
 
-__all__ = ["Delivery", "Parcel", "RetryPolicy"]
+__all__ = ["Carrier", "Delivery", "Ended", "Parcel", "RetryPolicy"]
 
 log = structlog.get_logger()
 
@@ -46,13 +46,29 @@ class Parcel(NamedTuple):
     body: bytes
 
 
+Ended: TypeAlias = Callable[[str, str], Awaitable[None]]
+"""Is told how a delivery ended: the message id, and why not, or nothing when the message was taken."""
+
+
+class Carrier(Protocol):
+    """Brings parcels to their addresses, in order."""
+
+    async def start(self, ended: Ended) -> None:
+        """Begin to deliver, and tell how each delivery ends."""
+
+    def post(self, parcel: Parcel) -> None:
+        """Have a parcel delivered; returns at once."""
+
+    async def close(self) -> None:
+        """Stop; what is not delivered by now is not."""
+
+
 class Delivery:
     """Posts parcels, one after the other for each address.
 
     Args:
         clock: tells time and waits.
         retry: how often to try.
-        ended: is told how it ended: the message id, and why not, or nothing when it was taken.
         trust: whose certificates are trusted; by default those of the system's authorities.
     """
 
@@ -60,17 +76,18 @@ class Delivery:
         self,
         clock: Clock,
         retry: RetryPolicy,
-        ended: Callable[[str, str], Awaitable[None]],
         trust: ssl.SSLContext | None = None,
     ) -> None:
-        self._clock, self._retry, self._ended = clock, retry, ended
+        self._clock, self._retry = clock, retry
+        self._ended: Ended | None = None
         self._trust: ssl.SSLContext | bool = trust or True
         self._queues: dict[str, asyncio.Queue[Parcel]] = {}
         self._carriers: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
-    async def start(self) -> None:
+    async def start(self, ended: Ended) -> None:
         """Begin to deliver."""
+        self._ended = ended
         timeout = aiohttp.ClientTimeout(total=self._retry.answer_s)
         # Messages are few: a connection that the other side may just have let go of is not worth keeping.
         connector = aiohttp.TCPConnector(force_close=True)
@@ -101,6 +118,7 @@ class Delivery:
                 log.error(
                     "UFTP message not delivered", message=parcel.message_id, url=parcel.url, reason=why_not
                 )
+            assert self._ended is not None, "start first"
             try:
                 await self._ended(parcel.message_id, why_not)
             except Exception:

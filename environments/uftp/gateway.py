@@ -19,7 +19,7 @@ import structlog
 
 from behaviours.ports import AgentStore, Clock
 from environments.uftp.archive import Archive, Received, Sent, document_of, frame_of, framed, sole_option_of
-from environments.uftp.delivery import Delivery, Parcel, RetryPolicy
+from environments.uftp.delivery import Carrier, Delivery, Parcel, RetryPolicy
 from environments.uftp.endpoint import Endpoint, Receipt
 from environments.uftp.messages import (
     Content,
@@ -84,10 +84,12 @@ class UftpGateway:
         terms: what the market has agreed on.
         book: whom it speaks with.
         store: where it keeps what must survive a restart.
-        clock: tells time and waits.
-        deliver: is told what participants say, one after the other; what fails there is logged.
+        clock: tells what time messages bear, and waits for tests.
+        deliver: is told what participants say, each one's messages one after the other; what fails there is
+            logged.
         retry: how often a message is posted before it is given up.
-        undelivered: is told the letter's id, and why, when a message is given up.
+        carrier: brings messages to the participants; by default HTTP, as often as `retry` says.
+        undelivered: is told whom it was for, the letter's id, and why, when a message is given up.
         trust: whose TLS certificates are trusted; by default those of the system's authorities.
     """
 
@@ -101,19 +103,21 @@ class UftpGateway:
         deliver: Callable[[Incoming], Awaitable[None]],
         *,
         retry: RetryPolicy = ROUTINE,
-        undelivered: Callable[[str, str], Awaitable[None]] | None = None,
+        undelivered: Callable[[str, str, str], Awaitable[None]] | None = None,
         trust: ssl.SSLContext | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         self._identity, self._terms, self._book, self._clock = identity, terms, book, clock
         self._deliver, self._undelivered = deliver, undelivered
         owner = f"uftp:{identity.role}:{identity.domain}"
         self._archive = Archive(store, owner, older_s=clock.now_s() - KEEP_S)
-        self._delivery = Delivery(clock, retry, self._ended, trust)
+        self._delivery = carrier or Delivery(clock, retry, trust)
         self._endpoint = Endpoint(self.take)
-        self._inbox: asyncio.Queue[Received] = asyncio.Queue()
+        self._inboxes: dict[str, asyncio.Queue[Received]] = {}
+        """What came in and has not been handed on yet, by the sender's domain."""
         self._tests: dict[str, asyncio.Event] = {}
         """Tests under way, by conversation."""
-        self._reader: asyncio.Task[None] | None = None
+        self._readers: list[asyncio.Task[None]] = []
 
     @property
     def port(self) -> int:
@@ -125,23 +129,27 @@ class UftpGateway:
 
         Raises: OSError when the address is taken.
         """
-        await self._delivery.start()
-        for received in self._archive.received.values():
+        await self.resume()
+        await self._endpoint.start(host, port, tls)
+
+    async def resume(self) -> None:
+        """Go on with what was not finished before a restart, in order, without listening to HTTP."""
+        await self._delivery.start(self._ended)
+        for received in sorted(self._archive.received.values(), key=lambda each: each.received_at_s):
             if not received.handed_on:
-                self._inbox.put_nowait(received)
-        for sent in self._archive.sent.values():
+                self._put_in(received)
+        for sent in sorted(self._archive.sent.values(), key=lambda each: each.sent_at_s):
             if not sent.done:
                 self._post(sent)
-        self._reader = asyncio.create_task(self._hand_on())
-        await self._endpoint.start(host, port, tls)
 
     async def close(self) -> None:
         """Stop listening and delivering."""
         await self._endpoint.close()
-        if self._reader is not None:
-            self._reader.cancel()
+        for reader in self._readers:
+            reader.cancel()
             with suppress(asyncio.CancelledError):
-                await self._reader
+                await reader
+        self._readers, self._inboxes = [], {}
         await self._delivery.close()
 
     # -- out ------------------------------------------------------------------------------------
@@ -170,6 +178,10 @@ class UftpGateway:
                 self._respond(asked, [])
             self._send(sent)
         return sent.message_id
+
+    def has_said(self, letter_id: str) -> bool:
+        """Tell whether a letter of an id has been sent, or is on its way."""
+        return self._archive.uuid_of(letter_id) in self._archive.sent
 
     async def test(self, to: str, message_id: str, *, within_s: float = 30.0) -> None:
         """Have the other side's software show that it can be reached, and that each knows the other's key.
@@ -251,9 +263,11 @@ class UftpGateway:
     async def _ended(self, message_id: str, why_not: str) -> None:
         sent = self._archive.sent[message_id]
         if not sent.done:
-            self._archive.keep(msgspec.structs.replace(sent, done=True))
+            # Responses are posted again when they are asked for again; of documents the ids are enough.
+            body = b"" if sent.frame else sent.body
+            self._archive.keep(msgspec.structs.replace(sent, done=True, body=body))
         if why_not and self._undelivered is not None:
-            await self._undelivered(sent.letter_id, why_not)
+            await self._undelivered(sent.domain, sent.letter_id, why_not)
 
     # -- in -------------------------------------------------------------------------------------
 
@@ -319,7 +333,7 @@ class UftpGateway:
             self._archive.keep(received)
         except Unavailable as error:
             return Receipt(503, str(error))
-        self._inbox.put_nowait(received)
+        self._put_in(received)
         return Receipt()
 
     def _again(
@@ -383,10 +397,17 @@ class UftpGateway:
             received_at_s=self._clock.now_s(),
         )
 
-    async def _hand_on(self) -> None:
-        """Hand messages on one after the other, in the order in which they came."""
+    def _put_in(self, received: Received) -> None:
+        """Have a message handed on after those of its sender that came before."""
+        if received.domain not in self._inboxes:
+            inbox = self._inboxes[received.domain] = asyncio.Queue()
+            self._readers.append(asyncio.create_task(self._hand_on(inbox)))
+        self._inboxes[received.domain].put_nowait(received)
+
+    async def _hand_on(self, inbox: "asyncio.Queue[Received]") -> None:
+        """Hand a participant's messages on one after the other, in the order in which they came."""
         while True:
-            received = await self._inbox.get()
+            received = await inbox.get()
             try:
                 await self._tell(received)
             except Exception:

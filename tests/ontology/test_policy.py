@@ -48,10 +48,17 @@ CYCLE = [
     (Role.AGGREGATOR, "parity:ExternalBidWithdrawal", Act.CANCEL, Role.EXTERNAL_MARKETS),
     (Role.EXTERNAL_MARKETS, "parity:ExternalBidResult", Act.INFORM, Role.AGGREGATOR),
     (Role.MARKET_OPERATOR, "parity:LemParameters", Act.INFORM, Role.AGGREGATOR),
+    (Role.DSO, "uftp:FlexRequest", Act.CFP, Role.FLEXIBILITY_GATEWAY),
+    (Role.FLEXIBILITY_GATEWAY, "uftp:FlexOffer", Act.PROPOSE, Role.DSO),
+    (Role.FLEXIBILITY_GATEWAY, "uftp:FlexOrder", Act.REQUEST, Role.AGGREGATOR),
+    (Role.FLEXIBILITY_GATEWAY, "uftp:FlexSettlement", Act.PROPOSE, Role.AGGREGATOR),
 ]
 
 FORBIDDEN = [
     (Role.PROSUMER, "oadr:DRSignal", Act.REQUEST),
+    (Role.FLEXIBILITY_GATEWAY, "oadr:DRSignal", Act.REQUEST),
+    (Role.FLEXIBILITY_GATEWAY, "s2:InstructionBatch", Act.REQUEST),
+    (Role.FLEXIBILITY_GATEWAY, "parity:PaymentOrder", Act.REQUEST),
     (Role.PROSUMER, "parity:GridStatusEvent", Act.INFORM),
     (Role.PROSUMER, "parity:LemResult", Act.INFORM),
     (Role.AGGREGATOR, "parity:DstatcomCommand", Act.REQUEST),

@@ -31,3 +31,12 @@ def needed_w(strain: Strain, net_w: int, loading_max: float = 1.0, thresholds: T
 def _excess(value: float, limit: float) -> float:
     """Return the share of a value that is above its limit."""
     return 1 - limit / value if value > limit else 0.0
+
+
+def still_needed_w(needed_w: int, promised_w: int) -> int:
+    """Return what is needed beside what is promised already, in W; both negative for consuming less.
+
+    What is promised the other way, or beyond the need, is not needed back.
+    """
+    left_w = needed_w - promised_w
+    return min(0, left_w) if needed_w < 0 else max(0, left_w)

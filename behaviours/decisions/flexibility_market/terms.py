@@ -7,7 +7,10 @@ import msgspec
 from behaviours.decisions.flexibility_market.baselines import Baseline
 from ontology.base import INTERVAL_S
 
-__all__ = ["FlexibilityTerms", "ProcurementTerms"]
+__all__ = ["NOT_CHOSEN", "FlexibilityTerms", "ProcurementTerms"]
+
+NOT_CHOSEN = "not chosen"
+"""Why an offer is turned down that keeps every rule."""
 
 
 class FlexibilityTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,10 @@ class ProcurementTerms(FlexibilityTerms, frozen=True, kw_only=True):
     order_lead_s: int = 2700
     span_s: int = 14_400
     """How far a request reaches: what is put off must not come back while congestion lasts."""
+    day_zone: str = ""
+    """IANA zone whose midnight no request passes; empty where nothing is counted by days (as UFTP does)."""
+    answer_within_s: float = 5.0
+    """How long a seller may take to answer an order before it is said again."""
 
     @property
     def outlook_steps(self) -> int:

@@ -3,7 +3,7 @@
 A document is checked against `Known`, what its reader knows; everything that is wrong is found at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
@@ -77,6 +77,7 @@ class Rule(StrEnum):
     DUPLICATE_REFERENCE = "duplicate reference"
     ORDER_UNKNOWN = "unknown order"
     RESERVED_TOO_MUCH = "more than the contract holds"
+    NOT_OVER = "interval is not over yet"
 
 
 class Breach(NamedTuple):
@@ -129,6 +130,8 @@ class Known:
     requests: Mapping[str, KnownRequest] = field(default_factory=dict)
     offers: Mapping[str, KnownOffer] = field(default_factory=dict)
     orders: frozenset[str] = frozenset()
+    foreseen: Mapping[str, Collection[int]] | None = None
+    """Starts of the intervals that each prognosis tells, by its id; None where offers need not name one."""
 
 
 Check: TypeAlias = Callable[[Any, str, Known], Iterator[Breach]]
@@ -245,6 +248,13 @@ def currency(document: FlexOffer | FlexOrder | FlexSettlement, _: str, known: Kn
         yield Breach(Rule.CURRENCY, "currency", document.currency, known.currency)
 
 
+def not_over(metering: FlexMetering, _: str, known: Known) -> Iterator[Breach]:
+    """What is metered has happened."""
+    for path, each in _each_interval(metering):
+        if each.start_s + each.duration_s > known.now_s:
+            yield Breach(Rule.NOT_OVER, path, str(each.start_s), f"an interval over at {known.now_s:.0f}")
+
+
 # ------------------------------------------------------------------------------------- requests
 
 
@@ -324,6 +334,21 @@ def prognosis(offer: FlexOffer, _: str, known: Known) -> Iterator[Breach]:
     if offer.prognosis_message_id and offer.prognosis_message_id not in known.prognoses:
         yield Breach(
             Rule.PROGNOSIS, "prognosis_message_id", offer.prognosis_message_id, "a prognosis received"
+        )
+
+
+def not_foreseen(offer: FlexOffer, _: str, known: Known) -> Iterator[Breach]:
+    """Where deviations are measured from prognoses, the one named tells every interval of the options."""
+    if known.foreseen is None:
+        return
+    told = known.foreseen.get(offer.prognosis_message_id, ())
+    missing = sorted({start_s for _, start_s, _ in _powers(offer) if start_s not in told})
+    if missing and (told or not offer.prognosis_message_id):
+        yield Breach(
+            Rule.PROGNOSIS,
+            "prognosis_message_id",
+            offer.prognosis_message_id or "empty",
+            f"a prognosis that tells {', '.join(map(str, missing))}",
         )
 
 
@@ -488,6 +513,7 @@ RULES: Mapping[type[Concept], tuple[Check, ...]] = {
         power_outside_request,
         baseline,
         prognosis,
+        not_foreseen,
         contract,
         currency,
     ),
@@ -509,7 +535,7 @@ RULES: Mapping[type[Concept], tuple[Check, ...]] = {
     ),
     FlexOfferRevocation: (duplicate_message, offer_unknown, offer_revoked, offer_ordered),
     FlexReservation: (*_EVERY, past, reservation_contract, reserved_too_much),
-    FlexMetering: (*_EVERY, outdated_revision),
+    FlexMetering: (*_EVERY, outdated_revision, not_over),
     FlexSettlement: (duplicate_message, currency, order_unknown, settled_twice),
 }
 """The rules that each document must keep."""

@@ -306,9 +306,9 @@ class Operator(ShapeshifterDsoService):
     process_test_message_response = staticmethod(report)
 
 
-def main(settings: dict[str, Any]) -> None:
+def main(settings: dict[str, Any], aggregator: type[Any], operator: type[Any]) -> None:
     """Be a participant until the input ends."""
-    service_class, other = {"AGR": (Aggregator, "DSO"), "DSO": (Operator, "AGR")}[settings["role"]]
+    service_class, other = {"AGR": (aggregator, "DSO"), "DSO": (operator, "AGR")}[settings["role"]]
     service = service_class(
         sender_domain=settings["domain"],
         signing_key=settings["signing_key"],
@@ -328,4 +328,5 @@ def main(settings: dict[str, Any]) -> None:
                 getattr(service, f"do_{command.pop('do')}")(client, **command)
 
 
-main(json.loads(sys.argv[1]))
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]), Aggregator, Operator)

@@ -98,7 +98,7 @@ class Party:
         self.heard.append(incoming)
         self._unheard.put_nowait(incoming)
 
-    async def _give_up(self, letter: str, why: str) -> None:
+    async def _give_up(self, domain: str, letter: str, why: str) -> None:
         self.given_up.put_nowait((letter, why))
 
 
@@ -140,7 +140,9 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer_process(role: ParticipantRole, port: int, partner_port: int) -> AsyncIterator[Peer]:
+async def peer_process(
+    role: ParticipantRole, port: int, partner_port: int, script: str = "peer.py"
+) -> AsyncIterator[Peer]:
     """A counterparty in a role, which listens at a port and posts to another."""
     (other,) = set(DOMAINS) - {role}
     settings = {
@@ -154,7 +156,7 @@ async def peer_process(role: ParticipantRole, port: int, partner_port: int) -> A
     }
     process = await asyncio.create_subprocess_exec(
         str(PYTHON),
-        str(Path(__file__).with_name("peer.py")),
+        str(Path(__file__).with_name(script)),
         json.dumps(settings),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

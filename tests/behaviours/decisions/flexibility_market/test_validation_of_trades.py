@@ -4,6 +4,7 @@ import pytest
 from trade_samples import (
     BASIC,
     END_S,
+    METERED_S,
     METERING,
     NOW_S,
     OFFER,
@@ -74,7 +75,7 @@ BROKEN = {
     Rule.INTERVAL_OUTSIDE_PERIOD: [
         request(intervals=[wanted(-9000), wanted(-1, END_S)]),
         (changed(PROGNOSIS, intervals=[power(1, START_S - 900)]), BASIC),
-        (changed(METERING, period_start_s=START_S + 900), BASIC),
+        (changed(METERING, period_start_s=METERED_S + 900), BASIC),
     ],
     Rule.INTERVAL_TWICE: [
         request(intervals=[wanted(-9000, duration_s=1800), wanted(-4000, START_S + 900)]),
@@ -97,7 +98,7 @@ BROKEN = {
     Rule.OUTDATED_REVISION: [
         request(revision=0),
         (changed(PROGNOSIS, revision=2), BASIC),
-        knowing(METERING, revisions={("FlexMetering", "segment-1", START_S): 1}),
+        knowing(METERING, revisions={("FlexMetering", "segment-1", METERED_S): 1}),
     ],
     Rule.NOTHING_REQUESTED: [request(intervals=[wanted(0)])],
     Rule.CONTRACT: [
@@ -130,7 +131,15 @@ BROKEN = {
         offer(options=first_option(intervals=[power(1)])),
     ],
     Rule.BASELINE: [offer(baseline_reference="MBMA")],
-    Rule.PROGNOSIS: [offer(prognosis_message_id="lost")],
+    Rule.PROGNOSIS: [
+        offer(prognosis_message_id="lost"),
+        knowing(OFFER, foreseen={}),
+        knowing(
+            changed(OFFER, prognosis_message_id="first"),
+            prognoses=frozenset({"first"}),
+            foreseen={"first": {START_S}},
+        ),
+    ],
     Rule.OFFER_UNKNOWN: [
         order(offer_message_id="offer-2"),
         (changed(REVOCATION, offer_message_id="offer-2"), BASIC),
@@ -161,6 +170,7 @@ BROKEN = {
         (changed(SETTLEMENT, orders=[changed(SETTLEMENT.orders[0], order_reference="order-9")]), BASIC)
     ],
     Rule.RESERVED_TOO_MUCH: [(changed(RESERVATION, intervals=[power(-10_001)]), BASIC)],
+    Rule.NOT_OVER: [knowing(METERING, now_s=METERED_S + 899)],
 }
 
 

@@ -78,8 +78,13 @@ ORDER = FlexOrder(
 REVOCATION = FlexOfferRevocation(offer_message_id="offer-1")
 PROGNOSIS = DPrognosis(**PERIOD, revision=3, intervals=[power(50_000), power(52_000, START_S + 900)])
 RESERVATION = FlexReservation(**PERIOD, contract_id="bilateral", intervals=[power(-8000)])
+METERED_S = START_S - 86_400
 METERING = FlexMetering(
-    **PERIOD, revision=1, intervals=[MeteredInterval(start_s=START_S, baseline_w=50_000, actual_w=46_000)]
+    period_start_s=METERED_S,
+    period_end_s=METERED_S + 1800,
+    congestion_point="segment-1",
+    revision=1,
+    intervals=[MeteredInterval(start_s=METERED_S, baseline_w=50_000, actual_w=46_000)],
 )
 SETTLEMENT = FlexSettlement(
     period_start_s=START_S,

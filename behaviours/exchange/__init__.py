@@ -1,0 +1,1 @@
+"""Trade with participants outside: each is an agent inside, which brings documents out and back."""
