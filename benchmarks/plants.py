@@ -7,7 +7,8 @@ from typing import Any
 
 from behaviours.vpp.initiation import VppInitiation, VppRecord, metrics_of
 from environments.live.prosody import available
-from launch.community import LiveCommunity, OfflineCommunity
+from launch.live import LiveCommunity
+from launch.offline import OfflineCommunity
 from launch.scenario import Scenario, scenario_of
 from ontology.base import INTERVAL_S
 from ontology.letter import Envelope

@@ -277,7 +277,7 @@ def _next_folder(scenario: "Scenario") -> Path:
 def _run(scenario: "Scenario", folder: Path, offline: bool, meeting: "Meeting | None" = None) -> "RunResult":
     import asyncio
 
-    from launch import community
+    from launch import runs
     from launch.console import run_progress
     from launch.run_folder import Interrupted, RunResult
     from launch.sharding import WHOLE
@@ -287,12 +287,12 @@ def _run(scenario: "Scenario", folder: Path, offline: bool, meeting: "Meeting | 
         try:
             if offline:
                 with stop_between_intervals(progress) as stoppable:
-                    result: RunResult = community.run_offline(scenario, folder, stoppable)
+                    result: RunResult = runs.run_offline(scenario, folder, stoppable)
             else:
                 shard, place = meeting or (WHOLE, None)
                 with stop_the_loop():
                     result = asyncio.run(
-                        community.run_live(scenario, folder, progress, shard=shard, meeting_place=place)
+                        runs.run_live(scenario, folder, progress, shard=shard, meeting_place=place)
                     )
         except Interrupted as interruption:
             result = interruption.result

@@ -1,21 +1,15 @@
-"""The composition root: agents, world, ledger and transport joined into a community that runs.
+"""The agents of a scenario on the ground that they stand on: the composition root.
 
-`OfflineCommunity` lives in virtual time, `LiveCommunity` on an XMPP server with a scaled clock; both
-hold the same agents, and only what those are handed differs.
+`launch/offline.py` and `launch/live.py` lay the ground, in virtual time or on an XMPP server; both hold the
+same agents, and only what those are handed differs.
 """
 
-import asyncio
-import gc
 import hashlib
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-
-import structlog
 
 from agents.aggregator import Aggregator
 from behaviours.agent import Agent, Surroundings
@@ -35,51 +29,17 @@ from behaviours.ports import (
     Transport,
 )
 from behaviours.signing import Signer
-from contracts.memory import MemoryLedger
-from environments.live.embedded_server import EmbeddedServer
-from environments.live.population import PopulationTransport
-from environments.live.prosody import ProsodyServer
-from environments.live.prosody import available as prosody_available
-from environments.live.server import LocalServer, new_accounts
-from environments.live.shards import ShardClock, ShardTransport
-from environments.live.xmpp import XmppTransport
-from environments.repository.agent_store import MemoryAgentStore, SqliteAgentStore
-from environments.repository.memory import MemoryRepository
-from environments.repository.recorder import SqliteRecorder
-from environments.repository.store import SqlRepository
-from environments.simulation.clock import VirtualClock
-from environments.simulation.loop import VirtualLoop
-from environments.simulation.transport import Faults, InProcessTransport
 from environments.simulation.world import World
-from environments.uftp.exchange import UftpOffice
-from launch.agreements import retention_s
-from launch.cast import Cast, Part, cast_community
+from launch.cast import Cast, Part
 from launch.ledgers import TokenLedger, opened_ledger
-from launch.registers import Registers, funded_writers, ledger_key, registers_of
-from launch.results import completed, run_tables
-from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
-from launch.scenario import Scenario, intervals_of, scenario_hash
-from launch.schema import Uftp
-from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
-from launch.tables import RunTables
-from launch.uftp import exchanges_of, office_of, start_office
-from launch.world_settings import world_settings
+from launch.registers import Registers, funded_writers, ledger_key
+from launch.scenario import Scenario, scenario_hash
+from launch.sharding import WHOLE, Shard
 from ontology.base import INTERVAL_S
-from ontology.errors import InvalidInput, Refused, Unavailable, problem
+from ontology.errors import InvalidInput, problem
 from ontology.weather import WeatherForecast
 
-__all__ = ["Community", "LiveCommunity", "OfflineCommunity", "run_live", "run_offline"]
-
-log = structlog.get_logger()
-
-Report = Callable[[Progress], None]
-Exchanges = Callable[[Clock], Mapping[str, FlexibilityExchange]]
-
-MANY_AGENTS = 500
-"""From here on it pays to look through all memory for what an earlier run left."""
-
-SETTLING_S = 300
-"""How long into the interval after the last one agents run on, so that the last one is settled."""
+__all__ = ["Community", "Ground", "attestors_of", "open_ledger"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,369 +180,6 @@ class Community:
         return {name: own[name] if port is ... else port for name, port in part.ports.items()}
 
 
-class OfflineCommunity:
-    """A community in virtual time: deterministic, as fast as its work."""
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        recorder: Recorder | None = None,
-        exchanges: Exchanges | None = None,
-        chain: Path | None = None,
-    ) -> None:
-        """Prepare a run; nothing happens before the first `step`.
-
-        Args:
-            scenario: what to run.
-            recorder: takes the letters.
-            exchanges: makes those with participants outside on the run's clock, by their domains.
-            chain: file of the embedded chain, where the scenario names none; None keeps it in memory.
-
-        Raises: InvalidInput when the scenario trades outside and there are no exchanges.
-        """
-        if scenario.flexibility_market.uftp is not None and exchanges is None:
-            raise InvalidInput(
-                problem("flexibility_market.uftp", "given", "a live run: nobody outside keeps virtual time")
-            )
-        self.world = World(world_settings(scenario))
-        start_s = self.world.settings.start_s
-        self.loop = VirtualLoop(start_s)
-        self.clock = VirtualClock(self.loop)
-        self.transport = InProcessTransport(faults=_faults(scenario), seed=scenario.seed)
-        cast = cast_community(scenario, self.world)
-        self.ledger = open_ledger(scenario, cast, chain)
-        ground = Ground(
-            clock=self.clock,
-            transport=self.transport,
-            store=MemoryAgentStore(),
-            repository=MemoryRepository(retention_s(scenario)),
-            ledger=self.ledger,
-            attestors=attestors_of(scenario, cast, self.ledger),
-            registers=registers_of(scenario, cast.parts, self.ledger),
-            service_levels=self.ledger.service_levels() if scenario.agreements else None,
-            recorder=recorder,
-            exchanges=exchanges_of(cast.parts, exchanges(self.clock)) if exchanges else {},
-        )
-        self.community = Community(scenario, self.world, ground, cast)
-        self.loop.call_soon(self.community.start)
-        self._settled_in = False
-
-    def step(self) -> None:
-        """Run one market interval: the agents up to its end, then the world, step by step."""
-        end_s = self.world.now_s + INTERVAL_S
-        while self.world.now_s < end_s:
-            self.clock.advance_to(self.world.now_s + self.world.settings.step_s)
-            self.world.step()
-        if not self._settled_in:
-            self._settled_in = True
-            gc.collect(2 if len(self.community.agents) > MANY_AGENTS else 1)
-            gc.freeze()  # thousands of agents live as long as the run: looking through them is in vain
-
-    def settle(self) -> None:
-        """Let the agents deal with the last interval."""
-        self.clock.advance_to(self.world.now_s + SETTLING_S)
-
-    def close(self) -> None:
-        """Let go of the loop, and of what the run held for good; the ledger can be asked on."""
-        self.loop.close()
-        gc.unfreeze()
-
-
-class LiveCommunity:
-    """A community on an XMPP server, every letter over the wire, with a clock that waits for them.
-
-    ```python
-    async with LiveCommunity(scenario) as live:
-        await live.step()
-    ```
-    """
-
-    def __init__(
-        self,
-        scenario: Scenario,
-        *,
-        recorder: Recorder | None = None,
-        chain: Path | None = None,
-        shard: Shard = WHOLE,
-        meeting_place: MeetingPlace | None = None,
-    ) -> None:
-        """Prepare a run; the server starts on entering.
-
-        Args:
-            scenario: what to run.
-            recorder: takes the letters.
-            chain: file of the embedded chain, where the scenario names none; None forgets it after the run.
-            shard: which part of the agents lives here.
-            meeting_place: the server at which shards meet; where there is one, none is started.
-
-        Raises: InvalidInput when there are more shards than feeders.
-        """
-        self.scenario = scenario
-        self.world = World(world_settings(scenario))
-        self.shard = shard
-        self.domains = domains_of(scenario, self.world, shard)
-        self.clock = clock_of(scenario, self.world, shard)
-        self.meeting_place = meeting_place
-        self.server = None if meeting_place else server_of(scenario)
-        self._recorder = recorder
-        self._chain = chain
-        self._state = TemporaryDirectory(prefix="parity-state-")
-        self.office: UftpOffice | None = None
-        """The place in the market outside, where the scenario trades there."""
-
-    async def __aenter__(self) -> "LiveCommunity":
-        """Start server, connections and agents.
-
-        Raises: Unavailable when the server does not come up or refuses an agent.
-        """
-        cast = cast_community(self.scenario, self.world, self.domains)
-        self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
-        self.transport = await self._connected()
-        folder = Path(self._state.name)
-        self._store = SqliteAgentStore(folder / "agents.sqlite")
-        self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
-        chain = self._chain or folder / "chain.sqlite"
-        self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
-        trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None
-        self.office = office_of(self.scenario, trade, self._store, self.clock) if trade else None
-        ground = Ground(
-            clock=self.clock,
-            transport=self.transport,
-            store=self._store,
-            repository=self._repository,
-            ledger=self._ledger or MemoryLedger(),
-            attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
-            registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
-            service_levels=self._levels(),
-            exchanges=exchanges_of(cast.parts, self.office.exchanges) if self.office else {},
-            recorder=self._recorder,
-            barrier=self.clock,
-            presence=self._presence,
-        )
-        self.community = Community(self.scenario, self.world, ground, cast, self.shard)
-        for address in self.passwords:
-            self.clock.expect(address)
-        if isinstance(self.clock, ShardClock):
-            await self.clock.meet()
-        if self.office is not None and trade is not None:
-            await self._open(self.office, trade)
-        self.community.start()
-        return self
-
-    async def _open(self, office: UftpOffice, trade: Uftp) -> None:
-        """Let those outside in.
-
-        Raises: Unavailable when the address to listen at is taken; then everything is stopped.
-        """
-        try:
-            await start_office(office, trade)
-        except Unavailable:
-            await self.__aexit__()
-            raise
-
-    async def _connected(self) -> XmppTransport | PopulationTransport | ShardTransport:
-        """Start the server and connect all agents, each by its account or all by one component."""
-        if self.meeting_place is not None:
-            return await self._at_the_meeting_place(self.meeting_place)
-        assert self.server is not None
-        if isinstance(self.server, ProsodyServer) and self.scenario.server.connection == "component":
-            domain = self.scenario.server.domain
-            self.server.admit(domain)
-            await self.server.start()
-            population = PopulationTransport(self.server.component(domain), seed=self.scenario.seed)
-            await population.connect()
-            return population
-        for address, password in self.passwords.items():
-            self.server.register(address, password)
-        await self.server.start()
-        transport = XmppTransport(self.server.endpoint(), seed=self.scenario.seed, now_s=self.clock.now_s)
-        await transport.start_all(self.passwords)
-        return transport
-
-    async def _at_the_meeting_place(self, place: MeetingPlace) -> PopulationTransport | ShardTransport:
-        """Connect the shard's component to a server that is there already."""
-        own = self.shard.domain or self.scenario.server.domain
-        population = PopulationTransport(
-            place.component(own), populations=self.shard.others, seed=self.scenario.seed
-        )
-        await population.connect()
-        if not isinstance(self.clock, ShardClock):
-            return population
-        transport = ShardTransport(population, own)
-        self.clock.attach(population, transport)
-        return transport
-
-    @property
-    def _presence(self) -> Presence | None:
-        """Who tells of lost connections: Prosody, where each agent has one of its own."""
-        if isinstance(self.transport, XmppTransport) and isinstance(self.server, ProsodyServer):
-            return self.transport
-        return None
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop agents, connections and server; leave nothing behind."""
-        for agent in self.community.agents.values():
-            agent.kill()
-        if self.office is not None:
-            await self.office.close()
-        await self.transport.stop_all()
-        if self.server is not None:
-            await self.server.stop()
-        self._store.close()
-        self._repository.close()
-        if self._ledger is not None:
-            self._ledger.close()
-        self._state.cleanup()
-
-    def _levels(self) -> ServiceLevels | None:
-        """Return the agreements' contracts, where the ledger is at hand and anything is agreed."""
-        return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
-
-    async def step(self) -> None:
-        """Run one market interval: the agents up to its end, then the world, step by step."""
-        end_s = self.world.now_s + INTERVAL_S
-        while self.world.now_s < end_s:
-            await self.clock.advance_to(self.world.now_s + self.world.settings.step_s)
-            self.world.step()
-
-    async def settle(self) -> None:
-        """Let the agents deal with the last interval."""
-        await self.clock.advance_to(self.world.now_s + SETTLING_S)
-
-    def kill(self, address: str) -> None:
-        """Let an agent and its connection die at once, as in a crash."""
-        self.clock.forget(address)
-        self.community.kill(address)
-        self.transport.kill(address)
-
-    async def restart(self, address: str) -> None:
-        """Bring a dead agent back on a new connection."""
-        await self.transport.start(address, self.passwords[address])
-        self.clock.expect(address)
-        self.community.restart(address)
-
-
-def run_offline(scenario: Scenario, out: Path | None = None, progress: Report = lambda _: None) -> RunResult:
-    """Run a scenario in virtual time; write a run folder when told where.
-
-    Raises: InvalidInput when the scenario describes an impossible world, Interrupted (with what there
-    is) on Ctrl-C.
-    """
-    book = _Book(scenario, out, "offline")
-    run = OfflineCommunity(scenario, recorder=book.recorder, chain=book.chain)
-    try:
-        for done in range(1, book.intervals + 1):
-            run.step()
-            progress(book.progress(done, run.clock, run.community))
-        run.settle()
-        book.complete = True
-    except KeyboardInterrupt:
-        log.info("interrupted", interval=done)
-    finally:
-        run.close()
-    tables = completed(run_tables(run.community))
-    run.ledger.close()
-    return book.closed(tables, run.community)
-
-
-async def run_live(
-    scenario: Scenario,
-    out: Path | None = None,
-    progress: Report = lambda _: None,
-    *,
-    shard: Shard = WHOLE,
-    meeting_place: MeetingPlace | None = None,
-) -> RunResult:
-    """Run a scenario, or a shard of it, over XMPP with a scaled clock; write a run folder when told where.
-
-    Raises: Unavailable when the server does not come up, InvalidInput when the scenario describes an
-    impossible world, Interrupted (with what there is) when cancelled.
-    """
-    book = _Book(scenario, out, scenario.server.kind)
-    async with LiveCommunity(
-        scenario, recorder=book.recorder, chain=book.chain, shard=shard, meeting_place=meeting_place
-    ) as run:
-        try:
-            for done in range(1, book.intervals + 1):
-                await run.step()
-                progress(book.progress(done, run.clock, run.community))
-            await run.settle()
-            book.complete = True
-        except asyncio.CancelledError:
-            log.info("interrupted", interval=done)
-        book.missed = run.clock.missed
-        tables = await run_tables(run.community)
-    return book.closed(tables, run.community)
-
-
-class _Book:
-    """What is noted of a run while it lasts, and its folder."""
-
-    def __init__(self, scenario: Scenario, out: Path | None, mode: str) -> None:
-        self.scenario = scenario
-        self.mode = mode
-        self.intervals = intervals_of(scenario)
-        self.complete = False
-        self.missed = 0
-        self.folder = RunFolder(out, scenario, mode) if out else None
-        self.recorder = SqliteRecorder(self.folder.messages_path) if self.folder and scenario.record else None
-        self.chain = self.folder.chain_path if self.folder else None
-        self._began_s = time.perf_counter()
-
-    def progress(self, done: int, clock: Clock, community: Community) -> Progress:
-        """Return how far the run is."""
-        if self.recorder is not None and self.mode != "offline":
-            self.recorder.flush()
-        return Progress(done, self.intervals, clock.now_s(), community.letters, community.light())
-
-    def closed(self, tables: RunTables, community: Community) -> RunResult:
-        """Write the folder and return the result, or raise Interrupted with it."""
-        if self.recorder is not None:
-            self.recorder.close()
-        result = RunResult(
-            scenario=self.scenario,
-            tables=tables.checked(),
-            mode=self.mode,
-            complete=self.complete,
-            letters=community.letters,
-            wall_s=time.perf_counter() - self._began_s,
-            accounts=community.cast.accounts,
-            register=community.ground.registers.place if community.ground.registers else "",
-            deadlines_missed=self.missed,
-            notes=notes_of(community),
-            contract=getattr(community.ground.ledger, "contract", ""),
-            folder=self.folder.path if self.folder else None,
-        )
-        if self.folder is not None:
-            self.folder.finish(result)
-        if not self.complete:
-            raise Interrupted(result)
-        return result
-
-
-CLIENTS = "xmpp"
-"""Where ordinary clients have their accounts when the agents' domain is a component's."""
-
-
-def server_of(scenario: Scenario) -> LocalServer:
-    """Return the XMPP server that a scenario asks for, not started.
-
-    Raises: Unavailable when it is not installed here.
-    """
-    if scenario.server.kind == "prosody":
-        if not prosody_available():
-            raise Unavailable("Prosody is not installed; scripts/install-servers installs it")
-        shared = scenario.server.connection == "component"
-        domain = scenario.server.domain
-        return ProsodyServer(domain=f"{CLIENTS}.{domain}" if shared else domain)
-    if scenario.server.kind == "external":
-        raise Refused(
-            "a community on an external server needs its agents' credentials: scenarios have none yet"
-        )
-    return EmbeddedServer(domain=scenario.server.domain)
-
-
 def open_ledger(scenario: Scenario, cast: Cast, path: Path | None = None) -> TokenLedger:
     """Return the ledger of a scenario: an embedded chain (by default in a file), or a node by its address.
 
@@ -604,22 +201,6 @@ def _attestor_addresses(cast: Cast) -> list[str]:
     return [part.address for part in cast.parts if "attestor" in part.ports]
 
 
-def notes_of(community: Community) -> tuple[str, ...]:
-    """Return what a reader of the results must know."""
-    counts = community.counts()
-    told = {
-        "readings estimated": "readings were estimated",
-        "readings unknown": "readings were unknown and count as nothing",
-        "grid states missing": "grid states were missing and counted as green",
-        "errors": "handlers failed",
-        "markets disputed": "markets were disputed by the market operator",
-        "attestations disputed": "attestations said that another result was right",
-        "register entries given up": "entries were kept out of the register for days and given up",
-        "audits failed": "audits found that the register differs from what was told",
-    }
-    return tuple(f"{counts[name]} {text}" for name, text in told.items() if counts.get(name))
-
-
 def _run_id(scenario: Scenario) -> str:
     return hashlib.sha256(f"{scenario_hash(scenario)} {scenario.seed}".encode()).hexdigest()[:8]
 
@@ -627,10 +208,3 @@ def _run_id(scenario: Scenario) -> str:
 def _signer(scenario: Scenario, address: str) -> Signer:
     """Derive an agent's signing key from the seed: a simulation's key, worthless anywhere else."""
     return Signer(hashlib.sha256(f"{scenario.seed} {address}".encode()).digest())
-
-
-def _faults(scenario: Scenario) -> Faults | None:
-    faults = scenario.faults
-    if not faults.delay_s and not faults.loss:
-        return None
-    return Faults(delay_max_s=2 * faults.delay_s, loss=faults.loss)

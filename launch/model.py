@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from environments.simulation.world import World
-from launch.community import Community, OfflineCommunity
+from launch.community import Community
+from launch.offline import OfflineCommunity
 from launch.results import completed, run_tables
 from launch.scenario import Scenario, intervals_of, load_scenario, parse_scenario, scenario_of
 from launch.tables import RunTables

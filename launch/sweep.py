@@ -88,14 +88,14 @@ def plan(
 
 def run_job(job: Job) -> Row:
     """Run one job offline and return its row; what goes wrong is in the column `error`."""
-    from launch import community
+    from launch import runs
     from launch.logs import configure_logs
 
     configure_logs()
 
     row: Row = {"run": job.number, **job.varied, "error": ""}
     try:
-        result = community.run_offline(job.scenario, job.folder, lambda progress: None)
+        result = runs.run_offline(job.scenario, job.folder, lambda progress: None)
     except ParityError as error:
         return {**row, "error": f"{type(error).__name__}: {error}"}
     return {**row, **as_row(summarise(result))}

@@ -28,7 +28,7 @@ from environments.uftp.participants import AddressBook, Participant
 from environments.uftp.roles import ParticipantRole
 from environments.uftp.signing import SigningKey
 from environments.uftp.speech import response
-from launch.community import OfflineCommunity
+from launch.offline import OfflineCommunity
 from launch.scenario import Scenario, scenario_of
 from launch.uftp import market_terms
 from ontology.base import Concept

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from launch.community import OfflineCommunity
+from launch.offline import OfflineCommunity
 from launch.results import completed, run_tables
 from launch.scenario import Scenario, intervals_of
 from launch.tables import RunTables

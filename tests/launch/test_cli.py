@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fake_community
+import fake_runs
 import pytest
 from typer.testing import CliRunner
 
@@ -20,11 +20,11 @@ GOOD = (
 
 @pytest.fixture
 def cli(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "launch.community", fake_community)
-    monkeypatch.setattr(launch, "community", fake_community, raising=False)
+    monkeypatch.setitem(sys.modules, "launch.runs", fake_runs)
+    monkeypatch.setattr(launch, "runs", fake_runs, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("launch.report.render_report", lambda result: "a report")
-    fake_community.CALLS.clear()
+    fake_runs.CALLS.clear()
     (tmp_path / "small.yaml").write_text(GOOD)
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
@@ -63,7 +63,7 @@ def test_a_bad_scenario_ends_with_exit_code_2_and_leaves_nothing(content, cli, t
     assert outcome.stderr.startswith("bad.yaml: ")
     assert "Traceback" not in outcome.output
     assert not (tmp_path / "result").exists()
-    assert fake_community.CALLS == []
+    assert fake_runs.CALLS == []
 
 
 def test_problems_are_an_aligned_table(cli, tmp_path):
@@ -91,7 +91,7 @@ def test_flags_reach_a_live_run(cli):
         cli("run", "small.yaml", "--server", "prosody", "--pace", "2", "--set", "minimum_tokens=7").exit_code
         == 0
     )
-    scenario, folder = fake_community.CALLS[0]
+    scenario, folder = fake_runs.CALLS[0]
     assert (scenario.server.kind, scenario.pace_s, scenario.minimum_tokens) == ("prosody", 2, 7)
     assert str(folder) == "runs/small-001"
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from contracts import EvmLedger
 from contracts.local_node import RICH_KEYS, LocalNode
 from launch.cli import app
-from launch.community import run_offline
+from launch.runs import run_offline
 from launch.scenario import parse_scenario
 from tests.contracts.anvil_node import need_anvil
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from launch.community import LiveCommunity
+from launch.live import LiveCommunity
 from launch.model import CommunityModel
 from launch.results import completed, run_tables
 from launch.scenario import Scenario, load_scenario

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from scenario_helpers import LABORATORY, entries_by_start
 
-from launch.community import LiveCommunity
+from launch.live import LiveCommunity
 from launch.results import run_tables
 from launch.scenario import load_scenario
 from launch.tables import RunTables

@@ -17,9 +17,9 @@ from scenario_helpers import (
 from behaviours.market.engine import LemSolving
 from environments.simulation.world import World
 from launch.cast import cast_community
-from launch.community import notes_of
 from launch.model import CommunityModel
 from launch.results import completed
+from launch.runs import notes_of
 from launch.world_settings import world_settings
 from ontology.errors import Unavailable
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from behaviours.market.external_bidding import ExternalDelivering
-from launch.community import OfflineCommunity
+from launch.offline import OfflineCommunity
 from launch.scenario import InvalidScenario, scenario_of
 
 STREET = {

@@ -9,7 +9,7 @@ from behaviours.grid.monitoring import NetworkMonitoring
 from behaviours.market.engine import LemSolving
 from behaviours.site.planning import SitePlanning
 from behaviours.site.pv_management import PvForecasting
-from launch.community import notes_of
+from launch.runs import notes_of
 
 INTERVALS = 8
 NETWORKS = {

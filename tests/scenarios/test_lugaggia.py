@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scenario_helpers import SCENARIOS
 
-from launch.community import run_offline
 from launch.run_folder import RunResult
+from launch.runs import run_offline
 from launch.scenario import load_scenario
 from launch.summary import summarise
 

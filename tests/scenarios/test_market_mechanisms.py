@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from launch.community import OfflineCommunity, run_offline
+from launch.offline import OfflineCommunity
 from launch.results import completed
+from launch.runs import run_offline
 from launch.scenario import scenario_of
 from ontology.codec import decode_body
 

@@ -3,7 +3,7 @@
 import pytest
 
 from behaviours.market.payments import Paying
-from launch.community import OfflineCommunity
+from launch.offline import OfflineCommunity
 from launch.results import completed, run_tables
 from launch.scenario import scenario_of
 from ontology.ledger import Payment, PaymentOrder, SettlementKind

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from scenario_helpers import laboratory
 
-from launch.community import run_offline
+from launch.runs import run_offline
 
 ENGINE = "aggregator-blockchain@localhost"
 SITE = re.compile(r"h00[12]")

@@ -6,7 +6,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from launch.community import run_offline
+from launch.runs import run_offline
 from launch.scenario import parse_scenario
 
 WORKSHOP = """

@@ -16,9 +16,9 @@ from behaviours.market.auditing import RegisterAuditing
 from behaviours.market.proving import Committed, DatasetCommitting, DatasetProving
 from behaviours.market.registering import players_hash
 from contracts.register import EvmMarketRegister
-from launch.community import notes_of, run_live
 from launch.model import CommunityModel
 from launch.results import completed
+from launch.runs import notes_of, run_live
 from launch.scenario import lem_parameters
 from ontology.attestation import DatasetProof, ProofRequest
 from ontology.discourse import Acknowledgement

@@ -8,8 +8,8 @@ import pytest
 from scenario_helpers import LABORATORY, assert_same_tables, laboratory
 
 from environments.live.prosody import available as prosody_available
-from launch.community import run_live, run_offline
 from launch.run_folder import write_table
+from launch.runs import run_live, run_offline
 from launch.scenario import load_scenario, scenario_of
 from launch.tables import TABLES, RunTables
 

@@ -10,8 +10,9 @@ import pytest
 from scenario_helpers import assert_same_tables
 
 from behaviours.grid.monitoring import ActiveNetworkManagement
-from launch.community import OfflineCommunity, run_live, run_offline
+from launch.offline import OfflineCommunity
 from launch.results import completed, run_tables
+from launch.runs import run_live, run_offline
 from launch.scenario import lem_parameters, parse_scenario
 from ontology.grid import GridState
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scenario_helpers import SCENARIOS
 
-from launch.community import run_offline
 from launch.model import CommunityModel
+from launch.runs import run_offline
 from launch.scenario import lem_parameters, load_scenario
 from ontology.grid import GridState
 

@@ -9,8 +9,9 @@ import pytest
 from behaviours.decisions.coalition.packing import Update, unpack, unpacked_row
 from behaviours.vpp.initiation import VppInitiation, metrics_of
 from behaviours.vpp.membership import VppMembership
-from launch.community import OfflineCommunity, run_offline
+from launch.offline import OfflineCommunity
 from launch.results import completed, run_tables
+from launch.runs import run_offline
 from launch.scenario import scenario_of
 from ontology.coalition import ProductKind
 from ontology.discourse import Query, QueryResult

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contracts.local_node import RICH_KEYS, LocalNode
-from launch.community import OfflineCommunity
+from launch.offline import OfflineCommunity
 from launch.results import completed, run_tables
 from launch.scenario import load_scenario
 from ontology.ledger import SettlementKind

@@ -12,7 +12,7 @@ from behaviours.market.proving import Committed
 from contracts.artefact import load_artefact
 from contracts.calldata import key_hash
 from contracts.local_node import RICH_KEYS, LocalNode
-from launch.community import OfflineCommunity
+from launch.offline import OfflineCommunity
 from launch.results import completed, run_tables
 from launch.scenario import lem_parameters, load_scenario
 from ontology.grid import GridState

@@ -9,7 +9,7 @@ from uftp_parties import free_port, url
 
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.market.flexibility_offering import FlexibilityOffering
-from launch.community import LiveCommunity
+from launch.live import LiveCommunity
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import behaviours.grid.flexibility_procurement as procurement
 from behaviours.decisions.flexibility_market.selection import chosen_offers, cost_ticks
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.market.flexibility_offering import FlexibilityOffering
-from launch.community import LiveCommunity
+from launch.live import LiveCommunity
 from launch.results import run_tables
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

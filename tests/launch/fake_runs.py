@@ -1,4 +1,4 @@
-"""Stands in for `launch.community`: writes made-up results, so that the command line is tested alone."""
+"""Stands in for `launch.runs`: writes made-up results, so that the command line is tested alone."""
 
 from launch_samples import made_up_result
 

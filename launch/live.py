@@ -1,0 +1,231 @@
+"""A community on an XMPP server, with a clock that waits for its letters."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from behaviours.ports import (
+    Presence,
+    Recorder,
+    ServiceLevels,
+)
+from contracts.memory import MemoryLedger
+from environments.live.embedded_server import EmbeddedServer
+from environments.live.population import PopulationTransport
+from environments.live.prosody import ProsodyServer
+from environments.live.prosody import available as prosody_available
+from environments.live.server import LocalServer, new_accounts
+from environments.live.shards import ShardClock, ShardTransport
+from environments.live.xmpp import XmppTransport
+from environments.repository.agent_store import SqliteAgentStore
+from environments.repository.store import SqlRepository
+from environments.simulation.world import World
+from environments.uftp.exchange import UftpOffice
+from launch.cast import cast_community
+from launch.community import Community, Ground, attestors_of, open_ledger
+from launch.offline import SETTLING_S
+from launch.registers import registers_of
+from launch.scenario import Scenario
+from launch.schema import Uftp
+from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
+from launch.uftp import exchanges_of, office_of, start_office
+from launch.world_settings import world_settings
+from ontology.base import INTERVAL_S
+from ontology.errors import Refused, Unavailable
+
+__all__ = ["LiveCommunity", "server_of"]
+
+
+class LiveCommunity:
+    """A community on an XMPP server, every letter over the wire, with a clock that waits for them.
+
+    ```python
+    async with LiveCommunity(scenario) as live:
+        await live.step()
+    ```
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        recorder: Recorder | None = None,
+        chain: Path | None = None,
+        shard: Shard = WHOLE,
+        meeting_place: MeetingPlace | None = None,
+    ) -> None:
+        """Prepare a run; the server starts on entering.
+
+        Args:
+            scenario: what to run.
+            recorder: takes the letters.
+            chain: file of the embedded chain, where the scenario names none; None forgets it after the run.
+            shard: which part of the agents lives here.
+            meeting_place: the server at which shards meet; where there is one, none is started.
+
+        Raises: InvalidInput when there are more shards than feeders.
+        """
+        self.scenario = scenario
+        self.world = World(world_settings(scenario))
+        self.shard = shard
+        self.domains = domains_of(scenario, self.world, shard)
+        self.clock = clock_of(scenario, self.world, shard)
+        self.meeting_place = meeting_place
+        self.server = None if meeting_place else server_of(scenario)
+        self._recorder = recorder
+        self._chain = chain
+        self._state = TemporaryDirectory(prefix="parity-state-")
+        self.office: UftpOffice | None = None
+        """The place in the market outside, where the scenario trades there."""
+
+    async def __aenter__(self) -> "LiveCommunity":
+        """Start server, connections and agents.
+
+        Raises: Unavailable when the server does not come up or refuses an agent.
+        """
+        cast = cast_community(self.scenario, self.world, self.domains)
+        self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
+        self.transport = await self._connected()
+        folder = Path(self._state.name)
+        self._store = SqliteAgentStore(folder / "agents.sqlite")
+        self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
+        chain = self._chain or folder / "chain.sqlite"
+        self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
+        trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None
+        self.office = office_of(self.scenario, trade, self._store, self.clock) if trade else None
+        ground = Ground(
+            clock=self.clock,
+            transport=self.transport,
+            store=self._store,
+            repository=self._repository,
+            ledger=self._ledger or MemoryLedger(),
+            attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
+            registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
+            service_levels=self._levels(),
+            exchanges=exchanges_of(cast.parts, self.office.exchanges) if self.office else {},
+            recorder=self._recorder,
+            barrier=self.clock,
+            presence=self._presence,
+        )
+        self.community = Community(self.scenario, self.world, ground, cast, self.shard)
+        for address in self.passwords:
+            self.clock.expect(address)
+        if isinstance(self.clock, ShardClock):
+            await self.clock.meet()
+        if self.office is not None and trade is not None:
+            await self._open(self.office, trade)
+        self.community.start()
+        return self
+
+    async def _open(self, office: UftpOffice, trade: Uftp) -> None:
+        """Let those outside in.
+
+        Raises: Unavailable when the address to listen at is taken; then everything is stopped.
+        """
+        try:
+            await start_office(office, trade)
+        except Unavailable:
+            await self.__aexit__()
+            raise
+
+    async def _connected(self) -> XmppTransport | PopulationTransport | ShardTransport:
+        """Start the server and connect all agents, each by its account or all by one component."""
+        if self.meeting_place is not None:
+            return await self._at_the_meeting_place(self.meeting_place)
+        assert self.server is not None
+        if isinstance(self.server, ProsodyServer) and self.scenario.server.connection == "component":
+            domain = self.scenario.server.domain
+            self.server.admit(domain)
+            await self.server.start()
+            population = PopulationTransport(self.server.component(domain), seed=self.scenario.seed)
+            await population.connect()
+            return population
+        for address, password in self.passwords.items():
+            self.server.register(address, password)
+        await self.server.start()
+        transport = XmppTransport(self.server.endpoint(), seed=self.scenario.seed, now_s=self.clock.now_s)
+        await transport.start_all(self.passwords)
+        return transport
+
+    async def _at_the_meeting_place(self, place: MeetingPlace) -> PopulationTransport | ShardTransport:
+        """Connect the shard's component to a server that is there already."""
+        own = self.shard.domain or self.scenario.server.domain
+        population = PopulationTransport(
+            place.component(own), populations=self.shard.others, seed=self.scenario.seed
+        )
+        await population.connect()
+        if not isinstance(self.clock, ShardClock):
+            return population
+        transport = ShardTransport(population, own)
+        self.clock.attach(population, transport)
+        return transport
+
+    @property
+    def _presence(self) -> Presence | None:
+        """Who tells of lost connections: Prosody, where each agent has one of its own."""
+        if isinstance(self.transport, XmppTransport) and isinstance(self.server, ProsodyServer):
+            return self.transport
+        return None
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop agents, connections and server; leave nothing behind."""
+        for agent in self.community.agents.values():
+            agent.kill()
+        if self.office is not None:
+            await self.office.close()
+        await self.transport.stop_all()
+        if self.server is not None:
+            await self.server.stop()
+        self._store.close()
+        self._repository.close()
+        if self._ledger is not None:
+            self._ledger.close()
+        self._state.cleanup()
+
+    def _levels(self) -> ServiceLevels | None:
+        """Return the agreements' contracts, where the ledger is at hand and anything is agreed."""
+        return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
+
+    async def step(self) -> None:
+        """Run one market interval: the agents up to its end, then the world, step by step."""
+        end_s = self.world.now_s + INTERVAL_S
+        while self.world.now_s < end_s:
+            await self.clock.advance_to(self.world.now_s + self.world.settings.step_s)
+            self.world.step()
+
+    async def settle(self) -> None:
+        """Let the agents deal with the last interval."""
+        await self.clock.advance_to(self.world.now_s + SETTLING_S)
+
+    def kill(self, address: str) -> None:
+        """Let an agent and its connection die at once, as in a crash."""
+        self.clock.forget(address)
+        self.community.kill(address)
+        self.transport.kill(address)
+
+    async def restart(self, address: str) -> None:
+        """Bring a dead agent back on a new connection."""
+        await self.transport.start(address, self.passwords[address])
+        self.clock.expect(address)
+        self.community.restart(address)
+
+
+CLIENTS = "xmpp"
+"""Where ordinary clients have their accounts when the agents' domain is a component's."""
+
+
+def server_of(scenario: Scenario) -> LocalServer:
+    """Return the XMPP server that a scenario asks for, not started.
+
+    Raises: Unavailable when it is not installed here.
+    """
+    if scenario.server.kind == "prosody":
+        if not prosody_available():
+            raise Unavailable("Prosody is not installed; scripts/install-servers installs it")
+        shared = scenario.server.connection == "component"
+        domain = scenario.server.domain
+        return ProsodyServer(domain=f"{CLIENTS}.{domain}" if shared else domain)
+    if scenario.server.kind == "external":
+        raise Refused(
+            "a community on an external server needs its agents' credentials: scenarios have none yet"
+        )
+    return EmbeddedServer(domain=scenario.server.domain)
