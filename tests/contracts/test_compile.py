@@ -1,9 +1,12 @@
 """The shipped artefacts are what the sources compile to."""
 
+import pytest
+
 from contracts import compile as compiler
 from contracts.artefact import load_artefact
 
 
+@pytest.mark.slow
 def test_the_shipped_artefact_is_what_the_source_compiles_to():
     assert compiler.main(["--check"]) == 0
 

@@ -188,7 +188,7 @@ def test_a_state_of_the_grid_may_only_become_graver(register):
     st.dictionaries(st.integers(0, 200), st.integers(GREEN, RED), max_size=12),
     st.integers(0, 200),
 )
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_states_of_neighbouring_intervals_do_not_touch_each_other(register, states, other):
     segment = key_hash(repr(sorted(states.items())))
     for number, state in states.items():

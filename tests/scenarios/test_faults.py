@@ -37,7 +37,7 @@ def test_over_a_bad_network_every_interval_is_settled_once(laboratory, faults):
 
 
 def test_a_network_that_loses_much_costs_estimates(laboratory):
-    model = laboratory(intervals=INTERVALS, faults={"loss": 0.3})
+    model = laboratory(intervals=INTERVALS, faults={"loss": 0.2})
     tables = model.run().tables()
     assert tables.market["estimated"].sum() > 0
     assert len(set(cleared_intervals(tables))) == len(cleared_intervals(tables))

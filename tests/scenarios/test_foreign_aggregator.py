@@ -156,7 +156,9 @@ def test_every_document_of_the_seller_gets_its_response(traded):
 
 def test_requests_of_a_day_bear_revisions_that_rise(traded):
     run, _ = traded
-    assert [each.revision for each in run.foreigner.of(FlexRequest)] == [1, 2]
+    revisions = [each.revision for each in run.foreigner.of(FlexRequest)]
+    assert len(revisions) > 1
+    assert revisions == list(range(1, len(revisions) + 1))
 
 
 def test_what_was_bought_outside_is_not_asked_for_again(tmp_path):

@@ -18,7 +18,7 @@ from ontology.grid import GridConstraint, GridState, GridStatusEvent
 from ontology.performatives import Performative
 from ontology.roles import Role
 
-SETTINGS = BlockchainSettings(contacts=SiteContacts(oracle="oracle@town"), segment_id="", player="dso")
+SETTINGS = BlockchainSettings(contacts=SiteContacts(oracle="oracle@town"), segment_id="")
 
 
 class Notepad(MemoryRegister):

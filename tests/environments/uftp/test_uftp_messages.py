@@ -2,7 +2,7 @@ import re
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from uftp_examples import (
     AUTUMN,
@@ -71,6 +71,7 @@ def ordered() -> FlexOrder:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data(), metadata=metadatas)
 def test_whatever_is_written_reads_the_same(document: str, data: st.DataObject, metadata: Metadata) -> None:
     message = Message(metadata, data.draw(DOCUMENTS[document]))
