@@ -153,6 +153,13 @@ def _scenario(given: Scenario | str | Path | None, seed: int | None, settings: M
     return load_scenario(given, overrides)
 
 
+def _given(values: Any) -> Any:
+    """Return what a scenario says, without texts that stand for nothing."""
+    if isinstance(values, dict):
+        return {key: _given(value) for key, value in values.items() if value != ""}
+    return [_given(value) for value in values] if isinstance(values, list | tuple) else values
+
+
 def with_overrides(scenario: Scenario, overrides: Mapping[str, Any]) -> Scenario:
     """Return a scenario with some keys changed.
 
@@ -160,7 +167,7 @@ def with_overrides(scenario: Scenario, overrides: Mapping[str, Any]) -> Scenario
     """
     if not overrides:
         return scenario
-    values = msgspec.to_builtins(scenario)
+    values = _given(msgspec.to_builtins(scenario))
     for path, value in overrides.items():
         *sections, key = path.split(".")
         section: dict[str, Any] = values
