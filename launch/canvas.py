@@ -19,8 +19,8 @@ __all__ = [
     "finish",
     "light",
     "percentiles",
-    "standalone_svg",
     "stack",
+    "standalone_svg",
     "steps",
     "svg_text",
 ]

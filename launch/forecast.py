@@ -13,7 +13,6 @@ import numpy as np
 from behaviours.decisions.forecasters.backtest import METHODS, BacktestSeries, Score, backtest, score
 from behaviours.decisions.forecasters.boosted import has_lightgbm
 from behaviours.decisions.forecasters.past_days import DAY_S, DayForecast
-from behaviours.decisions.forecasters.ridge import MINIMUM_DAYS
 from environments.simulation.world.meter_csv import (
     MeterReadings,
     OutdoorTemperatures,

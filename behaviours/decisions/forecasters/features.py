@@ -42,9 +42,8 @@ def _features(past: PastDays, rows: np.ndarray) -> FloatArray:
 def _same_time(lagged: FloatArray) -> list[FloatArray]:
     """The power at the same time of the last days: lagged is (rows, lag days, steps)."""
     smooth = _smoothed(lagged)
-    return [lagged[:, 0], smooth[:, 0], smooth[:, 1], lagged[:, -1], smooth[:, -1], smooth.mean(axis=1)] + [
-        np.median(lagged, axis=1)
-    ]
+    days = lagged[:, 0], smooth[:, 0], smooth[:, 1], lagged[:, -1], smooth[:, -1]
+    return [*days, smooth.mean(axis=1), np.median(lagged, axis=1)]
 
 
 def _levels(lagged: FloatArray) -> list[FloatArray]:

@@ -36,7 +36,6 @@ def residual_quantiles(residuals_w: FloatArray, slot: IntArray, floor_w: float) 
         slot: (days, steps) the step of the local day of each.
         floor_w: what the series never went below, in W.
     """
-    days, steps = residuals_w.shape
     by_slot = np.empty_like(residuals_w)
     np.put_along_axis(by_slot, slot, residuals_w, axis=1)
     around = [np.roll(by_slot, shift, axis=1) for shift in range(-NEIGHBOURS, NEIGHBOURS + 1)]
