@@ -1,0 +1,56 @@
+"""Whether a plant gives what it should: its performance ratio over the last hours of daylight."""
+
+from dataclasses import dataclass
+
+from ontology.base import INTERVAL_S
+
+__all__ = ["FAULT_RATIO", "PerformanceWatch", "exceeds_cap"]
+
+FAULT_RATIO, HEALTHY_RATIO = 0.7, 0.85
+"""Below the one a plant is at fault, from the other on it is well again."""
+WATCHED_INTERVALS = 4 * 3600 // INTERVAL_S
+DAYLIGHT_SHARE = 0.01
+"""Of the peak: with less expected, nothing can be told."""
+CAP_TOLERANCE = 0.02
+"""By how much a plant may exceed what it was curtailed to, as a share of its peak power."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceWatch:
+    """Power measured and expected in W over the last four hours of daylight, and what follows from it."""
+
+    measured_w: tuple[float, ...] = ()
+    expected_w: tuple[float, ...] = ()
+    is_faulty: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """The performance ratio against what was expected, 1 while nothing is known."""
+        expected = sum(self.expected_w)
+        return sum(self.measured_w) / expected if expected > 0 else 1.0
+
+    def after(self, measured_w: float, expected_w: float, peak_w: int) -> "PerformanceWatch":
+        """Return the watch after an interval; the night and the dusk tell nothing.
+
+        Args:
+            measured_w: what the plant gave, not negative; curtailed intervals must be left out.
+            expected_w: what a healthy plant would have given under the weather as known.
+            peak_w: the plant's peak power.
+
+        Source: SPEC 4.6 (a fault is a ratio below 0.7 over four hours of daylight).
+        """
+        if expected_w < DAYLIGHT_SHARE * peak_w:
+            return self
+        measured = (*self.measured_w, measured_w)[-WATCHED_INTERVALS:]
+        expected = (*self.expected_w, expected_w)[-WATCHED_INTERVALS:]
+        ratio = sum(measured) / sum(expected)
+        faulty = ratio < (HEALTHY_RATIO if self.is_faulty else FAULT_RATIO)
+        return PerformanceWatch(measured, expected, faulty and len(measured) == WATCHED_INTERVALS)
+
+
+def exceeds_cap(measured_w: float, cap_w: float, peak_w: int) -> bool:
+    """Tell whether a plant gave more than it was curtailed to (both in W, not negative), beyond 2 % of its peak.
+
+    Source: SPEC 4.6 (curtailment respected within 2 %).
+    """
+    return measured_w > cap_w + CAP_TOLERANCE * peak_w
