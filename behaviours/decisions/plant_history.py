@@ -9,7 +9,18 @@ import numpy as np
 from behaviours.decisions.series import FloatArray, IntArray
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 
-__all__ = ["DIM", "DIM_SHARE", "HOURS", "SKIES", "Factors", "Issued", "LeadErrors", "PlantHistory", "YieldTable", "lead_bins"]
+__all__ = [
+    "DIM",
+    "DIM_SHARE",
+    "HOURS",
+    "SKIES",
+    "Factors",
+    "Issued",
+    "LeadErrors",
+    "PlantHistory",
+    "YieldTable",
+    "lead_bins",
+]
 
 HOURS = 24
 DIM, OVERCAST, BROKEN, CLEAR = range(4)
@@ -72,7 +83,9 @@ class YieldTable:
         """Return the table of a plant that nothing is known of."""
         return cls(np.zeros((HOURS, SKIES)), np.zeros((HOURS, SKIES)))
 
-    def after(self, hour: IntArray, sky: IntArray, measured: FloatArray, modelled: FloatArray) -> "YieldTable":
+    def after(
+        self, hour: IntArray, sky: IntArray, measured: FloatArray, modelled: FloatArray
+    ) -> "YieldTable":
         """Return the table with more intervals (each in hours at peak power), those before counting less."""
         given, expected = DAILY_MEMORY * self.measured, DAILY_MEMORY * self.modelled
         np.add.at(given, (hour, sky), measured)
@@ -101,7 +114,9 @@ class LeadErrors:
         ones = np.full(PRIOR_SPREAD.shape, ERROR_WEIGHT)
         return cls(ones, ones, 1.0 - PRIOR_SPREAD, 1.0 + PRIOR_SPREAD)
 
-    def after(self, lead: IntArray, sky: IntArray, measured_w: FloatArray, base_w: FloatArray) -> "LeadErrors":
+    def after(
+        self, lead: IntArray, sky: IntArray, measured_w: FloatArray, base_w: FloatArray
+    ) -> "LeadErrors":
         """Return the errors with what was measured for a forecast, all flat and of equal length.
 
         Quantiles move by a little of how often they were missed beyond what they should be.
@@ -123,9 +138,7 @@ class LeadErrors:
         """Return the factors of steps by their lead and sky."""
         cell = (lead, sky)
         expected = (self.measured / self.foreseen)[cell]
-        return Factors(
-            expected, np.minimum(self.low[cell], expected), np.maximum(self.high[cell], expected)
-        )
+        return Factors(expected, np.minimum(self.low[cell], expected), np.maximum(self.high[cell], expected))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from ontology.base import INTERVAL_S
+from ontology.control import Instruction
 
-__all__ = ["FAULT_RATIO", "PerformanceWatch", "exceeds_cap"]
+__all__ = ["FAULT_RATIO", "PerformanceWatch", "cap_of", "exceeds_cap"]
 
 FAULT_RATIO, HEALTHY_RATIO = 0.7, 0.85
 """Below the one a plant is at fault, from the other on it is well again."""
@@ -49,8 +50,19 @@ class PerformanceWatch:
 
 
 def exceeds_cap(measured_w: float, cap_w: float, peak_w: int) -> bool:
-    """Tell whether a plant gave more than it was curtailed to (both in W, not negative), beyond 2 % of its peak.
+    """Tell whether a plant gave more than it was curtailed to (W, not negative), beyond 2 % of its peak.
 
     Source: SPEC 4.6 (curtailment respected within 2 %).
     """
     return measured_w > cap_w + CAP_TOLERANCE * peak_w
+
+
+def cap_of(instruction: Instruction) -> float | None:
+    """Return to how many W (not negative) an instruction curtails a plant, whichever sign it is written with.
+
+    Nothing for an instruction that does not limit production.
+    """
+    low, high = instruction.power_min_w, instruction.power_max_w
+    limits = (instruction.setpoint_w, low if low is not None or high is None else -abs(high))
+    caps = [abs(limit) for limit in limits if limit is not None]
+    return float(min(caps)) if caps else None
