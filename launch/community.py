@@ -573,6 +573,7 @@ def notes_of(community: Community) -> tuple[str, ...]:
         "errors": "handlers failed",
         "markets disputed": "markets were disputed by the market operator",
         "attestations disputed": "attestations said that another result was right",
+        "alarms raised": "alarms of devices were raised",
     }
     return tuple(f"{counts[name]} {text}" for name, text in told.items() if counts.get(name))
 
