@@ -147,7 +147,7 @@ def modelled_generation(
 
     Args:
         array: the plant; without an inverter's limit its inverter has the peak power of the modules.
-        weather: irradiances, temperatures and wind; its ends are prolonged.
+        weather: irradiances, temperatures and wind, of any steps; its ends are prolonged.
         start_s: start of the first step in epoch seconds.
         steps: number of steps.
         step_s: length of a step in seconds.
@@ -157,7 +157,10 @@ def modelled_generation(
     sun = sun_direction(array.latitude_deg, array.longitude_deg, start_s, steps, step_s)
 
     def of(values: list[float]) -> FloatArray:
-        return aligned(values, weather.start_s, start_s, steps, step_s)
+        if weather.step_s == step_s:
+            return aligned(values, weather.start_s, start_s, steps, step_s)
+        at = (start_s - weather.start_s + step_s * np.arange(steps)) // weather.step_s
+        return np.asarray(values, dtype=np.float64)[np.clip(at, 0, len(values) - 1)]
 
     outside = extraterrestrial_w_per_m2(start_s)
     ghi, dhi, up = of(weather.ghi_w_per_m2), of(weather.dhi_w_per_m2), np.maximum(sun[2], 0.0)

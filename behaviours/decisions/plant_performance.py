@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 from ontology.base import INTERVAL_S
 from ontology.control import Instruction
 
-__all__ = ["FAULT_RATIO", "PerformanceWatch", "cap_of", "exceeds_cap"]
+__all__ = ["FAULT_RATIO", "PerformanceWatch", "binds", "cap_of", "exceeds_cap"]
 
 FAULT_RATIO, HEALTHY_RATIO = 0.7, 0.85
 """Below the one a plant is at fault, from the other on it is well again."""
@@ -23,6 +25,18 @@ class PerformanceWatch:
     measured_w: tuple[float, ...] = ()
     expected_w: tuple[float, ...] = ()
     is_faulty: bool = False
+
+    @classmethod
+    def recalled(cls, kept: bytes | None) -> "PerformanceWatch":
+        """Return the watch of a plant at fault that was kept over a restart, or a new one."""
+        if kept is None:
+            return cls()
+        measured, expected = msgspec.json.decode(kept, type=tuple[tuple[float, ...], tuple[float, ...]])
+        return cls(measured, expected, True)
+
+    def kept(self) -> bytes | None:
+        """Return what a restart must not forget: all of it while the plant is at fault, else nothing."""
+        return msgspec.json.encode((self.measured_w, self.expected_w)) if self.is_faulty else None
 
     @property
     def ratio(self) -> float:
@@ -55,6 +69,11 @@ def exceeds_cap(measured_w: float, cap_w: float, peak_w: int) -> bool:
     Source: SPEC 4.6 (curtailment respected within 2 %).
     """
     return measured_w > cap_w + CAP_TOLERANCE * peak_w
+
+
+def binds(cap_w: float, measured_w: float, peak_w: int) -> bool:
+    """Tell whether a cap held a plant back: what gives clearly less than its cap gives all that it can."""
+    return measured_w >= cap_w - CAP_TOLERANCE * peak_w
 
 
 def cap_of(instruction: Instruction) -> float | None:

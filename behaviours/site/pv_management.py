@@ -16,7 +16,7 @@ from behaviours.decisions.photovoltaics import (
     photovoltaic_outlook,
 )
 from behaviours.decisions.plant_history import PlantHistory
-from behaviours.decisions.plant_performance import PerformanceWatch, cap_of, exceeds_cap
+from behaviours.decisions.plant_performance import PerformanceWatch, binds, cap_of, exceeds_cap
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
@@ -33,7 +33,7 @@ __all__ = ["PvCurtailment", "PvForecasting", "PvMonitoring", "PvSettings"]
 
 log = structlog.get_logger()
 
-_HISTORY = "plant history"
+_HISTORY, _WATCH = "plant history", "performance watch"
 _ONSET_S = 60
 """A cap that comes so much later than an interval's start still holds for all of it."""
 
@@ -97,7 +97,7 @@ class PvForecasting(Behaviour):
         """Return what was modelled for an interval, and its sky; nothing where no forecast reaches."""
         if self.weather is None or self._modelled is None:
             return None
-        step = max(0, (start_s - self.weather.start_s) // self.weather.step_s)
+        step = max(0, (start_s - self.weather.start_s) // INTERVAL_S)
         if step >= len(self._modelled.sky):
             return None
         return float(self._modelled.power_w[step]), int(self._modelled.sky[step])
@@ -175,7 +175,7 @@ class PvCurtailment(Behaviour):
             exceeded = exceeds_cap(measured_w, whole[-1], peak_w)
             self.agent.counts["caps exceeded"] += exceeded
             self.sibling(PvMonitoring).tell_alarm(AlarmKind.LIMIT_EXCEEDED, exceeded, measured_w, whole[-1])
-        return not exceeds_cap(min(cap for _, _, cap in present), measured_w, peak_w)
+        return binds(min(cap for _, _, cap in present), measured_w, peak_w)
 
 
 class PvMonitoring(Behaviour):
@@ -184,13 +184,16 @@ class PvMonitoring(Behaviour):
     settings: PvSettings
 
     def setup(self) -> None:
-        """Nothing is suspect yet."""
-        self.watch = PerformanceWatch()
-        self._standing: set[AlarmKind] = set()
+        """Recall whether the plant is at fault; else nothing is suspect yet."""
+        self.watch = PerformanceWatch.recalled(self.agent.kept_bytes(_WATCH))
+        self._standing = {AlarmKind.UNDERPERFORMANCE} if self.watch.is_faulty else set()
 
     def is_faulty_after(self, measured_w: float, expected_w: float) -> bool:
         """Judge an interval (W, not negative), raise or take back the alarm, and return how it stands."""
+        was_faulty = self.watch.is_faulty
         self.watch = self.watch.after(measured_w, expected_w, self.settings.array.peak_w)
+        if self.watch.is_faulty != was_faulty:
+            self.keep(_WATCH, self.watch.kept())
         count = len(self.watch.expected_w) or 1
         self.tell_alarm(
             AlarmKind.UNDERPERFORMANCE,

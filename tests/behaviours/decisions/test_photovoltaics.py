@@ -125,6 +125,18 @@ def test_the_sky_is_told_by_its_clearness_and_hardly_any_power_is_dim():
     assert (clear.sky[48], overcast.sky[48], clear.sky[0]) == (3, 1, 0)
 
 
+def test_a_weather_forecast_may_come_by_the_hour():
+    quarters = clear_day()
+    hourly = {
+        name: np.reshape(getattr(quarters, name), (24, 4)).mean(axis=1).tolist()
+        for name in ("outdoor_degc", "ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
+    }
+    by_the_hour = msgspec.structs.replace(quarters, step_s=3600, **hourly)
+    one, other = (generation_w(SOUTH_ROOF, each, MIDSUMMER) for each in (quarters, by_the_hour))
+    assert other.sum() == pytest.approx(one.sum(), rel=0.01)
+    np.testing.assert_allclose(other[24:80], one[24:80], atol=0.08 * 5_000)
+
+
 def test_wind_cools_modules():
     calm = clear_day(degc=30)
     windy = msgspec.structs.replace(calm, wind_m_per_s=[8.0] * 96)

@@ -1,6 +1,6 @@
 import pytest
 
-from behaviours.decisions.plant_performance import PerformanceWatch, cap_of, exceeds_cap
+from behaviours.decisions.plant_performance import PerformanceWatch, binds, cap_of, exceeds_cap
 from ontology.control import Instruction
 
 PEAK_W = 10_000
@@ -41,6 +41,17 @@ def test_a_repaired_plant_is_well_once_it_gives_what_it_should():
         assert ill.is_faulty == (ill.ratio < 0.85)
         ill = ill.after(2_000.0, 2_000.0, PEAK_W)
     assert not ill.is_faulty
+
+
+def test_a_fault_outlives_a_restart_and_health_needs_no_memory():
+    ill = watched(*[(1_000.0, 2_000.0)] * 16)
+    assert PerformanceWatch.recalled(ill.kept()) == ill
+    assert watched(*[(2_000.0, 2_000.0)] * 16).kept() is None
+
+
+def test_a_cap_that_was_not_reached_held_nobody_back():
+    assert binds(3_000.0, 2_990.0, PEAK_W)
+    assert not binds(3_000.0, 2_500.0, PEAK_W)
 
 
 def test_a_plant_may_exceed_its_cap_by_two_percent_of_its_peak():
