@@ -147,6 +147,15 @@ def test_missing_readings_are_filled_and_too_many_are_not():
     assert recorded(power).before(MONDAY_S + 22 * DAY_S) is None
 
 
+def test_a_gap_is_not_filled_with_what_stood_there_four_weeks_ago():
+    power = np.full(30 * A_DAY, 100.0)
+    power[: 2 * A_DAY] = 9_999.0
+    power[28 * A_DAY : 29 * A_DAY] = np.nan
+    past = recorded(power).before(MONDAY_S + 30 * DAY_S)
+    assert past is not None
+    assert past.power_w.max() == 100.0
+
+
 def test_a_record_keeps_four_weeks_and_ends_at_any_time_of_day():
     record = recorded(np.arange(40.0 * A_DAY))
     noon = record.before(MONDAY_S + 40 * DAY_S - DAY_S // 2)

@@ -58,6 +58,14 @@ def test_what_is_not_known_teaches_nothing():
     assert (blind.table.ratios() == 1.0).all()
 
 
+def test_forecasts_that_came_true_narrow_the_quantiles_and_curtailed_hours_do_not_widen_them():
+    history = after_days(PlantHistory.empty(PEAK_W), 20, 1.0)
+    held = np.where(np.arange(A_DAY) < NOON, np.nan, 1.0)
+    factors = after_days(history, 10, held, first=20).factors(30 * DAY_S, SKY)
+    assumed = PlantHistory.empty(PEAK_W).factors(30 * DAY_S, SKY)
+    assert assumed.low[NOON] < factors.low[NOON] <= 1.0 <= factors.high[NOON] < assumed.high[NOON]
+
+
 def test_an_interval_that_is_not_newer_changes_nothing():
     history = PlantHistory.empty(PEAK_W).after(900, 100.0, 100.0, CLEAR)
     assert history.after(900, 50.0, 100.0, CLEAR) is history
