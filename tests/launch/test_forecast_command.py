@@ -104,3 +104,12 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
     outcome = cli(gap, short, "--method", "oracle")
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith("input: 3 problems")
+
+
+def test_without_lightgbm_the_others_are_compared_and_who_asks_for_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("launch.forecast.has_lightgbm", lambda: False)
+    file = written(tmp_path / "home.csv", days=16)
+    assert "LightGBM" not in cli(file, "--warm-up", 14).stdout
+    outcome = cli(file, "--warm-up", 14, "--method", "LightGBM")
+    assert outcome.exit_code == 2
+    assert "pip install 'parity-mas[lightgbm]'" in outcome.stderr
