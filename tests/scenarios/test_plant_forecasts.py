@@ -17,6 +17,7 @@ def spring() -> Year:
         year.start_s + skipped * 86_400,
         year.place,
         year.power_w[:, skipped * 96 :],
+        year.is_night[skipped * 96 :],
         year.forecasts[skipped * 24 :],
         year.warm_up_days,
     )
@@ -29,6 +30,7 @@ def test_a_day_ahead_a_plant_is_foreseen_better_than_by_the_day_before(spring):
     assert found.nmae <= 0.85 * found.persistence
     assert 0.75 <= found.coverage <= 0.85
     assert found.least_w >= 0
+    assert found.night_w == 0
     assert alarms < 3
 
 
