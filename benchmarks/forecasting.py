@@ -3,8 +3,8 @@
 The PV manager's decisions see a year of the simulated world, quarter-hour by quarter-hour: weather forecasts
 each hour, measured power each interval; thirty days before the year teach them the plant. Day-ahead forecasts
 are those of midnight (UTC) for the day; those for the last of 24 hours are scored apart. Some plants are
-described wrongly on purpose: by 20° of azimuth; by 25°, while giving 15 % less than it should; by 30°, and 15°
-of tilt. In a second run each plant falls ill some thirty times, down to 0, 50 or 65 % of its power, and is
+described wrongly on purpose: by 20° of azimuth; by 25°, giving 15 % less than it should; by 30°, and 15° of
+tilt. In a second run each plant falls ill some thirty times, down to 0, 50 or 65 % of its power, and is
 repaired once that is noticed, or after three days.
 """
 
