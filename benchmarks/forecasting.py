@@ -4,7 +4,7 @@ The PV manager's decisions see a year of the simulated world, quarter-hour by qu
 each hour, measured power each interval; thirty days before the year teach them the plant. Day-ahead forecasts
 are those of midnight (UTC) for the day; those for the last of 24 hours are scored apart. Some plants are
 described wrongly on purpose: by 20° of azimuth; by 25°, giving 15 % less than it should; by 30°, and 15° of
-tilt. In a second run each plant falls ill some thirty times, down to 0, 50 or 65 % of its power, and is
+tilt. In a second run each plant falls ill every ten days, down to 0, 50 or 65 % of its power, and is
 repaired once that is noticed, or after three days.
 """
 
@@ -41,7 +41,7 @@ DAY_S, HOUR_S, INTERVAL_S = 86_400, 3_600, 900
 A_DAY, AN_HOUR = 96, 4
 OUTLOOK_EVERY_H = 6
 FAULTS = (0.0, 0.5, 0.65)
-FAULTS_A_YEAR = 30
+FAULT_EVERY_DAYS = 10
 REPAIRED_AFTER = 3 * A_DAY
 DAYS_A_MONTH = 30.4
 
@@ -96,14 +96,14 @@ class Scores(NamedTuple):
 
 
 @cache
-def year_of(seed: int = 1, days: int = 365, warm_up_days: int = 30) -> Year:
-    """Return a year of weather at Potsdam, and the warm-up before it."""
+def year_of(seed: int = 1, days: int = 365, warm_up_days: int = 30, first_s: int = START_S) -> Year:
+    """Return a year (or days from a first one on) of weather at Potsdam, and the warm-up before it."""
     weather = Weather(4, seed)
-    start_s = START_S - warm_up_days * DAY_S
+    start_s = first_s - warm_up_days * DAY_S
     plants = Plants(
         weather, [PEAK_W / 1000] * len(PLANTS), [p.tilt_deg for p in PLANTS], [p.azimuth_deg for p in PLANTS]
     )
-    everyday = range(start_s, START_S + days * DAY_S, DAY_S)
+    everyday = range(start_s, first_s + days * DAY_S, DAY_S)
     power_w, ghi, forecasts = [], [], []
     for day_s in everyday:
         power_w.append(plants.power_w(day_s, INTERVAL_S, A_DAY))
@@ -199,12 +199,11 @@ def detections(year: Year, plant: Plant) -> Iterator[float]:
         manager.foresee(forecast)
 
 
-def fault_times(year: Year, plant: Plant) -> FloatArray:
-    """Return the intervals at which a plant falls ill, at least five days apart."""
-    rng = generator(1, "faults", plant.name)
-    days = len(year.forecasts) // 24 - year.warm_up_days - 4
-    times = np.sort(rng.integers(0, days * A_DAY, FAULTS_A_YEAR)) + year.warm_up_days * A_DAY
-    return times[np.r_[True, np.diff(times) > 5 * A_DAY]]
+def fault_times(year: Year, plant: Plant) -> npt.NDArray[np.int64]:
+    """Return the intervals at which a plant falls ill, once in ten days at any time of five of them."""
+    days = np.arange(year.warm_up_days, len(year.forecasts) // 24 - FAULT_EVERY_DAYS + 1, FAULT_EVERY_DAYS)
+    late = generator(1, "faults", plant.name).integers(0, FAULT_EVERY_DAYS // 2 * A_DAY, days.size)
+    return np.asarray(days * A_DAY + late)
 
 
 def scores(year: Year, plant: Plant, outlooks: dict[int, Outlook]) -> Scores:
