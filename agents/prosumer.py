@@ -3,6 +3,7 @@
 from behaviours.agent import Agent
 from behaviours.information.directory import DirectoryMembership
 from behaviours.market.payments import Paying
+from behaviours.site.alarm_listening import AlarmListening
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.frequency_response import ReserveRelaying
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
@@ -35,4 +36,5 @@ class Prosumer(Agent):
         SiteReporting,  # its metrics, for the aggregator
         ResponseReporting,  # how fast it answers signals
         FactReporting,  # what agreements want to know
+        AlarmListening,  # what is wrong with its devices
     )

@@ -20,6 +20,7 @@ __all__ = [
     "light",
     "percentiles",
     "stack",
+    "standalone_svg",
     "steps",
     "svg_text",
 ]
@@ -32,8 +33,8 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 
 @contextmanager
-def canvas(rows: int, columns: int, height: float) -> Iterator[tuple[Any, Any]]:
-    """Open a figure of panels (height in inches) in our style; they share the horizontal axis."""
+def canvas(rows: int, columns: int, height: float, share_x: bool = True) -> Iterator[tuple[Any, Any]]:
+    """Open a figure of panels (height in inches) in our style; usually they share the horizontal axis."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Plot
@@ -66,7 +67,7 @@ def canvas(rows: int, columns: int, height: float) -> Iterator[tuple[Any, Any]]:
     with matplotlib.rc_context(style):
         plot = Plot(figsize=(9.2, height), layout="constrained")
         FigureCanvasSVG(plot)
-        yield plot, plot.subplots(rows, columns, squeeze=False, sharex=True)
+        yield plot, plot.subplots(rows, columns, squeeze=False, sharex=share_x)
 
 
 def svg_text(plot: Any, name: str) -> str:
@@ -89,6 +90,16 @@ def svg_text(plot: Any, name: str) -> str:
     for stand_in, variable in ((INK, "--ink"), (MUTED, "--muted"), (FAINT, "--faint")):
         text = text.replace(stand_in, f"var({variable})")
     return text.replace("<svg", f'<svg role="img" aria-label="{name}"', 1)
+
+
+def standalone_svg(plot: Any) -> str:
+    """Return a figure as an SVG document of its own, dark on white."""
+    buffer = io.StringIO()
+    plot.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    for stand_in, colour in ((INK, "#1d2430"), (MUTED, "#6b7482"), (FAINT, "#dde1e8")):
+        text = text.replace(stand_in, colour)
+    return text
 
 
 def time_axis(series: Series, axes: Any) -> None:

@@ -1,4 +1,4 @@
-"""The command `parity-mas`: run, server, validate, init, agents, schema, sweep and ledger.
+"""The command `parity-mas`: run, server, validate, init, agents, schema, sweep, ledger and forecast.
 
 Heavy imports are inside the commands, so that `--help` answers at once.
 """
@@ -35,6 +35,8 @@ app = typer.Typer(
 )
 
 app.add_typer(ledger_app, name="ledger")
+forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=True)
+app.add_typer(forecast, name="forecast")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)
@@ -234,6 +236,41 @@ def sweep(
         raise typer.Exit(INTERRUPTED)
     if any(row["error"] for row in rows):
         raise typer.Exit(1)
+
+
+@forecast.command("backtest")
+def forecast_backtest(
+    files: Annotated[
+        list[Path], typer.Argument(help="Meter readings (CSV), one series a file.", metavar="DATA.csv...")
+    ],
+    zone: Annotated[
+        str | None, typer.Option(help="Zone of times without an offset, and of midnight.", metavar="ZONE")
+    ] = None,
+    temperature: Annotated[
+        Path | None, typer.Option(help="Outdoor temperatures (CSV) of the same days.", metavar="FILE")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this method. May be repeated.", metavar="NAME", show_default="all"),
+    ] = None,
+    warm_up: Annotated[
+        int, typer.Option(help="Days known before the first forecast.", min=14, metavar="DAYS")
+    ] = 28,
+    days: Annotated[
+        int | None, typer.Option(help="Only the last so many days.", min=1, show_default="all")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of scores, forecasts and plots.")] = None,
+) -> None:
+    """Foresee each day of meter readings from the days before it, and compare methods."""
+    with _errors():
+        from launch import forecast as forecasts
+
+        request = forecasts.Request(files, zone, temperature, method or (), warm_up, days, out)
+        tests = forecasts.run_backtests(request)
+        written = forecasts.write_backtests(tests, out) if out else []
+    forecasts.print_backtests(tests)
+    for path in written:
+        print(path)
 
 
 def _load(path: Path, flags: dict[str, Any], settings: list[str] | None) -> "Scenario":

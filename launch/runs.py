@@ -135,6 +135,7 @@ def notes_of(community: Community) -> tuple[str, ...]:
         "errors": "handlers failed",
         "markets disputed": "markets were disputed by the market operator",
         "attestations disputed": "attestations said that another result was right",
+        "alarms raised": "alarms of devices were raised",
         "register entries given up": "entries were kept out of the register for days and given up",
         "audits failed": "audits found that the register differs from what was told",
     }

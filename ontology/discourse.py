@@ -4,6 +4,7 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
+from ontology.alarms import AssetAlarm
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
 from ontology.base import MAX_MEMBERS, Concept, EpochSeconds, Identifier, Label, Text, require
 from ontology.charging import (
@@ -78,6 +79,7 @@ AnyConcept: TypeAlias = (
     | UsagePoint
     | AssetType
     | Asset
+    | AssetAlarm
     | SensorType
     | Sensor
     | Measurement

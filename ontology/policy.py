@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from ontology.alarms import AssetAlarm
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
 from ontology.attestation import Attestation, AttestationRequest, DatasetProof, ProofRequest
 from ontology.base import Concept
@@ -211,12 +212,27 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.UI,),
     ),
     Row(
-        (Instruction, InstructionBatch),
+        (Instruction,),
+        (Act.REQUEST, Act.CANCEL, Act.INFORM),
+        (Role.PROSUMER, Role.BESS, Role.AGGREGATOR, Role.UI, Role.GATEWAY),
+        (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
+        readers=(Role.REPOSITORY, Role.UI),
+        writers=(Role.UI,),
+    ),
+    Row(
+        (InstructionBatch,),
         (Act.REQUEST, Act.CANCEL),
         (Role.PROSUMER, Role.BESS, Role.AGGREGATOR, Role.UI),
         (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),
+    ),
+    Row(
+        (AssetAlarm,),
+        TELL,
+        MANAGERS,
+        (Role.PROSUMER, Role.REPOSITORY),
+        readers=(Role.AGGREGATOR, Role.UI),
     ),
     Row(
         (InstructionStatus, InstructionBatchStatus),

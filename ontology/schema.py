@@ -68,6 +68,7 @@ _SOURCES: dict[str, str] = {
     "parity:UsagePoint": "UFTP EntityAddress",
     "parity:AssetType": "S2 ControlType",
     "parity:Asset": "S2 ResourceManagerDetails",
+    "parity:AssetAlarm": "SunSpec Evt; OCPP StatusNotification",
     "parity:SensorType": "S2 CommodityQuantity",
     "parity:Measurement": "S2 PowerMeasurement; OpenADR READING",
     "parity:IntervalReading": "UFTP Metering; SUPSI lemDataset",

@@ -2,6 +2,7 @@
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.ports import Repository, WeatherService
+from ontology.alarms import AssetAlarm
 from ontology.base import Concept
 from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
@@ -46,6 +47,12 @@ class FactKeeping(Behaviour):
     async def keep_session(self, session: EvSession, letter: Letter) -> Acknowledgement:
         """Store a charging session that an agreement calls for, and say so."""
         await self.repository.store([session])
+        return Acknowledgement(of=letter.message_id)
+
+    @on(AssetAlarm)
+    async def keep_alarm(self, alarm: AssetAlarm, letter: Letter) -> Acknowledgement:
+        """Store that something is wrong with an asset, or well again, and say so."""
+        await self.repository.store([alarm])
         return Acknowledgement(of=letter.message_id)
 
     @on(Forecast)

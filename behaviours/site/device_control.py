@@ -16,6 +16,9 @@ from ontology.letter import Letter
 
 __all__ = ["DeviceControl"]
 
+_CURTAILED = "pv"
+"""The device whose manager hears what it was told: a curtailed plant must not be taken for a faulty one."""
+
 
 class DeviceControl(Behaviour):
     """Puts instructions into effect unless one of higher priority still holds."""
@@ -42,6 +45,8 @@ class DeviceControl(Behaviour):
         except Unavailable:
             self.agent.counts["devices unavailable"] += 1
             return self._status(instruction, InstructionState.ABORTED)
+        if device.name == _CURTAILED and self.settings.contacts.pv:
+            self.tell(self.settings.contacts.pv, instruction)
         self._in_force[instruction.asset_id] = (instruction.priority, instruction.valid_until_s)
         return status
 

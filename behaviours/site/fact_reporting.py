@@ -1,6 +1,7 @@
 """Telling the repository what an agreement calls for, until it has it."""
 
 from behaviours.behaviour import Behaviour, every, on
+from ontology.alarms import AssetAlarm
 from ontology.charging import EvSession
 from ontology.discourse import Acknowledgement
 from ontology.letter import Letter
@@ -9,7 +10,11 @@ from ontology.performatives import Performative
 
 __all__ = ["FactReporting"]
 
-_KINDS: dict[str, type[Measurement] | type[EvSession]] = {"measurement": Measurement, "session": EvSession}
+_KINDS: dict[str, type[Measurement] | type[EvSession] | type[AssetAlarm]] = {
+    "measurement": Measurement,
+    "session": EvSession,
+    "alarm": AssetAlarm,
+}
 
 
 class FactReporting(Behaviour):
@@ -19,10 +24,12 @@ class FactReporting(Behaviour):
         """Nothing has been sent since the start; what was kept before goes out with the next quarter."""
         self._sent: dict[str, str] = {}
 
-    def report(self, fact: Measurement | EvSession) -> None:
+    def report(self, fact: Measurement | EvSession | AssetAlarm) -> None:
         """Send a fact, and keep it until it has arrived."""
         if isinstance(fact, Measurement):
             name = f"measurement {fact.subject} {fact.time_s}"
+        elif isinstance(fact, AssetAlarm):
+            name = f"alarm {fact.asset_id} {fact.kind} {fact.time_s}"
         else:
             name = f"session {fact.session_id}"
         self.keep(name, fact)
@@ -38,7 +45,7 @@ class FactReporting(Behaviour):
                 if fact is not None:
                     self._send(name, fact)
 
-    def _send(self, name: str, fact: Measurement | EvSession) -> None:
+    def _send(self, name: str, fact: Measurement | EvSession | AssetAlarm) -> None:
         sent = self.tell(self.settings.contacts.repository, fact, Performative.REQUEST)
         self._sent[sent] = name
 

@@ -59,6 +59,7 @@ NO_SUBJECT = {"oadr:PriceProfile", "uftp:FlexSettlement"}
 """Types that are about the whole community."""
 VARIANTS = {
     "oadr:DRSignal": ("signal_id",),
+    "parity:AssetAlarm": ("asset_id", "kind"),
     "parity:EvSession": ("session_id",),
     "parity:Forecast": ("kind",),
     "parity:KpiMeasure": ("kpi_id",),

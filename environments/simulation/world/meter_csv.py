@@ -1,4 +1,4 @@
-"""Meter readings of a user's own household from a CSV file, checked before they are believed."""
+"""Meter readings and temperatures of a user's own from CSV files, checked before they are believed."""
 
 import csv
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from ontology.errors import InvalidInput, Problem, problem
 
-__all__ = ["MeterReadings", "read_meter_csv"]
+__all__ = ["MeterReadings", "OutdoorTemperatures", "read_meter_csv", "read_temperature_csv"]
 
 Array = NDArray[np.float64]
 
 TIME_COLUMNS = ("time", "timestamp", "start", "datetime")
 VALUE_COLUMNS = ("energy_wh", "energy_kwh", "power_w", "power_kw")
+TEMPERATURE_COLUMNS = ("outdoor_degc", "temperature_degc")
+POWER_RANGE, TEMPERATURE_RANGE = (0.0, 1e9), (-90.0, 70.0)
 MAX_PROBLEMS = 20
 STEPS_S = (1, 5, 10, 15, 30, 60, 120, 180, 300, 600, 900, 1_200, 1_800, 3_600)
 
@@ -40,16 +42,44 @@ class MeterReadings:
 
         Raises: InvalidInput when the readings do not cover them.
         """
-        end_s = start_s + step_s * steps
-        if start_s < self.start_s or end_s > self.end_s:
-            covered = f"{_iso(self.start_s)} to {_iso(self.end_s)}"
-            raise InvalidInput(
-                problem(self.path, f"{_iso(start_s)} to {_iso(end_s)}", f"within {covered}, which it covers")
-            )
-        energy = np.r_[0.0, np.cumsum(self.power_w * self.step_s)]
-        edges = (start_s - self.start_s + step_s * np.arange(steps + 1)) / self.step_s
-        result: Array = np.diff(np.interp(edges, np.arange(len(energy)), energy)) / step_s
-        return result
+        return _means(self, self.power_w, start_s, step_s, steps)
+
+
+@dataclass(frozen=True)
+class OutdoorTemperatures:
+    """Mean temperatures in degrees Celsius in consecutive steps of equal length."""
+
+    path: str
+    start_s: int
+    step_s: int
+    outdoor_degc: Array
+
+    @property
+    def end_s(self) -> int:
+        """The first epoch second that is not covered."""
+        return self.start_s + self.step_s * len(self.outdoor_degc)
+
+    def mean_degc(self, start_s: int, step_s: int, steps: int) -> Array:
+        """Return mean temperatures over steps of another length.
+
+        Raises: InvalidInput when the file does not cover them.
+        """
+        return _means(self, self.outdoor_degc, start_s, step_s, steps)
+
+
+def _means(
+    readings: MeterReadings | OutdoorTemperatures, values: Array, start_s: int, step_s: int, steps: int
+) -> Array:
+    end_s = start_s + step_s * steps
+    if start_s < readings.start_s or end_s > readings.end_s:
+        covered = f"{_iso(readings.start_s)} to {_iso(readings.end_s)}"
+        raise InvalidInput(
+            problem(readings.path, f"{_iso(start_s)} to {_iso(end_s)}", f"within {covered}, which it covers")
+        )
+    energy = np.r_[0.0, np.cumsum(values * readings.step_s)]
+    edges = (start_s - readings.start_s + step_s * np.arange(steps + 1)) / readings.step_s
+    result: Array = np.diff(np.interp(edges, np.arange(len(energy)), energy)) / step_s
+    return result
 
 
 def read_meter_csv(path: str | Path, zone: str | None = None) -> MeterReadings:
@@ -65,15 +95,34 @@ def read_meter_csv(path: str | Path, zone: str | None = None) -> MeterReadings:
         negative, times without a zone, in a skipped or repeated hour, duplicated, out of order, or with gaps.
     """
     name = str(path)
-    local_zone = _zone(name, zone)
-    times, values, column, found = _rows(name, Path(path), local_zone)
-    if not found:
-        found = _spacing(name, times)
-    if found:
-        raise InvalidInput(_shortened(name, found))
+    times, values, column = _read(name, Path(path), zone, VALUE_COLUMNS, POWER_RANGE)
     step_s = times[1] - times[0]
     scale = {"energy_wh": 3600 / step_s, "energy_kwh": 3.6e6 / step_s, "power_w": 1.0, "power_kw": 1e3}
     return MeterReadings(name, times[0], step_s, np.array(values) * scale[column])
+
+
+def read_temperature_csv(path: str | Path, zone: str | None = None) -> OutdoorTemperatures:
+    """Read outdoor temperatures from a file with a header: `time` and `outdoor_degc`.
+
+    Args:
+        path: the file; its times obey the rules of `read_meter_csv`.
+        zone: IANA zone of times without an offset.
+
+    Raises: InvalidInput with every problem found, as `read_meter_csv`.
+    """
+    name = str(path)
+    times, values, _ = _read(name, Path(path), zone, TEMPERATURE_COLUMNS, TEMPERATURE_RANGE)
+    return OutdoorTemperatures(name, times[0], times[1] - times[0], np.array(values))
+
+
+def _read(
+    name: str, path: Path, zone: str | None, columns: tuple[str, ...], within: tuple[float, float]
+) -> tuple[list[int], list[float], str]:
+    times, values, column, found = _rows(name, path, _zone(name, zone), columns, within)
+    found = found or _spacing(name, times)
+    if found:
+        raise InvalidInput(_shortened(name, found))
+    return times, values, column
 
 
 def _zone(name: str, zone: str | None) -> ZoneInfo | None:
@@ -85,7 +134,9 @@ def _zone(name: str, zone: str | None) -> ZoneInfo | None:
         raise InvalidInput(problem(name, zone, "a time zone such as Europe/Berlin")) from error
 
 
-def _rows(name: str, path: Path, zone: ZoneInfo | None) -> tuple[list[int], list[float], str, list[Problem]]:
+def _rows(
+    name: str, path: Path, zone: ZoneInfo | None, columns: tuple[str, ...], within: tuple[float, float]
+) -> tuple[list[int], list[float], str, list[Problem]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))
@@ -94,9 +145,9 @@ def _rows(name: str, path: Path, zone: ZoneInfo | None) -> tuple[list[int], list
         raise InvalidInput(problem(name, str(reason), "a CSV file in UTF-8")) from error
     header = [each.strip().lower() for each in rows[0]] if rows else []
     when = next((each for each in TIME_COLUMNS if each in header), None)
-    what = next((each for each in VALUE_COLUMNS if each in header), None)
+    what = next((each for each in columns if each in header), None)
     if when is None or what is None:
-        expected = f"a header with time and one of {', '.join(VALUE_COLUMNS)}"
+        expected = f"a header with time and one of {', '.join(columns)}"
         raise InvalidInput(problem(name, ", ".join(header) or "empty", expected))
     times, values, problems = [], [], []
     at, of = header.index(when), header.index(what)
@@ -106,7 +157,7 @@ def _rows(name: str, path: Path, zone: ZoneInfo | None) -> tuple[list[int], list
         where = f"{name}:{number}"
         cells = [row[each].strip() if each < len(row) else "" for each in (at, of)]
         time_s, wrong_time = _time(where, cells[0], zone)
-        value, wrong_value = _value(where, cells[1])
+        value, wrong_value = _value(where, cells[1], within)
         problems += [each for each in (wrong_time, wrong_value) if each is not None]
         times.append(time_s)
         values.append(value)
@@ -130,13 +181,15 @@ def _time(where: str, text: str, zone: ZoneInfo | None) -> tuple[int, Problem | 
     return int(earlier.timestamp()), None
 
 
-def _value(where: str, text: str) -> tuple[float, Problem | None]:
+def _value(where: str, text: str, within: tuple[float, float]) -> tuple[float, Problem | None]:
     try:
         value = float(text)
     except ValueError:
         return 0.0, problem(where, text or "nothing", "a number")
-    if not 0 <= value < 1e9:
-        return 0.0, problem(where, text, "a number that is not negative")
+    low, high = within
+    if not low <= value < high:
+        expected = f"a number from {low:g} to {high:g}" if low else "a number that is not negative"
+        return 0.0, problem(where, text, expected)
     return value, None
 
 

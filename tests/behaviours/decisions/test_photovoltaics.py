@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from behaviours.decisions.photovoltaics import (
     ClearRatio,
     PvArray,
     generation_w,
+    modelled_generation,
     photovoltaic_outlook,
     sun_direction,
 )
@@ -107,7 +109,38 @@ def test_a_shaded_morning_lowers_the_next_hours_and_not_the_evening():
     plain = photovoltaic_outlook(SOUTH_ROOF, clear_day(), noon)
     shaded = photovoltaic_outlook(SOUTH_ROOF, clear_day(), noon, ratio=ratio)
     assert shaded.power_w[0] == pytest.approx(plain.power_w[0] * 0.5, rel=0.02)
-    assert shaded.power_w[32] == pytest.approx(plain.power_w[32] * (1 - 0.5 * np.exp(-2)), rel=0.02)
+    assert shaded.power_w[6] == pytest.approx(plain.power_w[6] * (1 - 0.5 * np.exp(-1)), rel=0.02)
+    assert shaded.power_w[32] == pytest.approx(plain.power_w[32], rel=0.02)
+
+
+def test_a_plant_at_fault_is_expected_to_give_its_share_all_day():
+    healthy = photovoltaic_outlook(SOUTH_ROOF, clear_day(), MIDSUMMER)
+    ill = photovoltaic_outlook(SOUTH_ROOF, clear_day(), MIDSUMMER, performance=0.5)
+    assert ill.power_w.sum() == pytest.approx(0.5 * healthy.power_w.sum(), rel=0.01)
+
+
+def test_the_sky_is_told_by_its_clearness_and_hardly_any_power_is_dim():
+    clear = modelled_generation(SOUTH_ROOF, clear_day(), MIDSUMMER)
+    overcast = modelled_generation(SOUTH_ROOF, clear_day(cloud=0.2), MIDSUMMER)
+    assert (clear.sky[48], overcast.sky[48], clear.sky[0]) == (3, 1, 0)
+
+
+def test_a_weather_forecast_may_come_by_the_hour():
+    quarters = clear_day()
+    hourly = {
+        name: np.reshape(getattr(quarters, name), (24, 4)).mean(axis=1).tolist()
+        for name in ("outdoor_degc", "ghi_w_per_m2", "dni_w_per_m2", "dhi_w_per_m2")
+    }
+    by_the_hour = msgspec.structs.replace(quarters, step_s=3600, **hourly)
+    one, other = (generation_w(SOUTH_ROOF, each, MIDSUMMER) for each in (quarters, by_the_hour))
+    assert other.sum() == pytest.approx(one.sum(), rel=0.01)
+    np.testing.assert_allclose(other[24:80], one[24:80], atol=0.08 * 5_000)
+
+
+def test_wind_cools_modules():
+    calm = clear_day(degc=30)
+    windy = msgspec.structs.replace(calm, wind_m_per_s=[8.0] * 96)
+    assert generation_w(SOUTH_ROOF, windy, MIDSUMMER).sum() > generation_w(SOUTH_ROOF, calm, MIDSUMMER).sum()
 
 
 def test_the_ratio_learns_by_day_and_stays_within_bounds():

@@ -9,6 +9,7 @@ import pytest
 from world_helpers import SUMMER, bare_site, run, world
 
 from environments.simulation.world import read_meter_csv
+from environments.simulation.world.meter_csv import read_temperature_csv
 from ontology.errors import InvalidInput
 
 HEAD = "time,energy_wh\n"
@@ -108,6 +109,14 @@ def test_what_cannot_be_believed_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match=expected):
         read_meter_csv(written(tmp_path, text), zone)
+
+
+def test_temperatures_may_be_negative_but_not_impossible(tmp_path: Path) -> None:
+    path = written(tmp_path, "time,outdoor_degc\n2024-01-01T00:00Z,-7.5\n2024-01-01T01:00Z,-5.5\n")
+    assert read_temperature_csv(path).mean_degc(1_704_067_200, 3_600, 2).tolist() == [-7.5, -5.5]
+    path = written(tmp_path, "time,outdoor_degc\n2024-01-01T00:00Z,-300\n2024-01-01T01:00Z,1\n")
+    with pytest.raises(InvalidInput, match="from -90 to 70"):
+        read_temperature_csv(path)
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:

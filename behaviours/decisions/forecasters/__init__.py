@@ -1,0 +1,1 @@
+"""Day-ahead forecasts of loads from their own past: naive, median, ridge, boosted trees; their backtest."""
