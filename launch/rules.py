@@ -43,6 +43,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
     yield from _sites(scenario)
+    yield from _community_batteries(scenario)
     yield from _products(scenario)
     yield from _agreements(scenario)
     yield from _preferences(scenario)
@@ -223,6 +224,20 @@ def _services(scenario: Scenario) -> Iterator[Complaint]:
             if window.from_hour >= window.to_hour:
                 path = f"contracts[{number}].windows[{i}].from_hour"
                 yield path, window.from_hour, f"must be below to_hour ({window.to_hour:g})"
+
+
+def _community_batteries(scenario: Scenario) -> Iterator[Complaint]:
+    """A battery shaves a feeder's peaks alone, and only where shaving is what it is there for."""
+    shaving: dict[int, str] = {}
+    for number, site in enumerate(scenario.sites):
+        if site.battery is None or site.battery.shaves != "feeder":
+            continue
+        path, feeder = f"sites[{number}].battery.shaves", number // scenario.grid.sites_per_feeder
+        if site.battery.mode != "peak-shaving":
+            yield path, "feeder", "must be site unless the mode is peak-shaving"
+        elif feeder in shaving:
+            yield path, "feeder", f"the peaks of that feeder are shaved by {shaving[feeder]} already"
+        shaving.setdefault(feeder, site.id)
 
 
 def _devices(site: Site, path: str) -> Iterator[Complaint]:
