@@ -227,8 +227,10 @@ def _services(scenario: Scenario) -> Iterator[Complaint]:
 
 
 def _community_batteries(scenario: Scenario) -> Iterator[Complaint]:
-    """A battery shaves a feeder's peaks alone, and only where shaving is what it is there for."""
+    """Peaks are shaved by the minute; a feeder's by one battery, and only where that is what it is for."""
     shaving: dict[int, str] = {}
+    if scenario.step_s > 60 and any(s.battery and s.battery.mode == "peak-shaving" for s in scenario.sites):
+        yield "step_s", scenario.step_s, "must be at most 60 where a battery shaves peaks"
     for number, site in enumerate(scenario.sites):
         if site.battery is None or site.battery.shaves != "feeder":
             continue

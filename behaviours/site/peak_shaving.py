@@ -6,7 +6,6 @@ from behaviours.decisions.battery_control import (
     peak_shaving_power_w,
     rule_for,
     threshold_of_rest_w,
-    within_content,
 )
 from behaviours.decisions.peak_shaving import ShavingPlan
 from behaviours.site.battery_management import BatteryOffering
@@ -47,14 +46,6 @@ class PeakShaving(Behaviour):
         else:
             self._protect_connection()
 
-    @every(
-        seconds=lambda settings: INTERVAL_S if settings.shaves and not settings.real_time_s else 0,
-        offset_s=25,
-    )
-    def shave_interval(self) -> None:
-        """Where nothing is measured within an interval, decide for the whole of it."""
-        self._keep_threshold()
-
     def _keep_threshold(self) -> None:
         """Keep the planned threshold, and do what is ordered beside that."""
         settings, status = self.settings, self.sibling(BatteryOffering).status
@@ -63,12 +54,8 @@ class PeakShaving(Behaviour):
             return
         stored_wh = status.state_of_charge * settings.model.capacity_wh
         forecasting.check(stored_wh)
-        period_s = settings.real_time_s or INTERVAL_S
+        period_s = settings.real_time_s
         order = self.sibling(FlexibilityResponse).order(self.now_s())
-        if order is not None and order.priority is Priority.DSO_RED:
-            power_w = within_content(order.setpoint_w or 0, settings.model, stored_wh, 0, period_s)
-            self._command(power_w, order.reason, order.priority)
-            return
         plan = forecasting.plan
         threshold_w = threshold_of_rest_w(plan.threshold_w, *forecasting.measured(), INTERVAL_S)
         power_w = peak_shaving_power_w(
@@ -80,16 +67,13 @@ class PeakShaving(Behaviour):
             period_s,
             None if order is None else order.setpoint_w,
         )
-        self._command(power_w, "peak shaving")
+        priority = Priority.CONTRACT if order is None else max(Priority.CONTRACT, order.priority)
+        self._command(power_w, "peak shaving", priority)
 
     def _load_w(self, plan: ShavingPlan) -> int:
-        """Return the present load, as it is measured within intervals, or else as it is prepared for."""
+        """Return the present load as it was measured, or else as it is prepared for."""
         measured = self.sibling(PeakForecasting).load_w
-        if (
-            self.settings.real_time_s
-            and measured
-            and self.now_s() - measured[1] < 2 * self.settings.real_time_s
-        ):
+        if measured and self.now_s() - measured[1] < 2 * self.settings.real_time_s:
             return round(measured[0])
         return plan.high_load_w(self.now_s())
 
@@ -120,7 +104,7 @@ class PeakShaving(Behaviour):
             instruction_id=f"{asset_id}-shave-{now_s}-{self._commands}",
             asset_id=asset_id,
             execution_time_s=now_s,
-            valid_until_s=now_s + 2 * (self.settings.real_time_s or INTERVAL_S),
+            valid_until_s=now_s + 2 * self.settings.real_time_s,
             setpoint_w=power_w,
             reason=reason,
             priority=priority,
