@@ -17,7 +17,6 @@ from scipy.optimize import linprog
 from behaviours.decisions.battery_control import peak_shaving_power_w, rule_for, threshold_of_rest_w
 from behaviours.decisions.degradation import equivalent_cycles, life_used
 from behaviours.decisions.peak_shaving import LoadRecord, planned_shaving
-from behaviours.site.turns import PLANNING_INTERVALS
 from environments.simulation.world.battery import Batteries
 from environments.simulation.world.households import Household, Households
 from environments.simulation.world.settings import BatterySettings
@@ -94,16 +93,14 @@ def shaved(load_w: FloatArray, capacity_kwh: float, power_kw: float) -> Course:
     of_intervals = load_w.reshape(-1, STEPS)
     record = LoadRecord.empty()
     rows: list[tuple[float, ...]] = []
-    plan = None
     peak_w, month, power_w = 0.0, "", 0
     for number, minutes in enumerate(of_intervals):
         start_s = START_S + number * INTERVAL_S
         if number >= LEARNT_DAYS * INTERVALS_A_DAY:
             if month != (month := month_of(start_s)):
                 peak_w = 0.0
-            if number % PLANNING_INTERVALS == 0 or plan is None or peak_w > plan.threshold_w:
-                stored_wh = float(battery.stored_wh[0])
-                plan = planned_shaving(record.days_w(start_s), model, stored_wh, start_s, least_w=peak_w)
+            stored_wh = float(battery.stored_wh[0])
+            plan = planned_shaving(record.days_w(start_s), model, stored_wh, start_s, least_w=peak_w)
             import_wm, able = 0.0, True
             seen_w = of_intervals[number - 1][-1]
             for minute, now_w in enumerate(minutes.tolist()):

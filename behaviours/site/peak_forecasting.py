@@ -1,7 +1,7 @@
 """The peak-shaving forecasting engine: which import a battery can keep to (SPEC 4.7).
 
-It learns the load from the meter of what it shaves, plans threshold and corridor every hour, and again when
-the content falls below the corridor. Within a month the threshold never goes
+It learns the load from the meter of what it shaves, plans threshold and corridor every quarter of an
+hour, and again when the content falls below the corridor. Within a month the threshold never goes
 below the highest import that there has been: to shave below it would gain nothing.
 """
 
@@ -15,7 +15,6 @@ from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.peak_shaving import LoadRecord, ShavingPlan, planned_shaving
 from behaviours.decisions.series import FloatArray
 from behaviours.site.battery_settings import BatterySettings
-from behaviours.site.turns import is_turn
 from ontology.base import INTERVAL_S
 from ontology.letter import Letter
 from ontology.measurements import Measurement, Quantity
@@ -92,21 +91,10 @@ class PeakForecasting(Behaviour):
 
     @every(minutes=15, offset_s=8)
     def plan_ahead(self) -> None:
-        """Plan the day ahead at the site's turns, and when the month has a new peak.
-
-        To plan each time anew would raise the threshold on every chance that passes.
-        """
-        if not self.settings.shaves or self._status is None:
-            return
-        self._close()
-        start_s = self.now_s() // INTERVAL_S * INTERVAL_S
-        if (
-            self.plan is None
-            or self._peak.import_w > self.plan.threshold_w
-            or self._month(start_s) != self._peak.month
-            or is_turn(self.settings.site, start_s, self.settings.planning_intervals)
-        ):
-            self._make_plan(start_s)
+        """Plan for the day ahead, from the present content."""
+        if self.settings.shaves and self._status is not None:
+            self._close()
+            self._make_plan(self.now_s() // INTERVAL_S * INTERVAL_S)
 
     @every(minutes=240, offset_s=9)
     def remember(self) -> None:

@@ -453,6 +453,27 @@ class SitePlanning(Behaviour):
             batch = InstructionBatch(site=self.settings.site, instructions=told)
             self.tell(receiver, batch, Performative.REQUEST)
 
+    def instruct_beside(self, setpoints_w: Mapping[str, int], order: Instruction) -> None:
+        """Let devices deviate from the plan as somebody orders, for as long as the order is valid.
+
+        Args:
+            setpoints_w: powers of the devices by asset, in W.
+            order: what was ordered of the site.
+        """
+        self._instruct(
+            [
+                msgspec.structs.replace(
+                    order,
+                    instruction_id=f"{order.instruction_id}-{asset_id}",
+                    asset_id=asset_id,
+                    execution_time_s=self.now_s(),
+                    setpoint_w=power_w,
+                    mode="",
+                )
+                for asset_id, power_w in setpoints_w.items()
+            ]
+        )
+
     def _is_ordered(self, asset_id: str, start_s: int) -> bool:
         """Tell whether a device is to do something else than its manager lets it do by itself."""
         led = asset_id in self.settings.led_by
