@@ -371,6 +371,11 @@ class SitePlanning(Behaviour):
         envelopes = [self._envelopes[name] for name in sorted(self._plan.setpoints)]
         return start_s, self._plan.setpoints, envelopes
 
+    def present_envelopes(self) -> list[FlexEnvelope]:
+        """Return what each device could do from the running interval on, by its name."""
+        start_s = self._interval_s()
+        return [self._present(self._envelopes[name], start_s) for name in sorted(self._envelopes)]
+
     @property
     def net_w(self) -> list[int]:
         """What the present plan means at the meter, in W by step."""

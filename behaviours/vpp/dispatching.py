@@ -18,7 +18,8 @@ from behaviours.decisions.dispatch_loop import (
     dispatched,
     room_left,
 )
-from behaviours.decisions.flexibility import deviations
+from behaviours.decisions.flexibility import deviations, first_step
+from behaviours.decisions.site_plan import is_storage
 from behaviours.market.opening import AggregatorSettings
 from behaviours.market.portfolio import PortfolioKeeping
 from behaviours.site.metering import SAMPLES
@@ -72,7 +73,7 @@ class DerDispatch(Behaviour):
 
     def setup(self) -> None:
         """Nobody has said what it does."""
-        self._states: dict[tuple[str, int], DispatchState] = {}
+        self._states: dict[str, tuple[int, DispatchState]] = {}
         self._reported: dict[str, dict[str, tuple[int, int]]] = {}
 
     @on(Measurement)
@@ -90,13 +91,19 @@ class DerDispatch(Behaviour):
         taken_w: dict[str, int] = {}
         for order, record in sorted(self._running(start_s), key=lambda each: -each[0].priority):
             members = room_left(self._responders(record, start_s), taken_w)
-            key = record.vpp_id, start_s
-            before = self._states.get(key, DispatchState())
-            beyond_w, self._states[key] = dispatched(order.power_w, members, before)
+            before = self._state_of(order.name, start_s)
+            beyond_w, after = dispatched(order.power_w, members, before)
+            self._states[order.name] = start_s, after
             for member, power_w in beyond_w.items():
                 taken_w[member] = taken_w.get(member, 0) + power_w
             self._tell(order, beyond_w, before)
-        self._states = {key: state for key, state in self._states.items() if key[1] == start_s}
+
+    def _state_of(self, name: str, start_s: int) -> DispatchState:
+        """Return what is remembered of a plant; of an interval before, only who has failed."""
+        known = self._states.get(name)
+        if known is None:
+            return DispatchState()
+        return known[1] if known[0] == start_s else known[1].renewed()
 
     def _running(self, start_s: int) -> Iterator[tuple[DispatchOrder, VppRecord]]:
         """Return the orders of the running interval; in its first minute members have not begun yet."""
@@ -191,20 +198,27 @@ class DispatchFollowing(Behaviour):
         promise = self.sibling(VppMembership).promises.get(told.reason)
         state = InstructionState.REJECTED
         if promise is not None and told.mode == DEVIATION and told.setpoint_w is not None:
-            self.sibling(SitePlanning).instruct_beside(self._shares_w(promise, told.setpoint_w), told)
+            setpoints_w = self._setpoints_w(promise, told.setpoint_w)
+            self.sibling(VppMembership).widen(told.reason, setpoints_w)
+            self.sibling(SitePlanning).instruct_beside(setpoints_w, told)
             state = InstructionState.ACCEPTED
         return InstructionStatus(instruction_id=told.instruction_id, status=state, time_s=self.now_s())
 
-    def _shares_w(self, promise: Promise, power_w: int) -> dict[str, int]:
-        """Return the set-point of each device of a promise, in W."""
-        _, setpoints, envelopes = self.sibling(SitePlanning).laid_out()
-        ranges = []
-        for each in envelopes:
-            if each.subject in promise.assets:
-                less, more = deviations(each, setpoints[each.subject])
-                ranges.append(MemberRange(each.subject, -int(less[0]), int(more[0])))
+    def _setpoints_w(self, promise: Promise, power_w: int) -> dict[str, int]:
+        """Return set-points in W: of the devices of a promise, and of storages where those do not suffice.
+
+        Those count from what was promised, not from the present plan, which may have changed meanwhile.
+        """
+        start_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        base_w, ranges = dict(self.sibling(SitePlanning).planned_w(start_s)), []
+        for each in self.sibling(SitePlanning).present_envelopes():
+            asset, promised = each.subject, each.subject in promise.assets
+            if asset in base_w and (promised or is_storage(each)):
+                base_w[asset] = promise.power_w(asset, start_s) if promised else base_w[asset]
+                less, more = deviations(first_step(each), [base_w[asset]])
+                ranges.append(MemberRange(asset, -int(less[0]), int(more[0]), int(not promised)))
         shares = disaggregate(power_w, ranges)
-        return {asset: setpoints[asset][0] + share for asset, share in shares.items()}
+        return {a: base_w[a] + share for a, share in shares.items() if share or a in promise.assets}
 
     async def _metered_w(self, minute_s: int) -> dict[str, float]:
         query = Query(entity=_MEASUREMENT, subject=SAMPLES, start_s=minute_s, end_s=minute_s + CYCLE_S)

@@ -1,6 +1,6 @@
 """A prosumer's part in virtual power plants: it bids, agrees, delivers and is paid (SPEC 5.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -51,6 +51,11 @@ class Promise(msgspec.Struct):
     assets: list[str]
     pins: dict[str, dict[int, int]]
     cost_ticks: int = 0
+
+    def power_w(self, asset_id: str, start_s: int) -> int:
+        """Return at what power a device keeps the promise in an interval, in W."""
+        planned_w = self.baseline_w.get(asset_id, {}).get(start_s, 0)
+        return self.pins.get(asset_id, {}).get(start_s, planned_w)
 
 
 class VppMembership(Behaviour):
@@ -177,6 +182,18 @@ class VppMembership(Behaviour):
         self.keep(_PROMISE + invitation.vpp_id, msgspec.json.encode(promise))
         self.sibling(SitePlanning).pin(held)
         return self._commitment(invitation.vpp_id, promise)
+
+    def widen(self, vpp_id: str, assets: Iterable[str]) -> None:
+        """Count what more devices do towards a promise from now on, beside what is planned of them now."""
+        promise, planning = self.promises[vpp_id], self.sibling(SitePlanning)
+        interval_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        planned_w = {s: planning.planned_w(s) for s in promise.schedule_w if s >= interval_s}
+        for asset in set(assets) - set(promise.assets):
+            promise.assets = sorted([*promise.assets, asset])
+            promise.baseline_w[asset] = {s: w[asset] for s, w in planned_w.items() if asset in w}
+            promise.pins[asset] = dict(promise.baseline_w[asset])
+            planning.pin({asset: promise.pins[asset]})
+        self.keep(_PROMISE + vpp_id, msgspec.json.encode(promise))
 
     def _commitment(self, vpp_id: str, promise: Promise) -> ScheduleCommitment:
         product = promise.product
