@@ -20,7 +20,7 @@ from environments.simulation.world.energy import DEVICES
 from launch.model import CommunityModel
 from launch.scenario import parse_scenario
 
-__all__ = ["Outcome", "delivery", "rows", "within"]
+__all__ = ["STREETS", "Outcome", "delivery", "rows", "within"]
 
 SCENARIO = """
 start: 2024-01-10T16:00
@@ -32,7 +32,19 @@ population: {sites: 30, shares: {pv: 0.3, battery: 0.7, ev: 0.3, heat_pump: 0.3,
 products:
   - {id: evening, hour: 17.5, hours: 2, power_kw: -8, price: 0.40, lead_hours: 0.5}
 """
-INTERVAL_S = 900
+BATTERIES = [
+    {
+        "id": f"s{i:02d}",
+        "annual_kwh": 2_500 + 100 * i,
+        "battery": {"capacity_kwh": 8 + i % 5, "initial_state_of_charge": 0.9},
+    }
+    for i in range(30)
+]
+STREETS: Mapping[str, Mapping[str, Any]] = {
+    "30 batteries": {"population": None, "sites": BATTERIES},
+    "30 homes of all kinds": {},
+}
+SEEDS = (1, 2, 3, 4, 5)
 OF_DEVICE = {"bess": "battery", "heat_pump": "heat_pump", "ev": "ev", "dhw": "dhw"}
 
 
@@ -116,4 +128,28 @@ def within(outcomes: Iterable[Outcome], share: float = 0.10) -> float:
 
 
 def rows() -> list[Mapping[str, Any]]:
-    return []
+    """Return a row for each street, with and without correction; its seeds together."""
+    found = []
+    for street, settings in STREETS.items():
+        for corrected in (False, True):
+            outcomes = [delivery(seed, corrected=corrected, **settings) for seed in SEEDS]
+            done = [
+                each / ordered
+                for outcome in outcomes
+                for ordered, each in zip(outcome.ordered_w, outcome.delivered_w, strict=True)
+            ]
+            found.append(
+                {
+                    "street": street,
+                    "corrected": "by the minute" if corrected else "no",
+                    "plants": len(outcomes),
+                    "members": sum(each.members for each in outcomes),
+                    "failed": sum(each.failed for each in outcomes),
+                    "intervals": len(done),
+                    "within 10 % of the order, %": 100 * within(outcomes),
+                    "delivered, % least": 100 * min(done),
+                    "mean": 100 * float(np.mean(done)),
+                    "letters a plant": sum(each.corrections for each in outcomes) / len(outcomes),
+                }
+            )
+    return found
