@@ -17,9 +17,10 @@ def test_without_correction_it_is_not():
     assert within([delivery(3, failing=0.1, corrected=False, **STREETS["30 batteries"])]) < 0.95
 
 
-def test_a_plant_of_few_makes_up_for_one_that_dies():
-    street = {"population": None, "sites": STREETS["30 batteries"]["sites"][:8], "products[0].power_kw": -3}
+def test_a_plant_of_few_makes_up_for_those_that_die():
+    street = {"population": None, "sites": STREETS["30 batteries"]["sites"][:8], "products[0].power_kw": -12}
     street |= {"products[0].hours": 0.75, "start": "2024-01-10T16:30"}
-    outcome = delivery(1, failing=0.125, **street)
-    assert outcome.failed == 1
-    assert outcome.delivered_w[1:] == pytest.approx([-3_000, -3_000], rel=0.1)
+    outcome = delivery(1, failing=0.25, **street)
+    assert 0 < outcome.failed < outcome.members
+    assert outcome.corrections > 0
+    assert outcome.delivered_w == pytest.approx([-12_000] * 3, rel=0.1)
