@@ -97,6 +97,9 @@ class DerDispatch(Behaviour):
             for member, power_w in beyond_w.items():
                 taken_w[member] = taken_w.get(member, 0) + power_w
             self._tell(order, beyond_w, before)
+        recent = {name for name, (time_s, _) in self._states.items() if time_s >= start_s - INTERVAL_S}
+        self._states = {name: self._states[name] for name in recent}
+        self._reported = {name: told for name, told in self._reported.items() if name in recent}
 
     def _state_of(self, name: str, start_s: int) -> DispatchState:
         """Return what is remembered of a plant; of an interval before, only who has failed."""
@@ -106,7 +109,7 @@ class DerDispatch(Behaviour):
         return known[1] if known[0] == start_s else known[1].renewed()
 
     def _running(self, start_s: int) -> Iterator[tuple[DispatchOrder, VppRecord]]:
-        """Return the orders of the running interval; in its first minute members have not begun yet."""
+        """Return the orders of the running interval, and the plants that deliver them."""
         for record in self.sibling(VppInitiation).plants.values():
             product = record.product
             if record.state is VppState.ACTIVE and product.start_s <= start_s < end_of(product):

@@ -174,7 +174,8 @@ class VppMembership(Behaviour):
         moved = {asset for asset, own in pins.items() if any(own[s] != baseline[asset].get(s) for s in own)}
         assets = sorted(moved | set(before.assets if before else ()))
         product = invitation.product
-        held = {asset: pins[asset] for asset in assets if asset in pins}
+        past = before.pins if before else {}
+        held = {asset: past.get(asset, {}) | pins[asset] for asset in assets if asset in pins}
         promise = Promise(
             initiator, product, invitation.round, baseline, schedule_w, assets, held, cost_ticks
         )
