@@ -10,6 +10,7 @@ from behaviours.market.flexibility_offering import FlexibilityOffering
 from behaviours.market.opening import LemOpening, PriceRelaying, TrafficLightObedience
 from behaviours.market.payments import Paying
 from behaviours.market.portfolio import PortfolioKeeping
+from behaviours.vpp.dispatching import DerDispatch
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.reporting import VppReporting
 from ontology.roles import Role
@@ -33,6 +34,7 @@ class Aggregator(Agent):
         DirectoryMembership,  # to be found by others
         Paying,  # what members of plants have earned
         VppInitiation,  # virtual power plants, for who wants flexibility
+        DerDispatch,  # by the minute, while plants deliver
         VppReporting,  # clusters' properties and prosumers' metrics
         ExternalBidding,  # wholesale and reserves, green only
         ExternalDelivering,  # what was sold, and what it earned

@@ -9,6 +9,7 @@ from behaviours.site.frequency_response import ReserveRelaying
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
 from behaviours.site.responding import ResponseReporting
 from behaviours.site.signal_reporting import SignalReporting
+from behaviours.vpp.dispatching import DispatchFollowing
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.membership import VppMembership
 from behaviours.vpp.reporting import SiteReporting
@@ -30,6 +31,7 @@ class Prosumer(Agent):
         ReserveRelaying,  # the battery's reserve, to the aggregator
         DirectoryMembership,  # what it offers, for others to find
         VppMembership,  # its part in virtual power plants
+        DispatchFollowing,  # more or less than promised, by the minute
         ScheduleNegotiation,  # choosing schedules with the others
         Paying,  # what members of plants have earned
         VppInitiation,  # plants of its own

@@ -44,7 +44,7 @@ def problems_of(date: str) -> list[Problem]:
 
     def noting(*args: Any, flow: FlowCharge | None = None, **limits: Any) -> SitePlan:
         if args[3] and (interval - 1) // 4 in HOURS:
-            met.append(Problem(args, limits))
+            met.append(Problem(args, {name: limits[name] for name in ("import_max_w", "export_max_w")}))
         return plan_site(*args, flow=flow, **limits)
 
     with mock.patch("behaviours.site.planning.planner_of", return_value=noting):

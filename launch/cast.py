@@ -159,6 +159,7 @@ def _aggregator_node(
             external_scale=scenario.external_markets.scale,
             agreements=agreements_of(scenario, sites, names.keys, accounts[0]),
             payer=payer_of(scenario, at, accounts[0], sites),
+            real_time_s=real_time_step_s(world),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])

@@ -43,6 +43,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
     yield from _sites(scenario)
+    yield from _community_batteries(scenario)
     yield from _products(scenario)
     yield from _agreements(scenario)
     yield from _preferences(scenario)
@@ -267,6 +268,22 @@ def _traded_segments(scenario: Scenario, trade: Uftp, path: str) -> Iterator[Com
         for segment in sorted(set(party.segments or listed) & taken if trade.role == "agr" else ()):
             yield f"{path}.counterparties[{i}].segments", segment, "already has a DSO that buys there"
         taken |= set(party.segments or listed)
+
+
+def _community_batteries(scenario: Scenario) -> Iterator[Complaint]:
+    """Peaks are shaved by the minute; a feeder's by one battery, and only where that is what it is for."""
+    shaving: dict[int, str] = {}
+    if scenario.step_s > 60 and any(s.battery and s.battery.mode == "peak-shaving" for s in scenario.sites):
+        yield "step_s", scenario.step_s, "must be at most 60 where a battery shaves peaks"
+    for number, site in enumerate(scenario.sites):
+        if site.battery is None or site.battery.shaves != "feeder":
+            continue
+        path, feeder = f"sites[{number}].battery.shaves", number // scenario.grid.sites_per_feeder
+        if site.battery.mode != "peak-shaving":
+            yield path, "feeder", "must be site unless the mode is peak-shaving"
+        elif feeder in shaving:
+            yield path, "feeder", f"the peaks of that feeder are shaved by {shaving[feeder]} already"
+        shaving.setdefault(feeder, site.id)
 
 
 def _devices(site: Site, path: str) -> Iterator[Complaint]:

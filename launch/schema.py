@@ -135,6 +135,15 @@ class Battery(Section, frozen=True, kw_only=True):
     efficiency: Annotated[float, Meta(ge=0.1, le=1, description="of a round trip, AC to AC")] = 0.90
     minimum_state_of_charge: Annotated[float, Meta(ge=0, le=0.9, description="kept at all times")] = 0.05
     initial_state_of_charge: Annotated[float, Meta(ge=0, le=1, description="at the start")] = 0.30
+    wear: Annotated[Price, Meta(description="EUR that a kWh given costs it in life")] = 0.01
+    mode: Annotated[
+        Literal["least-cost", "peak-shaving"],
+        Meta(description="what it is there for; peak-shaving offers only what that leaves"),
+    ] = "least-cost"
+    shaves: Annotated[
+        Literal["site", "feeder"],
+        Meta(description="whose peaks: of its site, or (a community battery) of all sites on its feeder"),
+    ] = "site"
 
 
 class Ev(Section, frozen=True, kw_only=True):

@@ -36,8 +36,9 @@ from launch.parts import AddressBook, Part, attesting_sites, attestor_addresses,
 from launch.products import products_of
 from launch.pseudonyms import Pseudonyms
 from launch.scenario import Scenario
+from launch.schema import Battery
 from launch.world_settings import sells_frequency
-from ontology.base import INTERVALS_A_DAY
+from ontology.base import INTERVALS_A_DAY, TICKS_PER_CURRENCY
 from ontology.storage import StorageModel, ThermalModel
 
 __all__ = ["site_parts"]
@@ -55,6 +56,11 @@ def site_parts(
     devices = {
         device.name: device for device in world.devices(site.id) if scenario.control or device.name == "meter"
     }
+    battery = battery_of(scenario, site.id) if "bess" in devices else None
+    shaves = battery is not None and battery.mode == "peak-shaving"
+    meters = (
+        (world.import_meter(site.id, of_feeder=battery.shaves == "feeder"),) if battery and shaves else ()
+    )
     contacts = _contacts(site.id, devices, at)
     segment_id, players = world.feeder_of(site.id).segment_id, names.players(site.id)
 
@@ -72,7 +78,7 @@ def site_parts(
             real_time_s=world.settings.step_s if world.settings.step_s < 900 else 0,
             reports=metrics_of(scenario, site.id),
         ),
-        devices=tuple(devices.values()),
+        devices=(*devices.values(), *meters),
     )
     for manager in _managers(scenario, world, site, devices, contacts):
         every = msgspec.structs.replace(manager.settings, planning_intervals=scenario.planning.intervals)
@@ -96,6 +102,8 @@ def site_parts(
             partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
             payer=payer_of(scenario, at, players, attesting_sites(world)),
             reports=metrics_of(scenario, site.id),
+            wear_ticks_per_kwh=round((battery or Battery(capacity_kwh=1)).wear * TICKS_PER_CURRENCY),
+            led_by={f"{site.id}-bess": contacts.bess} if shaves else {},
         ),
     )
     yield part(
@@ -146,14 +154,7 @@ def _managers(
         yield Part(
             BatteryManager,
             contacts.bess,
-            BatterySettings(
-                site=site.id,
-                contacts=contacts,
-                model=battery,
-                real_time_s=real_time_step_s(world),
-                import_max_w=CONNECTION_W,
-                offers_reserve=sells_frequency(scenario),
-            ),
+            _battery_settings(scenario, world, site, battery, contacts),
             site.id,
         )
     if isinstance(charger, StorageModel):
@@ -170,6 +171,40 @@ def _managers(
         yield Part(EvManager, contacts.ev, ev, site.id)
     if contacts.p2h:
         yield Part(HeatManager, contacts.p2h, _heat_settings(site, models, contacts), site.id)
+
+
+def battery_of(scenario: Scenario, site: str) -> Battery | None:
+    """Return what a scenario says of a site's battery; nothing where it was drawn."""
+    return next((each.battery for each in scenario.sites if each.id == site), None)
+
+
+def _battery_settings(
+    scenario: Scenario, world: World, site: SiteSettings, model: StorageModel, contacts: SiteContacts
+) -> BatterySettings:
+    """Return a battery manager's settings; one that shaves peaks offers no frequency reserve."""
+    said = battery_of(scenario, site.id)
+    settings = BatterySettings(
+        site=site.id,
+        contacts=contacts,
+        model=model,
+        real_time_s=real_time_step_s(world),
+        import_max_w=CONNECTION_W,
+        offers_reserve=sells_frequency(scenario),
+        zone=scenario.zone,
+    )
+    if said is None or said.mode != "peak-shaving":
+        return settings
+    feeder = world.feeder_of(site.id).segment
+    shaved = set(feeder.players) if said.shaves == "feeder" else {site.id}
+    usual_w = [
+        usual_load_w(each, world.settings.start_s) for each in world.settings.sites if each.id in shaved
+    ]
+    return msgspec.structs.replace(
+        settings,
+        shaves=feeder.segment_id if said.shaves == "feeder" else site.id,
+        offers_reserve=False,
+        usual_load_w=tuple(map(sum, zip(*usual_w, strict=True))),
+    )
 
 
 def _heat_settings(site: SiteSettings, models: Mapping[str, Any], contacts: SiteContacts) -> HeatSettings:

@@ -1,6 +1,5 @@
 """What a battery does from second to second: peak shaving and frequency reserve."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -10,15 +9,17 @@ __all__ = [
     "PeakShaving",
     "fcr_d_power_w",
     "fcr_d_reserve_wh",
-    "lowest_threshold_w",
     "peak_shaving_power_w",
     "reserve_of",
+    "rule_for",
+    "threshold_of_rest_w",
 ]
 
 FCR_D_EDGE_HZ = 0.1
 FCR_D_RANGE_HZ = 0.4
 FCR_D_ENDURANCE_S = 1200
 NOMINAL_HZ = 50.0
+DEADBAND_W = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +30,30 @@ class PeakShaving:
     """Import that shall not be exceeded."""
     recharge_below_w: int
     """Import below which the battery recharges, never above the threshold."""
-    deadband_w: int = 500
+    deadband_w: int = DEADBAND_W
     quantum_w: int = 100
     ramp_w_per_s: int = 5_000
     reserve_wh: int = 0
     """Content above the lowest fill that is kept for other duties."""
+    floor_wh: float = 0.0
+    """Content that shaving needs at the end of the step: nothing else takes it."""
 
 
 def peak_shaving_power_w(
-    rule: PeakShaving, model: StorageModel, load_w: int, stored_wh: float, previous_w: int, step_s: float
+    rule: PeakShaving,
+    model: StorageModel,
+    load_w: int,
+    stored_wh: float,
+    previous_w: int,
+    step_s: float,
+    wanted_w: int | None = None,
 ) -> int:
     """Return the battery's power for the next step, in W (charging positive).
 
     It gives what exceeds the threshold once that is exceeded by the deadband, and keeps giving until the
-    load is below the threshold; it recharges below the recharge level without ever creating a peak.
+    load is below the threshold. Beside that it does what is wanted of it, as far as that neither takes
+    the import above the threshold nor the content below what shaving needs; if nothing is wanted it
+    recharges below the recharge level.
 
     Args:
         rule: threshold and shape of the control.
@@ -51,69 +62,63 @@ def peak_shaving_power_w(
         stored_wh: present content.
         previous_w: present power of the battery.
         step_s: time until the next decision, in seconds.
+        wanted_w: power that is ordered of the battery, such as flexibility; None: recharge.
 
     Source: SPEC 4.7; OpenDSS StorageController PeakShave.
     """
     excess = load_w - rule.threshold_w
-    giving = excess > rule.deadband_w or (previous_w < 0 and excess > 0)
-    wanted = 0
-    if giving:
-        wanted = -quantised_up(min(excess, model.discharge_max_w), rule.quantum_w, model.discharge_max_w)
-    elif load_w < rule.recharge_below_w:
-        room = min(model.charge_max_w, -excess)
-        wanted = max(0, room // rule.quantum_w * rule.quantum_w)
+    if excess > rule.deadband_w or (previous_w < 0 and excess > 0):
+        most = -quantised_up(min(excess, model.discharge_max_w), rule.quantum_w, model.discharge_max_w)
+    else:
+        most = max(0, min(model.charge_max_w, -excess)) // rule.quantum_w * rule.quantum_w
+    if wanted_w is None:
+        wanted_w = most if load_w < rule.recharge_below_w or most < 0 else 0
+    least = power_to_content(rule.floor_wh, model, stored_wh, step_s)
+    wanted = min(most, max(least, wanted_w))
     ramp = ceil(rule.ramp_w_per_s * step_s)
     wanted = max(previous_w - ramp, min(previous_w + ramp, wanted))
     return within_content(wanted, model, stored_wh, rule.reserve_wh, step_s)
 
 
-def lowest_threshold_w(
-    load_w: Sequence[int], model: StorageModel, stored_wh: float, step_s: int = 900, reserve_wh: int = 0
-) -> int:
-    """Return the lowest import that the battery can keep over an expected load, by bisection, in W.
+def power_to_content(content_wh: float, model: StorageModel, stored_wh: float, step_s: float) -> int:
+    """Return the power in W that brings a battery to a content within a step."""
+    missing_w = (content_wh - stored_wh) * 3600 / step_s
+    if missing_w > 0:
+        return ceil(missing_w / model.charge_efficiency)
+    return ceil(missing_w * model.discharge_efficiency)
+
+
+def threshold_of_rest_w(threshold_w: int, mean_w: float, elapsed_s: float, interval_s: float) -> int:
+    """Return the import to keep to in the rest of an interval, so that its mean keeps the threshold, in W.
+
+    What was too much is made up for; what was too little is not used up, it may be needed.
 
     Args:
-        load_w: expected import without the battery; a high quantile is prudent.
-        model: limits of the battery.
-        stored_wh: present content.
-        step_s: length of a step in seconds.
-        reserve_wh: content above the lowest fill that is kept.
-
-    Source: SPEC 4.7 (forecast engine).
+        threshold_w: most that the mean of the interval may be.
+        mean_w: mean import since the interval began.
+        elapsed_s: how long ago that was.
+        interval_s: length of the interval.
     """
-    if not load_w:
-        return 0
-    low, high = max(load_w) - model.discharge_max_w, max(load_w)
-    while low < high:
-        middle = (low + high) // 2
-        if keeps_threshold(middle, load_w, model, stored_wh, step_s, reserve_wh):
-            high = middle
-        else:
-            low = middle + 1
-    return high
+    left_s = interval_s - elapsed_s
+    if left_s <= 0 or mean_w <= threshold_w:
+        return threshold_w
+    return floor(threshold_w - (mean_w - threshold_w) * elapsed_s / left_s)
 
 
-def keeps_threshold(
-    threshold_w: int,
-    load_w: Sequence[int],
-    model: StorageModel,
-    stored_wh: float,
-    step_s: int,
-    reserve_wh: int,
-) -> bool:
-    """Tell whether a battery can keep a threshold when it recharges whenever there is room."""
-    floor_wh = min(stored_wh, model.fill_min_wh + reserve_wh)
-    hours = step_s / 3600
-    for load in load_w:
-        room = threshold_w - load
-        if room >= 0:
-            stored_wh += min(room, model.charge_max_w) * model.charge_efficiency * hours
-            stored_wh = min(stored_wh, model.fill_max_wh)
-        else:
-            stored_wh += room / model.discharge_efficiency * hours
-            if stored_wh < floor_wh or -room > model.discharge_max_w:
-                return False
-    return True
+def rule_for(threshold_w: int, floor_wh: float = 0.0, deadband_w: int = DEADBAND_W) -> PeakShaving:
+    """Return the rule that keeps the mean import of an interval within a threshold.
+
+    The deadband lies below it, so that what the rule lets pass does not exceed the threshold either; for
+    small sites it is a twentieth of the threshold at most.
+
+    Args:
+        threshold_w: import that shall not be exceeded.
+        floor_wh: content that shaving needs at the end of the step.
+        deadband_w: how far the rule's own threshold is exceeded before the battery gives.
+    """
+    deadband = min(deadband_w, max(0, threshold_w) // 20)
+    own = threshold_w - deadband
+    return PeakShaving(own, own, deadband_w=deadband, floor_wh=floor_wh)
 
 
 def fcr_d_power_w(frequency_hz: float, up_w: int, down_w: int = 0) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from behaviours.decisions.series import IntArray
@@ -67,6 +68,18 @@ def deviations(envelope: FlexEnvelope, planned_w: Sequence[int]) -> tuple[IntArr
     less = np.minimum(power - np.asarray(envelope.power_min_w), np.maximum(spare, 0).astype(np.int64))
     more = np.minimum(np.asarray(envelope.power_max_w) - power, np.maximum(room, 0).astype(np.int64))
     return np.maximum(less, 0), np.maximum(more, 0)
+
+
+def first_step(envelope: FlexEnvelope) -> FlexEnvelope:
+    """Return the first step of an envelope."""
+    return msgspec.structs.replace(
+        envelope,
+        power_min_w=envelope.power_min_w[:1],
+        power_max_w=envelope.power_max_w[:1],
+        energy_min_wh=envelope.energy_min_wh[:1],
+        energy_max_wh=envelope.energy_max_wh[:1],
+        preferred_w=envelope.preferred_w[:1],
+    )
 
 
 def flexibility_of_portfolio(

@@ -13,6 +13,8 @@ class BatterySettings(msgspec.Struct, frozen=True, kw_only=True):
     """The battery, and the energy in Wh that stays reserved for other duties.
 
     The real-time engine runs every `real_time_s` seconds (0: never) and keeps import below `import_max_w`.
+    A battery that shaves peaks knows whose: `shaves` is the subject of the measurements, `usual_load_w`
+    what that usually draws in W by step of a UTC day, and `zone` where its months begin.
     """
 
     site: str
@@ -23,3 +25,6 @@ class BatterySettings(msgspec.Struct, frozen=True, kw_only=True):
     import_max_w: int = 43_000
     planning_intervals: int = PLANNING_INTERVALS
     offers_reserve: bool = False
+    shaves: str = ""
+    usual_load_w: tuple[int, ...] = ()
+    zone: str = "UTC"

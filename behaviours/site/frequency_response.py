@@ -75,7 +75,9 @@ class FrequencyResponse(Behaviour):
     @on(Measurement)
     def follow(self, measurement: Measurement, letter: Letter) -> None:
         """Give or take beside the plan what the frequency calls for; return to the plan when it is over."""
-        if measurement.quantity is not Quantity.FREQUENCY_HZ or self._status is None:
+        if not self.settings.offers_reserve or self._status is None:
+            return
+        if measurement.quantity is not Quantity.FREQUENCY_HZ:
             return
         held = self._assigned(self.now_s())
         up_w, down_w = sum(each.up_w for each in held), sum(each.down_w for each in held)

@@ -40,6 +40,8 @@ _MEASUREMENT = message_type_of(Measurement)
 SAMPLES = "samples"
 """What a query names to be told of what devices drew by the minute."""
 SAMPLES_KEPT_S = 7200
+METERS = ("meter", "import")
+"""Devices that measure what others draw."""
 INTERVALS_KEPT = INTERVALS_A_DAY
 """For how many intervals a gateway can say what each device drew."""
 
@@ -68,6 +70,7 @@ class DeviceReading(Behaviour):
             "meter": contacts.bess,
             "pv": contacts.pv,
             "bess": contacts.bess,
+            "import": contacts.bess,
             "ev": contacts.ev,
             "heat_pump": contacts.p2h,
             "dhw": contacts.p2h,
@@ -99,15 +102,16 @@ class DeviceReading(Behaviour):
         present_w: dict[str, int] = {}
         for device in self.devices:
             receiver = self._receivers.get(device.name, "")
+            is_meter = device.name in METERS
             device_w = 0
             for report in await self.percepts_of(device):
-                device_w += device_power_w(report) if device.name != "meter" else 0
+                device_w += 0 if is_meter else device_power_w(report)
                 if isinstance(report, IntervalReading):
                     readings.append(report)
                 elif receiver:
                     self.tell(receiver, report)
             explained_w += device_w
-            if device.name != "meter":
+            if not is_meter:
                 self._sampled_devices_w.setdefault(device.name, []).append(device_w)
                 present_w[device.name] = device_w
         if self.settings.real_time_s:

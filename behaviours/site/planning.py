@@ -17,7 +17,7 @@ from behaviours.decisions.forecasting import LoadHistory, integers, load_outlook
 from behaviours.decisions.kpi import Metric
 from behaviours.decisions.markets.auction import limits_of_plan
 from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
-from behaviours.decisions.site_plan import SitePlan
+from behaviours.decisions.site_plan import WEAR_TICKS_PER_KWH, SitePlan
 from behaviours.decisions.site_planners import PlanSolver, planner_of
 from behaviours.market.payments import PayerSettings
 from behaviours.site.contacts import SiteContacts
@@ -70,6 +70,10 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Sites to buy from rather than from others, where the market is an auction."""
     payer: PayerSettings | None = None
     reports: tuple[Metric, ...] = ()
+    wear_ticks_per_kwh: int = WEAR_TICKS_PER_KWH
+    """What a kWh given by the battery costs it in life."""
+    led_by: Mapping[str, str] = {}
+    """The managers of assets that keep to a schedule of their own, by asset: orders go to them."""
 
 
 class LoadForecasting(Behaviour):
@@ -358,11 +362,26 @@ class SitePlanning(Behaviour):
             self.sibling(LoadForecasting).outlook_w(start_s),
             buy,
             sell,
-            [pinned(each, self._pins.get(name, {})) for name, each in sorted(self._envelopes.items())],
+            [pinned(each, self._held_w(each)) for _, each in sorted(self._envelopes.items())],
             import_max_w=self._import_limit_w(start_s),
             export_max_w=self._export_limit_w(start_s),
             flow=self.sibling(MarketListening).flow_ahead(start_s, self._before_w(start_s)),
+            wear_ticks_per_kwh=self.settings.wear_ticks_per_kwh,
         )
+
+    def _held_w(self, envelope: FlexEnvelope) -> Mapping[int, int]:
+        """Return the powers that a device is held to: by promise, or by its manager's own schedule.
+
+        Under a limit that schedule gives way.
+        """
+        promised_w = self._pins.get(envelope.subject, {})
+        if envelope.subject not in self.settings.led_by or self._is_limited():
+            return promised_w
+        own_w = {
+            envelope.start_s + step * envelope.step_s: power_w
+            for step, power_w in enumerate(envelope.preferred_w)
+        }
+        return own_w | promised_w
 
     def _before_w(self, start_s: int) -> list[int]:
         """Return what the present plan means at the meter from a time on, in W; nothing without a plan."""
@@ -379,6 +398,11 @@ class SitePlanning(Behaviour):
             self._plan, self._plan_start_s = self.planned(start_s), start_s
         envelopes = [self._envelopes[name] for name in sorted(self._plan.setpoints)]
         return start_s, self._plan.setpoints, envelopes
+
+    def present_envelopes(self) -> list[FlexEnvelope]:
+        """Return what each device could do from the running interval on, by its name."""
+        start_s = self._interval_s()
+        return [self._present(self._envelopes[name], start_s) for name in sorted(self._envelopes)]
 
     @property
     def net_w(self) -> list[int]:
@@ -449,12 +473,44 @@ class SitePlanning(Behaviour):
                 priority=priority,
             )
             for asset_id, power_w in self._plan.setpoints.items()
-            if step < len(power_w) and not self._runs_free(asset_id, start_s, power_w[step])
+            if step < len(power_w)
+            and not self._runs_free(asset_id, start_s, power_w[step])
+            and self._is_ordered(asset_id, start_s)
         ]
         self._told_w = {each.asset_id: each.setpoint_w or 0 for each in instructions}
-        if instructions:
-            batch = InstructionBatch(site=self.settings.site, instructions=instructions)
-            self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
+        self._instruct(instructions)
+
+    def _instruct(self, instructions: list[Instruction]) -> None:
+        """Tell the gateway what devices shall do, and those managers that lead theirs what is ordered."""
+        for receiver, told in by_receiver(instructions, self.settings).items():
+            batch = InstructionBatch(site=self.settings.site, instructions=told)
+            self.tell(receiver, batch, Performative.REQUEST)
+
+    def instruct_beside(self, setpoints_w: Mapping[str, int], order: Instruction) -> None:
+        """Let devices deviate from the plan as somebody orders, for as long as the order is valid.
+
+        Args:
+            setpoints_w: powers of the devices by asset, in W.
+            order: what was ordered of the site.
+        """
+        self._instruct(
+            [
+                msgspec.structs.replace(
+                    order,
+                    instruction_id=f"{order.instruction_id}-{asset_id}",
+                    asset_id=asset_id,
+                    execution_time_s=self.now_s(),
+                    setpoint_w=power_w,
+                    mode="",
+                )
+                for asset_id, power_w in setpoints_w.items()
+            ]
+        )
+
+    def _is_ordered(self, asset_id: str, start_s: int) -> bool:
+        """Tell whether a device is to do something else than its manager lets it do by itself."""
+        led = asset_id in self.settings.led_by
+        return not led or self._is_limited() or start_s in self._pins.get(asset_id, {})
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
         """Tell the aggregator how far the site could deviate in the next three hours."""
@@ -483,6 +539,15 @@ class SitePlanning(Behaviour):
         if not asset_id.endswith("-pv") or step >= len(envelope.power_min_w):
             return False
         return power_w <= envelope.power_min_w[step]
+
+
+def by_receiver(instructions: list[Instruction], settings: ProsumerSettings) -> dict[str, list[Instruction]]:
+    """Return instructions by the agent that carries them out."""
+    sorted_out: dict[str, list[Instruction]] = {}
+    for each in instructions:
+        receiver = settings.led_by.get(each.asset_id, settings.contacts.gateway)
+        sorted_out.setdefault(receiver, []).append(each)
+    return sorted_out
 
 
 def net_forecast(site: str, start_s: int, plan: SitePlan) -> Forecast:

@@ -273,11 +273,13 @@ class VppInitiation(Behaviour):
         return self._nets.setdefault(vpp_id, ContractNet(self.agent, CoalitionBid))
 
     def _has_strayed(self, record: VppRecord, start_s: int) -> bool:
-        """Tell whether members, those that are lost included, delivered another sum than they promised."""
+        """Tell whether members, the lost included, delivered another sum than was promised or ordered."""
         step = starts_of(record.product).index(start_s)
         promised_wh = sum(each.schedule_w[step] for each in record.commitments.values()) / 4
         delivered_wh = sum(own.get(start_s, 0) for own in record.delivered.values())
-        return abs(delivered_wh - promised_wh) > STRAY * abs(record.product.target_w[step]) / 4
+        ordered_wh = record.product.target_w[step] / 4
+        strayed_wh = min(abs(delivered_wh - promised_wh), abs(delivered_wh - ordered_wh))
+        return strayed_wh > STRAY * abs(ordered_wh)
 
     async def _renegotiate(self, record: VppRecord, start_s: int) -> None:
         """Let those who are there, and reserves for those who are not, agree on what remains."""

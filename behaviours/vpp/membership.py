@@ -1,6 +1,6 @@
 """A prosumer's part in virtual power plants: it bids, agrees, delivers and is paid (SPEC 5.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -30,7 +30,7 @@ from ontology.letter import Letter
 from ontology.measurements import Measurement
 from ontology.performatives import Performative
 
-__all__ = ["VppMembership"]
+__all__ = ["Promise", "VppMembership"]
 
 WEAR_TICKS_PER_KWH = 300
 """What a site wants for a kWh of deviation beside what the energy costs it: 0.03 EUR."""
@@ -52,6 +52,11 @@ class Promise(msgspec.Struct):
     pins: dict[str, dict[int, int]]
     cost_ticks: int = 0
 
+    def power_w(self, asset_id: str, start_s: int) -> int:
+        """Return at what power a device keeps the promise in an interval, in W."""
+        planned_w = self.baseline_w.get(asset_id, {}).get(start_s, 0)
+        return self.pins.get(asset_id, {}).get(start_s, planned_w)
+
 
 class VppMembership(Behaviour):
     """Offers what the site could do otherwise, and does what it has promised."""
@@ -60,11 +65,12 @@ class VppMembership(Behaviour):
 
     def setup(self) -> None:
         """Recall what was promised before a restart."""
-        self._promises: dict[str, Promise] = {}
+        self.promises: dict[str, Promise] = {}
+        """What the site has promised, by plant."""
         for name in self.agent.kept_names(_PROMISE):
             kept = self.agent.kept_bytes(name)
             if kept is not None:
-                self._promises[name.removeprefix(_PROMISE)] = msgspec.json.decode(kept, type=Promise)
+                self.promises[name.removeprefix(_PROMISE)] = msgspec.json.decode(kept, type=Promise)
         self._plan_start_s = 0
         self.reliability = 1.0
         self.earned_ticks = 0
@@ -74,7 +80,7 @@ class VppMembership(Behaviour):
     @when("started")
     def hold(self) -> None:
         """Hold the devices to what was promised before a restart."""
-        for promise in self._promises.values():
+        for promise in self.promises.values():
             self.sibling(SitePlanning).pin(promise.pins)
 
     # -- recruitment ----------------------------------------------------------------------------
@@ -108,7 +114,7 @@ class VppMembership(Behaviour):
         group does not agree in time.
         """
         product, invited_s = invitation.product, self.clock.now_s()
-        known = self._promises.get(invitation.vpp_id)
+        known = self.promises.get(invitation.vpp_id)
         if known is not None and known.round == invitation.round:
             return self._commitment(invitation.vpp_id, known)
         if self.agent.address not in invitation.group or invitation.settle_by_s <= self.now_s():
@@ -129,7 +135,7 @@ class VppMembership(Behaviour):
         self, invitation: CoalitionInvitation, able: Deviations, row: int, first_s: int
     ) -> dict[int, int]:
         """Return the deviation promised by start of interval; what has begun stays as it was."""
-        before = self._promises.get(invitation.vpp_id)
+        before = self.promises.get(invitation.vpp_id)
         starts = starts_of(invitation.product)
         held = before.schedule_w if before else dict.fromkeys(starts, 0)
         chosen = zip(starts, able.power_w[row].tolist(), strict=True)
@@ -137,7 +143,7 @@ class VppMembership(Behaviour):
 
     def _spent(self, vpp_id: str) -> int:
         """Return what the part of a promise that has been kept already costs, in ticks."""
-        before = self._promises.get(vpp_id)
+        before = self.promises.get(vpp_id)
         if before is None:
             return 0
         total = sum(map(abs, before.schedule_w.values()))
@@ -164,18 +170,31 @@ class VppMembership(Behaviour):
         cost_ticks: int,
     ) -> ScheduleCommitment:
         """Hold the devices to what was chosen, and say so."""
-        before = self._promises.get(invitation.vpp_id)
+        before = self.promises.get(invitation.vpp_id)
         moved = {asset for asset, own in pins.items() if any(own[s] != baseline[asset].get(s) for s in own)}
         assets = sorted(moved | set(before.assets if before else ()))
         product = invitation.product
-        held = {asset: pins[asset] for asset in assets if asset in pins}
+        past = before.pins if before else {}
+        held = {asset: past.get(asset, {}) | pins[asset] for asset in assets if asset in pins}
         promise = Promise(
             initiator, product, invitation.round, baseline, schedule_w, assets, held, cost_ticks
         )
-        self._promises[invitation.vpp_id] = promise
+        self.promises[invitation.vpp_id] = promise
         self.keep(_PROMISE + invitation.vpp_id, msgspec.json.encode(promise))
         self.sibling(SitePlanning).pin(held)
         return self._commitment(invitation.vpp_id, promise)
+
+    def widen(self, vpp_id: str, assets: Iterable[str]) -> None:
+        """Count what more devices do towards a promise from now on, beside what is planned of them now."""
+        promise, planning = self.promises[vpp_id], self.sibling(SitePlanning)
+        interval_s = self.now_s() // INTERVAL_S * INTERVAL_S
+        planned_w = {s: planning.planned_w(s) for s in promise.schedule_w if s >= interval_s}
+        for asset in set(assets) - set(promise.assets):
+            promise.assets = sorted([*promise.assets, asset])
+            promise.baseline_w[asset] = {s: w[asset] for s, w in planned_w.items() if asset in w}
+            promise.pins[asset] = dict(promise.baseline_w[asset])
+            planning.pin({asset: promise.pins[asset]})
+        self.keep(_PROMISE + vpp_id, msgspec.json.encode(promise))
 
     def _commitment(self, vpp_id: str, promise: Promise) -> ScheduleCommitment:
         product = promise.product
@@ -196,11 +215,11 @@ class VppMembership(Behaviour):
     async def report_deliveries(self) -> None:
         """Tell the initiators by how much the devices have deviated in the interval that ended."""
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S - INTERVAL_S
-        for vpp_id, promise in list(self._promises.items()):
+        for vpp_id, promise in list(self.promises.items()):
             if start_s in promise.schedule_w:
                 await self._report(vpp_id, promise, start_s)
             if start_s >= end_of(promise.product):
-                del self._promises[vpp_id]
+                del self.promises[vpp_id]
                 self.keep(_PROMISE + vpp_id, None)
 
     @on(VppPayoff)
@@ -278,7 +297,7 @@ class VppMembership(Behaviour):
             other.product.product_id != product.product_id
             and product.start_s < end_of(other.product)
             and other.product.start_s < end_of(product)
-            for other in self._promises.values()
+            for other in self.promises.values()
         )
 
     @every(minutes=240, offset_s=90)

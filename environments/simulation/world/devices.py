@@ -35,6 +35,7 @@ __all__ = [
     "FrequencyMeter",
     "HeatPump",
     "HotWater",
+    "ImportMeter",
     "Meter",
     "Plant",
     "SiteDevice",
@@ -121,6 +122,44 @@ class Meter(SiteDevice):
             ):
                 found.append(Measurement(subject=subject, quantity=quantity, time_s=world.now_s, value=value))
         return found
+
+
+class ImportMeter:
+    """A meter of what a battery shaves the peaks of: its site, or the feeder that it is on."""
+
+    name = "import"
+
+    def __init__(self, world: World, site: int, *, of_feeder: bool) -> None:
+        self._world = world
+        if of_feeder:
+            feeder = int(world.grid.of_site[site])
+            self.subject = world.grid.segments[feeder].segment_id
+            self._sites = np.flatnonzero(world.grid.of_site == feeder)
+        else:
+            self.subject = world.settings.sites[site].id
+            self._sites = np.array([site])
+
+    async def percepts(self) -> Sequence[Concept]:
+        """Return the mean power of the last step, import positive."""
+        world = self._world
+        if world.now_s == world.settings.start_s:
+            return []
+        return [
+            Measurement(
+                subject=self.subject,
+                quantity=Quantity.ACTIVE_POWER_W,
+                time_s=world.now_s,
+                value=round(float(world.power_w[:, self._sites].sum()), 1),
+            )
+        ]
+
+    async def instruct(self, instruction: Instruction) -> InstructionStatus:
+        """Turn an instruction down: a meter only measures."""
+        return InstructionStatus(
+            instruction_id=instruction.instruction_id,
+            status=InstructionState.REJECTED,
+            time_s=self._world.now_s,
+        )
 
 
 class FrequencyMeter:

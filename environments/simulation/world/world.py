@@ -19,6 +19,7 @@ from environments.simulation.world.devices import (
     FrequencyMeter,
     HeatPump,
     HotWater,
+    ImportMeter,
     Meter,
     Plant,
     SiteDevice,
@@ -195,6 +196,13 @@ class World(mesa.Model):  # type: ignore[misc]
     def frequency_meter(self) -> FrequencyMeter:
         """Return a meter of the grid's frequency that belongs to no site."""
         return FrequencyMeter(self)
+
+    def import_meter(self, site_id: str, *, of_feeder: bool) -> ImportMeter:
+        """Return a meter of what a site, or all sites of its feeder, draw from the grid.
+
+        Raises: InvalidInput when there is no such site.
+        """
+        return ImportMeter(self, self.site_index(site_id), of_feeder=of_feeder)
 
     def site_index(self, site_id: str) -> int:
         """Return the position of a site in the arrays.

@@ -6,7 +6,6 @@ from behaviours.decisions.battery_control import (
     PeakShaving,
     fcr_d_power_w,
     fcr_d_reserve_wh,
-    lowest_threshold_w,
     peak_shaving_power_w,
 )
 from ontology.storage import StorageModel
@@ -72,18 +71,6 @@ def test_power_and_content_stay_within_limits(load_w, stored_wh, previous_w, ste
     after = stored_wh + (decided * 0.95 if decided > 0 else decided / 0.95) * step_s / 3600
     assert after <= max(9_000, stored_wh) + 1e-6
     assert after >= min(1_000, stored_wh) - 1e-6
-
-
-def test_the_lowest_threshold_is_what_the_content_allows():
-    load = [2_000] * 4 + [10_000] * 4 + [2_000] * 4
-    assert lowest_threshold_w(load, BATTERY, 9_000) == 5_000
-    charged_first_wh = 4_000 * 0.95
-    assert lowest_threshold_w(load, BATTERY, 1_000) == 10_000 - charged_first_wh * 0.95
-    assert lowest_threshold_w(load, BATTERY, 9_000, reserve_wh=8_000) == 10_000
-
-
-def test_without_an_expectation_there_is_no_threshold():
-    assert lowest_threshold_w([], BATTERY, 5_000) == 0
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,17 @@ def test_the_meter_reports_the_interval_that_has_ended() -> None:
     assert reading.consumed_w == 4 * reading.consumed_wh
 
 
+def test_a_meter_of_imports_measures_a_site_or_its_feeder() -> None:
+    model = world(full_site(), bare_site("h002"), step_s=60)
+    one, all_of_them = (model.import_meter("h001", of_feeder=each) for each in (False, True))
+    assert asyncio.run(one.percepts()) == []
+    model.step()
+    (own,), (feeder,) = asyncio.run(one.percepts()), asyncio.run(all_of_them.percepts())
+    assert (own.subject, feeder.subject) == ("h001", "segment-001")
+    assert own.value == pytest.approx(model.power_w[:, 0].sum(), abs=0.1)
+    assert feeder.value == pytest.approx(model.power_w.sum(), abs=0.1)
+
+
 def test_in_a_fast_world_the_meter_tells_power_and_frequency() -> None:
     model = world(step_s=60)
     model.step()
