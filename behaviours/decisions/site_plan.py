@@ -2,8 +2,9 @@
 
 Devices are planned one after the other, each exactly (`cheapest_path`) against what the others leave: first
 the loads that must have their energy, cheapest steps first, own sun counting as what it would have earned;
-then the storages, which shift what is left; last the plants, curtailed only where exporting is forbidden or
-costs money. `exact_plan` gives the optimum of all together, for comparison.
+then the storages, which shift what is left; then what people would miss, dimmed only where that is dearer
+still; last the plants, curtailed only where exporting is forbidden or costs money. `exact_plan` gives the
+optimum of all together, for comparison.
 """
 
 from collections.abc import Iterable, Sequence
@@ -96,13 +97,22 @@ def plan_site(
     terms = terms_of(len(net), buy_ticks, sell_ticks, import_max_w, export_max_w, curtailable=bool(plants))
     eased_w = -sum(min(each.power_min_w) for each in storages) if storages else UNLIMITED_W
     setpoints: dict[str, list[int]] = {}
+    dimmable = [each for each in loads if each.comfort_ticks_per_kwh and each.preferred_w]
     for plant in plants:
         net = added(net, plant.power_min_w)
+    for each in dimmable:
+        net = added(net, each.preferred_w)
     for load in loads:
+        if load in dimmable:
+            continue
         setpoints[load.subject] = power = plan_load(load, net, terms, eased_w, flow)
         net = added(net, power)
     for storage in storages:
         setpoints[storage.subject] = power = plan_storage(storage, net, terms, wear_ticks_per_kwh, flow)
+        net = added(net, power)
+    for each in dimmable:
+        net = list(map(sub, net, each.preferred_w))
+        setpoints[each.subject] = power = plan_load(each, net, terms, UNLIMITED_W, flow)
         net = added(net, power)
     for plant in plants:
         setpoints[plant.subject] = power = curtailed(plant, net, terms)
@@ -149,7 +159,11 @@ def plan_load(
             pieces.append(((sell, -least), (buy, eased_w), (buy + 1, most - eased_w)))
     if load.preferred_w:
         beyond = map(sub, load.preferred_w, load.power_min_w)
-        pieces = [leaning(of_step, towards) for of_step, towards in zip(pieces, beyond, strict=True)]
+        comfort = load.comfort_ticks_per_kwh
+        pieces = [
+            comforted(leaning(of_step, towards), towards, comfort)
+            for of_step, towards in zip(pieces, beyond, strict=True)
+        ]
     return list(map(int, cheapest_path(load.power_min_w, pieces, low, high)))
 
 
@@ -161,7 +175,8 @@ def charged_pieces(load: FlexEnvelope, net: list[int], terms: Terms, flow: FlowC
     for step, (n, a, b, preferred, *prices) in enumerate(rows):
         pieces: Sequence[Piece] = rungs(n, a, b, prices, terms.curtailable)
         pieces = leaning(pieces, preferred - a) if load.preferred_w else pieces
-        offered.append(charged(pieces, n + a, step, flow))
+        pieces = charged(pieces, n + a, step, flow)
+        offered.append(list(comforted(pieces, preferred - a, load.comfort_ticks_per_kwh)))
     return offered
 
 
@@ -182,22 +197,31 @@ def charged(pieces: Iterable[Piece], least_w: int, step: int, flow: FlowCharge) 
     return blocks
 
 
-def leaning(pieces: Sequence[Piece], towards: int) -> list[Piece]:
+def comforted(pieces: Sequence[Piece], towards: int, comfort_ticks: int) -> Sequence[Piece]:
+    """Return a step's pieces, cheaper up to a power by what people would miss without it."""
+    return leaning(pieces, towards, comfort_ticks, 0) if comfort_ticks else pieces
+
+
+def leaning(
+    pieces: Sequence[Piece],
+    towards: int,
+    less: int = LEANING_TICKS_PER_KWH,
+    more: int = LEANING_TICKS_PER_KWH,
+) -> list[Piece]:
     """Return a step's pieces, a little cheaper up to a power and a little dearer beyond it.
 
     Without it a heater would take the first of equal steps: every house of a street at once.
     """
-    lean = LEANING_TICKS_PER_KWH
     if towards <= 0:
-        return [(price + lean, amount) for price, amount in pieces]
+        return [(price + more, amount) for price, amount in pieces]
     leaned: list[Piece] = []
     for price, amount in pieces:
         if amount <= towards:
-            leaned.append((price - lean, amount))
+            leaned.append((price - less, amount))
         elif towards <= 0:
-            leaned.append((price + lean, amount))
+            leaned.append((price + more, amount))
         else:
-            leaned += ((price - lean, towards), (price + lean, amount - towards))
+            leaned += ((price - less, towards), (price + more, amount - towards))
         towards -= int(amount)
     return leaned
 

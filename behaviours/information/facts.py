@@ -16,6 +16,7 @@ from ontology.market import LemResult
 from ontology.measurements import IntervalReading, Measurement
 from ontology.policy import may_read
 from ontology.service_level import KpiFeature, Sla
+from ontology.storage import ThermalModel
 from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
 
@@ -46,6 +47,11 @@ class FactKeeping(Behaviour):
         """Store a charging session that an agreement calls for, and say so."""
         await self.repository.store([session])
         return Acknowledgement(of=letter.message_id)
+
+    @on(ThermalModel)
+    async def keep_model(self, model: ThermalModel, letter: Letter) -> None:
+        """Store what a building was found to be like."""
+        await self.repository.store([model])
 
     @on(Forecast)
     async def keep_forecast(self, forecast: Forecast, letter: Letter) -> None:

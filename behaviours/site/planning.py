@@ -16,6 +16,7 @@ from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_blo
 from behaviours.decisions.site_plan import SitePlan, plan_site
 from behaviours.market.payments import PayerSettings
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.heat_settings import MAX_CONTROL_S
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
@@ -35,6 +36,8 @@ __all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanni
 
 _ENVELOPE = "envelope "
 _CONGESTED = "congested"
+HEATED = ("heat_pump", "dhw", "lighting")
+"""Devices that the heat manager steers."""
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
 TOLD_STEPS = 12
@@ -424,9 +427,17 @@ class SitePlanning(Behaviour):
             if step < len(power_w) and not self._runs_free(asset_id, start_s, power_w[step])
         ]
         self._told_w = {each.asset_id: each.setpoint_w or 0 for each in instructions}
-        if instructions:
-            batch = InstructionBatch(site=self.settings.site, instructions=instructions)
-            self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
+        for steerer in (self.settings.contacts.gateway, self.settings.contacts.p2h):
+            its_own = [each for each in instructions if self._steerer_of(each.asset_id) == steerer]
+            if its_own:
+                batch = InstructionBatch(site=self.settings.site, instructions=its_own)
+                self.tell(steerer, batch, Performative.REQUEST)
+
+    def _steerer_of(self, asset_id: str) -> str:
+        """Return who steers a device: the heat manager between two plans, otherwise the gateway."""
+        contacts, device = self.settings.contacts, asset_id.removeprefix(f"{self.settings.site}-")
+        steered = 0 < self.settings.real_time_s <= MAX_CONTROL_S and device in HEATED and contacts.p2h
+        return contacts.p2h if steered else contacts.gateway
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
         """Tell the aggregator how far the site could deviate in the next three hours."""
