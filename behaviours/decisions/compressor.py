@@ -45,9 +45,9 @@ def compressor_step(
 ) -> tuple[CompressorState, int]:
     """Return what the compressor does in the coming step, and how it stands then.
 
-    It starts when what is owed is worth a run, or more is wanted than its least power; it stops when nothing
-    is owed. In between the energy that is wanted comes out right: what is missing is made up for within a
-    quarter of an hour, and what was too much is rested off.
+    It starts when half a run is owed, or more is wanted than its least power, and stops when half a run too
+    much was taken or nothing is wanted at all. So the energy that is wanted comes out right: what is missing
+    is made up for within a quarter of an hour, and what was too much is rested off.
 
     Args:
         rule: limits of the compressor.
@@ -61,9 +61,9 @@ def compressor_step(
     held_s = rule.minimum_on_s if state.running else rule.minimum_off_s
     running = state.running
     if now_s - state.since_s >= held_s:
-        worth_wh = rule.power_min_w * hours if state.running else max(rule.start_wh, 1.0)
-        steady = wanted_w >= rule.power_min_w and wanted_w > 0 and state.owed_wh >= -rule.start_wh
-        running = owed_wh >= worth_wh or (steady and not state.running) or (steady and owed_wh > 0)
+        half_wh = rule.start_wh / 2
+        steady = state.running or wanted_w >= rule.power_min_w
+        running = wanted_w > 0 and (owed_wh >= half_wh or (steady and owed_wh > -half_wh))
     power_w = 0
     if running:
         asked_w = wanted_w + state.owed_wh * SECONDS_AN_HOUR / CATCH_UP_S
