@@ -30,6 +30,7 @@ from ontology.storage import ThermalModel, ThermalStatus
 
 __all__ = ["rows"]
 
+START = "2024-01-08"
 HOUSES = 30
 NOISE_K = 0.1
 WEEK = 7 * INTERVALS_A_DAY
@@ -49,12 +50,11 @@ class Lived(NamedTuple):
     ghi_w_per_m2: FloatArray
 
 
-def street(start: str, *, houses: int = HOUSES, seed: int = 1, heat_pump: str = "") -> Scenario:
+def street(start: str) -> Scenario:
     """Return a street in which every house has a heat pump and nothing else."""
     shares = "{pv: 0, battery: 0, ev: 0, heat_pump: 1, hot_water: 0}"
-    text = f"start: {start}\nzone: Europe/Berlin\nseed: {seed}\nrecord: false\n"
-    drawn = parse_scenario(f"{text}population: {{sites: {houses}, shares: {shares}}}", {})
-    return drawn if not heat_pump else drawn
+    text = f"start: {start}\nzone: Europe/Berlin\npopulation: {{sites: {HOUSES}, shares: {shares}}}"
+    return parse_scenario(text, {})
 
 
 def lived(scenario: Scenario, steps: int, *, shifted: bool) -> Lived:
@@ -96,7 +96,7 @@ def measured(life: Lived, site: int, start: int, end: int, draw: np.random.Gener
 def learning_rows() -> Iterator[dict[str, Any]]:
     """Yield what three weeks tell of the houses, and how well the week after is foreseen."""
     for label, shifted in (("thermostats left alone", False), ("heating shifted", True)):
-        life = lived(street("2024-01-08"), 4 * WEEK, shifted=shifted)
+        life = lived(street(START), 4 * WEEK, shifted=shifted)
         draw = np.random.default_rng(5)
         found, began = [], time.process_time()
         for site in range(HOUSES):
@@ -143,9 +143,8 @@ def errors_k(life: Lived, models: list[ThermalModel], draw: np.random.Generator)
 
 
 COMMUNITY = """
-start: 2024-01-08
+start: {start}
 zone: Europe/Berlin
-seed: {seed}
 intervals: {intervals}
 step_s: {step_s}
 record: false
@@ -166,8 +165,9 @@ def community(intervals: int, *, overrides: float = 0, share: float = 0, step_s:
             f"overrides_a_week: {overrides}}}"
         )
         lines.append(f"  - {{id: h{number}, pv: {{kwp: 6}}, heat_pump: {heating}, hot_water: {{}}}}")
-    text = COMMUNITY.format(seed=1, intervals=intervals, step_s=step_s, sites="\n".join(lines))
+    text = COMMUNITY.format(start=START, intervals=intervals, step_s=step_s, sites="\n".join(lines))
     model = CommunityModel(parse_scenario(text, {}))
+    model.step()
     for learning in learners(model):
         assert learning.model is not None
         learning.model = guessed(learning.model, draw)
@@ -186,14 +186,14 @@ def comfort_rows(days: int = 28) -> Iterator[dict[str, Any]]:
         model = community(days * INTERVALS_A_DAY, overrides=overrides)
         world, managers = model.community.world, learners(model)
         rooms, bands, hot = [], [], []
-        for _ in range(days * INTERVALS_A_DAY):
+        for _ in range(days * INTERVALS_A_DAY - 1):
             model.step()
             rooms.append(world.buildings.room_degc.copy())
             known = [each.sibling(ComfortKeeping).building() for each in managers]
             bands.append([(each.temperature_min_degc, each.temperature_max_degc) for each in known if each])
             hot.append(world.now_s - world.tanks.legionella_s)
         low, high = np.moveaxis(np.array(bands), -1, 0)
-        heating = np.array(world.site_table()["heat_pump_wh"]).reshape(-1, 6) > 0
+        heating = np.array(world.site_table()["heat_pump_wh"]).reshape(-1, 6)[1:] > 0
         cold_k, warm_k = low - np.array(rooms), np.where(heating, np.array(rooms) - high, 0.0)
         outside_k = np.maximum(np.maximum(cold_k, warm_k), 0.0)
         yield row(label, "outside the comfort band, of all time", 100 * (outside_k > 0).mean(), "%", "≤ 1")
@@ -215,17 +215,12 @@ def compressor_rows(hours: int = 36) -> Iterator[dict[str, Any]]:
             powers.append(world.power_w[4].copy())
 
         world.step = noting
-        for _ in range(hours * 4):
+        for _ in range(hours * 4 - 1):
             model.step()
-        running = np.array(powers) > 0
-        spells = [
-            (on, len(list(each)))
-            for column in running.T
-            for on, each in list(groupby(column.tolist()))[1:-1]
-        ]
+        spells = inner_spells(np.array(powers) > 0)
         label = f"compressors from {share:.0%} of their power, by the minute"
-        for on, name in ((True, "shortest run"), (False, "shortest rest")):
-            lengths = [minutes for is_on, minutes in inner_spells(running) if is_on is on]
+        for is_on, name in ((True, "shortest run"), (False, "shortest rest")):
+            lengths = [minutes for on, minutes in spells if on is is_on]
             yield row(label, name, min(lengths, default=0), "min", "≥ 10")
         yield row(label, "starts a day and house", sum(on for on, _ in spells) / 6 / (hours / 24), "")
 
@@ -241,8 +236,7 @@ def inner_spells(running: Any) -> list[tuple[bool, int]]:
 
 def promise_rows() -> Iterator[dict[str, Any]]:
     """Yield what activations of the virtual battery bring, by the minute, beside what was promised."""
-    scenario = street("2024-01-08")
-    life = lived(scenario, 3 * WEEK, shifted=True)
+    life = lived(street(START), 3 * WEEK, shifted=True)
     draw = np.random.default_rng(9)
     shares, outside = [], []
     models = []
@@ -293,7 +287,9 @@ def activated(
     around = life.outdoor_degc[step : step + 8], life.ghi_w_per_m2[step : step + 8]
     plan_wh, _ = carried_out(truth, plan, power_max_w, start_degc, *around)
     ordered_wh, rooms = carried_out(truth, ordered, power_max_w, start_degc, *around)
-    began_outside_k = max(0.0, truth.temperature_min_degc - start_degc, start_degc - truth.temperature_max_degc)
+    began_outside_k = max(
+        0.0, truth.temperature_min_degc - start_degc, start_degc - truth.temperature_max_degc
+    )
     outside_k = max(0.0, truth.temperature_min_degc - min(rooms), max(rooms) - truth.temperature_max_degc)
     return (ordered_wh - plan_wh) / promised_wh, outside_k if not began_outside_k else 0.0
 
