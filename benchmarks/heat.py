@@ -87,7 +87,7 @@ def guessed(truth: ThermalModel, draw: np.random.Generator) -> ThermalModel:
 
 
 def measured(life: Lived, site: int, start: int, end: int, draw: np.random.Generator) -> HeatRecord:
-    """Return what a manager measures of some steps: a noisy thermometer, the sun as an hourly forecast has it."""
+    """Return what a manager measures of some steps: a noisy thermometer, the sun as forecast by the hour."""
     sun = life.ghi_w_per_m2 * np.repeat(np.exp(draw.normal(0, 0.15, len(life.ghi_w_per_m2) // 4)), 4)
     rooms = life.room_degc[:, site] + draw.normal(0, NOISE_K, len(life.room_degc))
     return HeatRecord(rooms, life.power_w[:, site], life.outdoor_degc, sun).part(start, end)

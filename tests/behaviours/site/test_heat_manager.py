@@ -1,5 +1,7 @@
 """A heat manager with a mailbox for everyone around it: what it learns, offers, obeys and steers."""
 
+from itertools import pairwise
+
 import msgspec
 import numpy as np
 import pytest
@@ -320,7 +322,7 @@ def test_a_compressor_is_steered_in_runs_and_rests_of_ten_minutes(steering, town
     powers = steered(steering, town, 150, 600)
     changes = [minute for minute in range(1, 150) if (powers[minute] > 0) != (powers[minute - 1] > 0)]
     assert len(changes) > 2
-    assert all(later - earlier >= 10 for earlier, later in zip(changes, changes[1:], strict=False))
+    assert all(later - earlier >= 10 for earlier, later in pairwise(changes))
     assert sum(powers) / 150 == pytest.approx(600, rel=0.3)
 
 
