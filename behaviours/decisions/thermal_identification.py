@@ -7,6 +7,7 @@ The building is one resistance and one capacity (1R1C):
 For a given time constant the temperature of a whole record is linear in what is unknown, so that one
 bounded search for the time constant and a linear least squares inside it find all (variable projection).
 Whole days are simulated and compared, not single steps: of a thermometer's noise nothing adds up then.
+SciPy is imported on use, since most runs end before there is a week to learn from.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,6 @@ from functools import partial
 
 import msgspec
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.signal import lfilter
 
 from behaviours.decisions.heat_pump import cop_at
 from behaviours.decisions.series import FloatArray
@@ -128,6 +127,8 @@ def segments_of(record: HeatRecord, warmest_degc: float) -> list[HeatRecord]:
 
 def fitted(segments: list[HeatRecord], heats_w: list[FloatArray], prior: ThermalModel) -> Fit:
     """Return the best fit over all time constants."""
+    from scipy.optimize import minimize_scalar
+
     solve = partial(solved, segments, heats_w, prior)
     best = minimize_scalar(
         lambda log_s: solve(float(np.exp(log_s))).loss,
@@ -192,6 +193,8 @@ def equations(
 
 def smoothed(values: FloatArray, kept: float) -> FloatArray:
     """Return how a first-order system at rest follows a series."""
+    from scipy.signal import lfilter
+
     followed: FloatArray = lfilter([1.0 - kept], [1.0, -kept], values)
     return followed
 
