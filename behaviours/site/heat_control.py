@@ -16,6 +16,7 @@ from ontology.control import (
     InstructionBatchStatus,
     InstructionState,
     InstructionStatus,
+    Priority,
 )
 from ontology.errors import ParityError, Refused
 from ontology.letter import Letter
@@ -91,16 +92,16 @@ class HeatControl(Behaviour):
             order,
             instruction_id=f"{order.asset_id}-control-{now_s}-{self._commands}",
             execution_time_s=now_s,
-            setpoint_w=self._power_w(order.asset_id, order.setpoint_w),
+            setpoint_w=self._power_w(order, order.setpoint_w),
         )
 
-    def _power_w(self, asset_id: str, planned_w: int) -> int:
+    def _power_w(self, order: Instruction, planned_w: int) -> int:
         """Return what a device shall draw until the next time that it is steered."""
-        settings = self.settings
-        if settings.building is not None and asset_id == settings.building.asset_id:
-            return self._compressor_w(self._comfortable_w(planned_w))
-        lights = settings.lighting
-        if lights is not None and asset_id == lights.asset_id:
+        settings, lights = self.settings, self.settings.lighting
+        if settings.building is not None and order.asset_id == settings.building.asset_id:
+            is_emergency = order.priority >= Priority.CONTRACT
+            return self._compressor_w(planned_w if is_emergency else self._comfortable_w(planned_w))
+        if lights is not None and order.asset_id == lights.asset_id:
             return lighting_power_w(
                 planned_w, lights.power_w, lights.minimum_share, lights.hours, lights.zone, self.now_s()
             )

@@ -1,4 +1,8 @@
+import pytest
+
+from behaviours.decisions.coalition.schedules import feasible_deviations
 from behaviours.decisions.exact_plan import exact_site_plan
+from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.lighting import lighting_envelope, lighting_power_w
 from behaviours.decisions.local_time import local_hours
 from behaviours.decisions.pricing import FlowCharge
@@ -53,3 +57,24 @@ def test_what_lights_are_told_is_never_too_dark_while_somebody_is_there():
     assert lighting_power_w(0, now_s=NOON_S, **at) == 400
     assert lighting_power_w(0, now_s=NOON_S + 8 * 3600, **at) == 0
     assert lighting_power_w(5_000, now_s=NOON_S, **at) == 1_000
+
+
+@pytest.mark.parametrize(("price", "dims"), [(3_000, False), (6_000, True)], ids=["cheap", "dear"])
+def test_a_plant_dims_lights_only_for_what_light_is_worth(price, dims):
+    able = feasible_deviations(
+        {"lights": [1_000] * 8},
+        [lights()],
+        [-500] * 2,
+        2,
+        [0] * 8,
+        wear_ticks_per_kwh=300,
+        price_max_ticks_per_kwh=price,
+        seed=1,
+    )
+    assert bool((able.power_w < 0).any()) is dims
+
+
+def test_light_is_not_offered_for_less_than_it_is_worth():
+    plan = {"lights": [1_000] * 8}
+    assert flexibility_of_plan("h001", [lights()], plan, 300).up_w == [0] * 8
+    assert flexibility_of_plan("h001", [lights()], plan, 5_000).up_w == [600] * 8

@@ -143,14 +143,14 @@ def wish(time_s, setpoint_degc=22.0, asset_id="h001-heat_pump"):
     return UserOverride(asset_id=asset_id, time_s=int(time_s), setpoint_degc=setpoint_degc)
 
 
-def planned(setpoint_w, now_s, asset_id="h001-heat_pump"):
+def planned(setpoint_w, now_s, asset_id="h001-heat_pump", priority=Priority.MARKET):
     instruction = Instruction(
         instruction_id=f"plan-{now_s}-{setpoint_w}",
         asset_id=asset_id,
         execution_time_s=int(now_s),
         valid_until_s=int(now_s) // 900 * 900 + 900,
         setpoint_w=setpoint_w,
-        priority=Priority.MARKET,
+        priority=priority,
     )
     return InstructionBatch(site="h001", instructions=[instruction])
 
@@ -296,14 +296,14 @@ def test_when_the_tank_was_hot_is_known_after_a_restart(house, town):
     assert house.manager.behaviour(HeatOffering).legionella_due_s == due_s
 
 
-def steered(house, town, minutes, wanted_w, room_degc=21.0):
+def steered(house, town, minutes, wanted_w, room_degc=21.0, priority=Priority.MARKET):
     """Let a manager steer by the minute under a plan, with a device that does what it is told."""
     powers = []
     for minute in range(minutes):
         told = [each for each in house.orders() if each.asset_id == "h001-heat_pump"]
         house.report(room_degc=room_degc, power_w=told[-1].setpoint_w if told else 0)
         if minute % 15 == 0:
-            batch = planned(wanted_w, town.clock.now_s())
+            batch = planned(wanted_w, town.clock.now_s(), priority=priority)
             house.tell(batch, sender=house.prosumer, act=Performative.REQUEST)
         town.run(60)
         told = [each for each in house.orders() if each.asset_id == "h001-heat_pump"]
@@ -328,6 +328,10 @@ def test_a_compressor_is_steered_in_runs_and_rests_of_ten_minutes(steering, town
 
 def test_a_cold_room_is_heated_whatever_the_plan_says(steering, town):
     assert steered(steering, town, 12, 0, room_degc=19.0)[-1] == 4_000
+
+
+def test_in_an_emergency_of_the_grid_a_cold_room_waits(steering, town):
+    assert steered(steering, town, 12, 0, room_degc=19.0, priority=Priority.DSO_RED) == [0] * 12
 
 
 def test_a_plan_does_not_switch_the_light_off_over_peoples_heads(steering, town):
