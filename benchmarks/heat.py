@@ -202,7 +202,7 @@ def comfort_rows(days: int = 28) -> Iterator[dict[str, Any]]:
         yield row(label, "models learnt", sum(each.relearnt for each in managers), "")
 
 
-def compressor_rows(hours: int = 36) -> Iterator[dict[str, Any]]:
+def compressor_rows(hours: int = 12) -> Iterator[dict[str, Any]]:
     """Yield the shortest run and rest of compressors that are steered by the minute."""
     for share in (0.3, 1.0):
         model = community(hours * 4, overrides=14, share=share, step_s=60)
