@@ -21,7 +21,9 @@ _DAY = "heat day "
 DAY_S = INTERVALS_A_DAY * INTERVAL_S
 REMEMBERED_DAYS = 21
 RELEARNT_INTERVALS = 7 * INTERVALS_A_DAY
-LEAST_INTERVALS = 6 * INTERVALS_A_DAY
+LEAST_INTERVALS = 2 * INTERVALS_A_DAY
+COMPARED_STEPS = INTERVALS_A_DAY // 4
+"""How far ahead models are compared: six hours, which a short record holds often enough."""
 COLUMNS = 4
 """Of what is measured in an interval: temperature at its end, power, outdoor temperature, irradiance."""
 
@@ -29,7 +31,8 @@ COLUMNS = 4
 class BuildingLearning(Behaviour):
     """Writes down each interval, and each week finds the model that explains the last three best.
 
-    A new model replaces the one that is known if it would have foreseen the last week better, a day ahead.
+    In the first week it does so daily, since an installer's guess may be far off. A new model replaces the
+    one that is known if it would have foreseen the last week better.
     Model and measurements are kept over a restart, the latter day by day.
     """
 
@@ -82,8 +85,12 @@ class BuildingLearning(Behaviour):
         )
         if step == INTERVALS_A_DAY - 1:
             self._close_day(day)
-        if (day * INTERVALS_A_DAY + step) % RELEARNT_INTERVALS == self._turn:
+        if step == self._turn and (self._is_young(day) or day % 7 == self._turn % 7):
             self.relearn()
+
+    def _is_young(self, day: int) -> bool:
+        """Tell whether the record is of the last week only."""
+        return day - min(self._days) <= 7
 
     def _ghi_w_per_m2(self, start_s: int) -> float:
         if self._weather is None:
@@ -113,10 +120,10 @@ class BuildingLearning(Behaviour):
         self.tell(self.settings.contacts.repository, found)
 
     def _is_better(self, found: ThermalModel, record: HeatRecord) -> bool:
-        """Tell whether a model would have foreseen the last week better, a day ahead."""
+        """Tell whether a model would have foreseen the last week better."""
         week = record.part(-RELEARNT_INTERVALS, len(record.power_w))
-        before = prediction_error_k(self.model or found, week, INTERVALS_A_DAY)
-        after = prediction_error_k(found, week, INTERVALS_A_DAY)
+        before = prediction_error_k(self.model or found, week, COMPARED_STEPS)
+        after = prediction_error_k(found, week, COMPARED_STEPS)
         return before is None or after is None or after < before
 
     def record(self) -> HeatRecord:
