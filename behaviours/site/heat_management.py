@@ -29,8 +29,6 @@ _HOT = "tank hot"
 WEEK_S = 7 * 86_400
 LEGIONELLA_MARGIN_S = 2 * 3_600
 """How long before the week is over a tank shall have been hot."""
-HOT_K = 0.1
-"""By how much a thermometer may be off 60 degC."""
 
 
 class HeatOffering(Behaviour):
@@ -61,7 +59,7 @@ class HeatOffering(Behaviour):
     def note(self, status: ThermalStatus, letter: Letter) -> None:
         """Note how warm it is, and when the tank was hot enough against legionella."""
         self.status[status.asset_id] = status
-        tank, hot = self.settings.tank, status.temperature_degc >= LEGIONELLA_DEGC - HOT_K
+        tank, hot = self.settings.tank, status.temperature_degc >= LEGIONELLA_DEGC
         if hot and tank is not None and status.asset_id == tank.asset_id:
             self._hot_s = status.time_s
             self.keep(_HOT, status)
