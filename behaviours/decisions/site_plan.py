@@ -98,13 +98,12 @@ def plan_site(
     eased_w = -sum(min(each.power_min_w) for each in storages) if storages else UNLIMITED_W
     setpoints: dict[str, list[int]] = {}
     dimmable = [each for each in loads if each.comfort_ticks_per_kwh and each.preferred_w]
+    loads = [each for each in loads if each not in dimmable]
     for plant in plants:
         net = added(net, plant.power_min_w)
     for each in dimmable:
         net = added(net, each.preferred_w)
     for load in loads:
-        if load in dimmable:
-            continue
         setpoints[load.subject] = power = plan_load(load, net, terms, eased_w, flow)
         net = added(net, power)
     for storage in storages:
