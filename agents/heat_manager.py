@@ -1,6 +1,9 @@
 """The heat (P2H) manager of a site."""
 
 from behaviours.agent import Agent
+from behaviours.site.building_learning import BuildingLearning
+from behaviours.site.comfort_keeping import ComfortKeeping
+from behaviours.site.heat_control import HeatControl
 from behaviours.site.heat_management import HeatOffering
 from ontology.roles import Role
 
@@ -8,9 +11,12 @@ __all__ = ["HeatManager"]
 
 
 class HeatManager(Agent):
-    """Offers how heating a building and its water could be shifted (D8.1 3.6, building as a battery)."""
+    """Offers and steers how a building and its water are heated, and lights dimmed (D8.1 3.6)."""
 
     role = Role.P2H
     behaviours = (
-        HeatOffering,  # envelopes of building and tank
+        BuildingLearning,  # what the building is like
+        ComfortKeeping,  # what its people want
+        HeatOffering,  # envelopes of building, tank and lights
+        HeatControl,  # what the devices do between two plans
     )

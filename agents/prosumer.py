@@ -6,6 +6,7 @@ from behaviours.market.payments import Paying
 from behaviours.site.alarm_listening import AlarmListening
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.frequency_response import ReserveRelaying
+from behaviours.site.overriding import OverrideHeeding
 from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
 from behaviours.site.responding import ResponseReporting
 from behaviours.site.signal_reporting import SignalReporting
@@ -28,6 +29,7 @@ class Prosumer(Agent):
         MarketListening,  # prices, markets and results
         SignalReporting,  # what was planned before a signal, and what was done
         SitePlanning,  # the day's plan and its instructions
+        OverrideHeeding,  # what its people want instead
         ReserveRelaying,  # the battery's reserve, to the aggregator
         DirectoryMembership,  # what it offers, for others to find
         VppMembership,  # its part in virtual power plants

@@ -18,6 +18,7 @@ DEVICES: Mapping[str, tuple[str, str]] = {
     "base_w": ("household", "#8593a8"),
     "heat_pump_w": ("heat pump", "#e4572e"),
     "dhw_w": ("hot water", "#29a3b5"),
+    "lighting_w": ("lighting", "#d4a72c"),
     "ev_w": ("vehicle", "#9b5de5"),
     "bess_w": ("battery", "#3f9e5a"),
     "pv_w": ("PV", "#f2a900"),

@@ -171,7 +171,7 @@ def print_scenario(path: Path, scenario: Scenario) -> None:
     owned = Counter(
         device
         for site in sites
-        for device in ("pv", "battery", "ev", "heat_pump", "hot_water")
+        for device in ("pv", "battery", "ev", "heat_pump", "hot_water", "lighting")
         if getattr(site, device) is not None
     )
     devices = ", ".join(f"{count} {device.replace('_', ' ')}" for device, count in owned.items())

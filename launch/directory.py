@@ -29,7 +29,7 @@ def site_agents(site: Site) -> tuple[str, ...]:
         "pv": site.pv,
         "bess": site.battery,
         "ev": site.ev,
-        "p2h": site.heat_pump or site.hot_water,
+        "p2h": site.heat_pump or site.hot_water or site.lighting,
     }
     always = ("prosumer", "oracle", "blockchain", "gateway")
     return always + tuple(name for name, device in managers.items() if device is not None)

@@ -34,6 +34,7 @@ DEVICES = {
     "ev": "ev_w",
     "heat_pump": "heat_pump_w",
     "dhw": "dhw_w",
+    "lighting": "lighting_w",
 }
 TARIFF = (
     "buy_usual_ticks_per_kwh",
@@ -131,9 +132,9 @@ def _sites(community: "Community", results: Iterable[LemResult]) -> dict[str, An
 def _device_w(world: World, device: str, table: Mapping[str, Any]) -> Any:
     """Return a device's mean power in W, not a number where a site has none."""
     power_w = table[f"{device}_wh"].astype(float) * W_PER_WH
-    owner = {"pv": "pv", "battery": "battery", "ev": "ev", "heat_pump": "heat_pump", "dhw": "hot_water"}
-    if device in owner:
-        has = np.array([getattr(site, owner[device]) is not None for site in world.settings.sites])
+    if device != "base":
+        owned = "hot_water" if device == "dhw" else device
+        has = np.array([getattr(site, owned) is not None for site in world.settings.sites])
         power_w[~np.tile(has, len(power_w) // len(has))] = np.nan
     return power_w
 

@@ -293,6 +293,7 @@ def _devices(site: Site, path: str) -> Iterator[Complaint]:
         ("ev", "minimum_state_of_charge", "target_state_of_charge", 0),
         ("ev", "departure_hour", "arrival_hour", 1),
         ("hot_water", "minimum_degc", "maximum_degc", 1),
+        ("lighting", "from_hour", "to_hour", 0.25),
     ):
         settings = getattr(site, device)
         if settings is not None and getattr(settings, low) + gap > getattr(settings, high):

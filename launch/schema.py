@@ -18,6 +18,7 @@ __all__ = [
     "HotWater",
     "Indicator",
     "Ledger",
+    "Lighting",
     "Location",
     "Population",
     "Product",
@@ -172,6 +173,16 @@ class HeatPump(Section, frozen=True, kw_only=True):
     internal_gain_w: Annotated[float, Meta(ge=0, le=1_000_000, description="people and appliances, W")] = (
         350.0
     )
+    minimum_share: Annotated[
+        Share,
+        Meta(description="of its power, the least that a compressor runs at, ten minutes on and off; 0: any"),
+    ] = 0.0
+    sensor_noise_k: Annotated[
+        float, Meta(ge=0, le=5, description="of the room's thermometer, standard deviation, K")
+    ] = 0.0
+    overrides_a_week: Annotated[
+        float, Meta(ge=0, le=100, description="how often somebody turns the thermostat by hand, on average")
+    ] = 0.0
 
 
 class HotWater(Section, frozen=True, kw_only=True):
@@ -186,6 +197,15 @@ class HotWater(Section, frozen=True, kw_only=True):
     loss_w_per_k: Annotated[float, Meta(ge=0, le=1000, description="of the tank, W/K")] = 1.8
     minimum_degc: Annotated[float, Meta(ge=20, le=60, description="°C")] = 46.0
     maximum_degc: Annotated[float, Meta(ge=21, le=75, description="°C")] = 56.0
+
+
+class Lighting(Section, frozen=True, kw_only=True):
+    """Lights that can be switched and dimmed."""
+
+    power_kw: Annotated[float, Meta(gt=0, le=1000, description="when full on, kW")] = 0.5
+    minimum_share: Annotated[Share, Meta(description="least share of it while somebody is there")] = 0.4
+    from_hour: Annotated[float, Meta(ge=0, le=23.75, description="somebody comes, local time")] = 7.0
+    to_hour: Annotated[float, Meta(ge=0.25, le=24, description="everybody has left, local time")] = 19.0
 
 
 class Site(Section, frozen=True, kw_only=True):
@@ -224,6 +244,7 @@ class Site(Section, frozen=True, kw_only=True):
     ev: Annotated[Ev | None, Meta(description="electric vehicle at home")] = None
     heat_pump: Annotated[HeatPump | None, Meta(description="space heating")] = None
     hot_water: Annotated[HotWater | None, Meta(description="hot-water tank")] = None
+    lighting: Annotated[Lighting | None, Meta(description="lights that can be dimmed")] = None
 
 
 class Shares(Section, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -22,11 +23,12 @@ from behaviours.market.blockchain_settings import BlockchainSettings
 from behaviours.site.battery_settings import BatterySettings
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.ev_management import EvSettings
-from behaviours.site.heat_management import HeatSettings
+from behaviours.site.heat_settings import HeatSettings, LightingSettings
 from behaviours.site.metering import GatewaySettings
 from behaviours.site.planning import ProsumerSettings
 from behaviours.site.pv_management import PvSettings
 from behaviours.vpp.initiation import FLEXIBILITY
+from environments.simulation.world import LightingSettings as WorldLighting
 from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
@@ -43,7 +45,7 @@ from ontology.storage import StorageModel, ThermalModel
 
 __all__ = ["site_parts"]
 
-FLEXIBLE = ("bess", "ev", "heat_pump", "dhw")
+FLEXIBLE = ("bess", "ev", "heat_pump", "dhw", "lighting")
 """Devices that can deviate from their plan."""
 CONNECTION_W = 43_000
 """What a household's three-phase connection of 63 A carries."""
@@ -170,7 +172,7 @@ def _managers(
         )
         yield Part(EvManager, contacts.ev, ev, site.id)
     if contacts.p2h:
-        yield Part(HeatManager, contacts.p2h, _heat_settings(site, models, contacts), site.id)
+        yield Part(HeatManager, contacts.p2h, _heat_settings(world, site, models, contacts), site.id)
 
 
 def battery_of(scenario: Scenario, site: str) -> Battery | None:
@@ -207,17 +209,34 @@ def _battery_settings(
     )
 
 
-def _heat_settings(site: SiteSettings, models: Mapping[str, Any], contacts: SiteContacts) -> HeatSettings:
+def _heat_settings(
+    world: World, site: SiteSettings, models: Mapping[str, Any], contacts: SiteContacts
+) -> HeatSettings:
     building, tank = models.get("heat_pump"), models.get("dhw")
     return HeatSettings(
         site=site.id,
         contacts=contacts,
         building=building if isinstance(building, ThermalModel) else None,
         building_power_max_w=site.heat_pump.power_w if site.heat_pump else 0,
-        internal_gains_w=site.heat_pump.internal_gain_w if site.heat_pump else 0.0,
+        building_power_min_w=ceil(site.heat_pump.power_w * site.heat_pump.minimum_share)
+        if site.heat_pump
+        else 0,
         tank=tank if isinstance(tank, ThermalModel) else None,
         tank_power_max_w=site.hot_water.power_w if site.hot_water else 0,
         draw_w=usual_draw_w(site.hot_water.draw_l) if site.hot_water else (),
+        lighting=_lights(site) if site.lighting and "lighting" in models else None,
+        real_time_s=real_time_step_s(world),
+    )
+
+
+def _lights(site: SiteSettings) -> LightingSettings:
+    lights = site.lighting or WorldLighting()
+    return LightingSettings(
+        asset_id=f"{site.id}-lighting",
+        power_w=lights.power_w,
+        minimum_share=lights.minimum_share,
+        hours=(lights.from_hour, lights.to_hour),
+        zone=site.zone,
     )
 
 
@@ -233,7 +252,7 @@ def _contacts(site: str, devices: Mapping[str, SiteDevice], at: AddressBook) -> 
         pv=manager("pv", "pv"),
         bess=manager("bess", "bess"),
         ev=manager("ev", "ev"),
-        p2h=manager("p2h", "heat_pump", "dhw"),
+        p2h=manager("p2h", "heat_pump", "dhw", "lighting"),
         aggregator=at["aggregator"],
         market_engine=at["aggregator-blockchain"],
         repository=at["repository"],

@@ -12,7 +12,7 @@ from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 __all__ = ["Spread", "Summary", "as_row", "site_rows", "summarise"]
 
 HOURS = INTERVAL_S / 3600
-LOADS = ("base_w", "ev_w", "heat_pump_w", "dhw_w")
+LOADS = ("base_w", "ev_w", "heat_pump_w", "dhw_w", "lighting_w")
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("ev_w", "float64", "W", "mean power of the charge point, charging positive", True),
             Column("heat_pump_w", "float64", "W", "mean electrical power of the heat pump", True),
             Column("dhw_w", "float64", "W", "mean power of the hot-water heater", True),
+            Column("lighting_w", "float64", "W", "mean power of the lights that can be dimmed", True),
             Column("bess_soc", "float64", "0..1", "state of charge of the battery at the end", True),
             Column(
                 "ev_soc", "float64", "0..1", "state of charge of the vehicle at the end, if plugged in", True

@@ -7,13 +7,14 @@ from environments.simulation.world.settings import (
     FeederSettings,
     HeatPumpSettings,
     HotWaterSettings,
+    LightingSettings,
     PvSettings,
     SiteSettings,
     WorldSettings,
 )
 from launch.population import all_sites
 from launch.rules import span_s
-from launch.schema import Battery, Ev, HeatPump, HotWater, Scenario, Site
+from launch.schema import Battery, Ev, HeatPump, HotWater, Lighting, Scenario, Site
 from ontology.assets import Phases
 
 __all__ = ["sells_frequency", "thresholds", "world_settings"]
@@ -80,6 +81,7 @@ def _site(site: Site, zone: str) -> SiteSettings:
         ev=_ev(site.ev) if site.ev else None,
         heat_pump=_heat_pump(site.heat_pump) if site.heat_pump else None,
         hot_water=_hot_water(site.hot_water) if site.hot_water else None,
+        lighting=_lighting(site.lighting) if site.lighting else None,
     )
 
 
@@ -117,6 +119,9 @@ def _heat_pump(heat_pump: HeatPump) -> HeatPumpSettings:
         comfort_k=heat_pump.comfort_k,
         solar_aperture_m2=heat_pump.solar_aperture_m2,
         internal_gain_w=heat_pump.internal_gain_w,
+        minimum_share=heat_pump.minimum_share,
+        sensor_noise_k=heat_pump.sensor_noise_k,
+        overrides_a_week=heat_pump.overrides_a_week,
     )
 
 
@@ -129,6 +134,15 @@ def _hot_water(hot_water: HotWater) -> HotWaterSettings:
         draw_l=hot_water.daily_l,
         minimum_degc=hot_water.minimum_degc,
         maximum_degc=hot_water.maximum_degc,
+    )
+
+
+def _lighting(lighting: Lighting) -> LightingSettings:
+    return LightingSettings(
+        power_w=_watts(lighting.power_kw),
+        minimum_share=lighting.minimum_share,
+        from_hour=lighting.from_hour,
+        to_hour=lighting.to_hour,
     )
 
 

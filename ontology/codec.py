@@ -27,6 +27,7 @@ from ontology.coalition import (
     SelectionTurn,
     SelectionUpdate,
 )
+from ontology.control import UserOverride
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -97,6 +98,7 @@ _SERVICES = (
     ReserveOffer,
     ReserveAssignment,
     DemandResponseReport,
+    UserOverride,
 )
 
 

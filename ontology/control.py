@@ -5,16 +5,31 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ontology.base import Concept, DegreesCelsius, EpochSeconds, Identifier, Label, Power, Text, require
+from ontology.base import (
+    Concept,
+    DegreesCelsius,
+    EpochSeconds,
+    Identifier,
+    Label,
+    Power,
+    PowerMagnitude,
+    Text,
+    require,
+)
 
 __all__ = [
+    "OVERRIDE_S",
     "Instruction",
     "InstructionBatch",
     "InstructionBatchStatus",
     "InstructionState",
     "InstructionStatus",
     "Priority",
+    "UserOverride",
 ]
+
+OVERRIDE_S = 7_200
+"""For how long a person's will prevails over plans: two hours (SPEC 4.8)."""
 
 
 class Priority(IntEnum):
@@ -75,6 +90,27 @@ class Instruction(Concept, frozen=True, kw_only=True, tag="s2:Instruction"):
             require(
                 self.power_min_w <= self.power_max_w, "power_min_w", self.power_min_w, "at most power_max_w"
             )
+
+
+class UserOverride(Concept, frozen=True, kw_only=True, tag="parity:UserOverride"):
+    """What a person at the site wants of a device for the next two hours, whatever is planned (D8.1 3.1).
+
+    No standard class; OpenADR's opt-out for a time is nearest. A set-point in degC is for what is heated, one
+    in W for lights and boosts.
+    """
+
+    asset_id: Identifier
+    time_s: EpochSeconds
+    setpoint_degc: DegreesCelsius | None = None
+    setpoint_w: PowerMagnitude | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            (self.setpoint_degc is None) != (self.setpoint_w is None),
+            "setpoint_degc",
+            self.setpoint_degc,
+            "either a temperature or a power",
+        )
 
 
 class InstructionStatus(Concept, frozen=True, kw_only=True, tag="s2:InstructionStatus"):

@@ -68,6 +68,8 @@ class FlexEnvelope(Concept, frozen=True, kw_only=True, tag="s2:FlexEnvelope"):
     charge_efficiency: Efficiency = 1.0
     discharge_efficiency: Efficiency = 1.0
     stored_wh: Energy = 0
+    comfort_ticks_per_kwh: Ticks = 0
+    """What a kWh less than preferred costs people in comfort; 0 where it is made up for later."""
 
     def __post_init__(self) -> None:
         require_aligned(

@@ -34,7 +34,13 @@ from ontology.coalition import (
     VppPayoff,
 )
 from ontology.codec import message_type_of
-from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionStatus
+from ontology.control import (
+    Instruction,
+    InstructionBatch,
+    InstructionBatchStatus,
+    InstructionStatus,
+    UserOverride,
+)
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -222,7 +228,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (InstructionBatch,),
         (Act.REQUEST, Act.CANCEL),
-        (Role.PROSUMER, Role.BESS, Role.AGGREGATOR, Role.UI),
+        (Role.PROSUMER, Role.BESS, Role.P2H, Role.AGGREGATOR, Role.UI),
         (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),
@@ -233,6 +239,14 @@ TABLE: tuple[Row, ...] = (
         MANAGERS,
         (Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.AGGREGATOR, Role.UI),
+    ),
+    Row(
+        (UserOverride,),
+        TELL,
+        (Role.GATEWAY, Role.UI, Role.PROSUMER, Role.P2H),
+        (Role.PROSUMER, Role.P2H),
+        readers=(Role.UI,),
+        writers=(Role.UI,),
     ),
     Row(
         (InstructionStatus, InstructionBatchStatus),

@@ -1,5 +1,6 @@
 """What stores energy, electrically or as heat."""
 
+from operator import le
 from typing import Annotated
 
 from msgspec import Meta
@@ -11,9 +12,11 @@ from ontology.base import (
     EpochSeconds,
     Fraction,
     Identifier,
+    Magnitude,
     Power,
     PowerMagnitude,
     require,
+    require_aligned,
 )
 
 __all__ = ["StorageModel", "StorageStatus", "ThermalModel", "ThermalStatus"]
@@ -51,7 +54,10 @@ class StorageStatus(Concept, frozen=True, kw_only=True, tag="s2:StorageStatus"):
 
 
 class ThermalModel(Concept, frozen=True, kw_only=True, tag="parity:ThermalModel"):
-    """A heated space or tank as one resistance and one capacity (virtual battery, SPEC 4.8)."""
+    """A heated space or tank as one resistance and one capacity (virtual battery, SPEC 4.8).
+
+    Where the COP depends on the outdoor temperature, points of it are given, the coldest first (EN 14511).
+    """
 
     asset_id: Identifier
     resistance_k_per_w: Positive
@@ -59,8 +65,21 @@ class ThermalModel(Concept, frozen=True, kw_only=True, tag="parity:ThermalModel"
     cop: Positive
     temperature_min_degc: DegreesCelsius
     temperature_max_degc: DegreesCelsius
+    cop_outdoor_degc: Annotated[list[DegreesCelsius], Meta(max_length=50)] = []
+    cop_points: Annotated[list[Positive], Meta(max_length=50)] = []
+    solar_aperture_m2: Magnitude = 0.0
+    """Windows to the sun: heat in W by W/m² of global horizontal irradiance."""
+    internal_gain_w: Magnitude = 0.0
+    """Heat of people and appliances."""
 
     def __post_init__(self) -> None:
+        require_aligned(self, "cop_outdoor_degc", "cop_points")
+        require(
+            all(map(le, self.cop_outdoor_degc, self.cop_outdoor_degc[1:])),
+            "cop_outdoor_degc",
+            self.cop_outdoor_degc,
+            "ascending temperatures",
+        )
         require(
             self.temperature_min_degc <= self.temperature_max_degc,
             "temperature_min_degc",

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from behaviours.decisions.series import FloatArray, aligned
+from behaviours.decisions.virtual_battery import virtual_battery
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.charging import EvSocUpdate, EvUserInput
 from ontology.flexibility import FlexEnvelope
@@ -136,36 +137,36 @@ def building_envelope(
     power_max_w: int,
     start_s: int,
     *,
-    gains_w: float = 0.0,
     steps: int = INTERVALS_A_DAY,
     step_s: int = INTERVAL_S,
 ) -> FlexEnvelope:
     """Return how a heat pump may run while its building stays within the comfort band.
 
-    The building is a virtual battery around the power that holds the middle of the band; at the end of
-    the horizon it is back in the middle.
+    The building is a virtual battery around the power that holds the middle of the band, with what sun and
+    people give and the COP that each step's outdoor temperature brings; at the end of the horizon it is back
+    in the middle. Its content is its fill level above the coldest that is comfortable.
 
     Args:
-        model: resistance, capacity, COP and comfort band of the building.
+        model: resistance, capacity, COP, gains and comfort band of the building.
         status: indoor temperature now.
-        weather: outdoor temperatures; its ends are prolonged.
+        weather: outdoor temperatures and irradiance; their ends are prolonged.
         power_max_w: electric limit of the heat pump.
         start_s: start of the first step in epoch seconds.
-        gains_w: heat gained from sun and people.
         steps: number of steps.
         step_s: length of a step in seconds.
 
     Source: SPEC 4.8 (generalised battery model: Hao, Sanandaji, Poolla, Vincent).
     """
-    middle_degc = (model.temperature_min_degc + model.temperature_max_degc) / 2
-    wh_per_k = model.capacity_j_per_k / model.cop / SECONDS_AN_HOUR
-    half_wh = wh_per_k * (model.temperature_max_degc - model.temperature_min_degc) / 2
-    outdoor = aligned(weather.outdoor_degc, weather.start_s, start_s, steps, step_s)
-    holding = ((middle_degc - outdoor) / model.resistance_k_per_w - gains_w) / model.cop
-    baseline = np.minimum(np.maximum(holding, 0.0), power_max_w)
+    battery = virtual_battery(
+        model,
+        aligned(weather.outdoor_degc, weather.start_s, start_s, steps, step_s),
+        aligned(weather.ghi_w_per_m2, weather.start_s, start_s, steps, step_s),
+    )
+    baseline = np.minimum(np.maximum(battery.holding_w, 0.0), power_max_w)
     left = fading(model.resistance_k_per_w * model.capacity_j_per_k, steps, step_s)
-    need = cumulated(baseline, step_s) - wh_per_k * (status.temperature_degc - middle_degc) * left
-    low = need - half_wh
+    above_k = status.temperature_degc - battery.middle_degc
+    need = cumulated(baseline, step_s) - battery.wh_per_k * above_k * left
+    low = need - battery.half_wh
     low[-1] = need[-1]
     return bounded(
         model.asset_id,
@@ -174,8 +175,9 @@ def building_envelope(
         np.zeros(steps),
         np.full(steps, float(power_max_w)),
         low,
-        need + half_wh,
+        need + battery.half_wh,
         preferred=baseline,
+        stored_wh=round(battery.half_wh + battery.wh_per_k * above_k),
     )
 
 
@@ -289,6 +291,7 @@ def advanced(envelope: FlexEnvelope, powers_w: Sequence[int]) -> FlexEnvelope:
         charge_efficiency=envelope.charge_efficiency,
         discharge_efficiency=envelope.discharge_efficiency,
         stored_wh=max(0, envelope.stored_wh + moved_wh),
+        comfort_ticks_per_kwh=envelope.comfort_ticks_per_kwh,
     )
 
 
@@ -321,6 +324,7 @@ def pinned(envelope: FlexEnvelope, powers_w: Mapping[int, int]) -> FlexEnvelope:
         efficiencies=(envelope.charge_efficiency, envelope.discharge_efficiency),
         stored_wh=envelope.stored_wh,
         preferred=np.asarray(envelope.preferred_w, dtype=np.float64) if envelope.preferred_w else None,
+        comfort_ticks_per_kwh=envelope.comfort_ticks_per_kwh,
     )
 
 
@@ -336,6 +340,7 @@ def bounded(
     efficiencies: tuple[float, float] = (1.0, 1.0),
     stored_wh: int = 0,
     preferred: FloatArray | None = None,
+    comfort_ticks_per_kwh: int = 0,
 ) -> FlexEnvelope:
     """Return an envelope whose content bounds (Wh) are tightened to what power can reach and keep."""
     most = cumulated(through(power_max, efficiencies), step_s)
@@ -356,6 +361,7 @@ def bounded(
         charge_efficiency=efficiencies[0],
         discharge_efficiency=efficiencies[1],
         stored_wh=max(0, stored_wh),
+        comfort_ticks_per_kwh=comfort_ticks_per_kwh,
     )
 
 

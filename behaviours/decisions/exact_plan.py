@@ -88,19 +88,24 @@ class Programme:
         self.charging, self.losing = cp.Parameter(shape, nonneg=True), cp.Parameter(shape, nonneg=True)
         self.wear = cp.Parameter(shape, nonneg=True)
         self.end_value = cp.Parameter(devices)
+        self.preferred = cp.Parameter(shape)
+        self.comfort = cp.Parameter(shape, nonneg=True)
         taken, given = cp.Variable(shape, nonneg=True), cp.Variable(shape, nonneg=True)
         imported, exported = self.imported.power, self.exported.power
         over = cp.Variable(steps, nonneg=True)
         content = cp.Variable(shape)
+        missed = cp.Variable(shape, nonneg=True)
         self.power = taken - given
         change = cp.multiply(self.charging, taken) - cp.multiply(self.losing, given)
         cost = self.imported.cost + self.exported.cost + cp.sum(cp.multiply(self.wear, given))
+        cost += cp.sum(cp.multiply(self.comfort, missed))
         cost += OVERLOAD_TICKS_PER_KWH * cp.sum(over) - self.end_value @ content[:, -1]
         self.problem = cp.Problem(
             cp.Minimize(cost),
             [
                 self.power >= self.low,
                 self.power <= self.high,
+                missed >= self.preferred - self.power,
                 content[:, 0] == change[:, 0],
                 content[:, 1:] == content[:, :-1] + change[:, 1:],
                 content >= self.content_low,
@@ -160,6 +165,8 @@ def exact_site_plan(
     model.losing.value = hours / column([each.discharge_efficiency for each in devices]) * every_step
     model.wear.value = hours * wear_ticks_per_kwh * column(storage) * every_step
     model.end_value.value = storage * [kept_value(terms, each.charge_efficiency) for each in devices]
+    model.preferred.value = table([each.preferred_w or [0] * steps for each in devices])
+    model.comfort.value = hours * column([each.comfort_ticks_per_kwh for each in devices]) * every_step
     model.problem.solve(solver=cp.CLARABEL)
     if model.problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
         raise Failed(f"no plan keeps the envelopes: {model.problem.status}")

@@ -22,7 +22,8 @@ def flexibility_of_plan(
     """Return how far a site could deviate from its plan in each single step; None without devices.
 
     Up is up-regulation (consuming less or giving more), down the opposite. A step's deviation keeps the
-    power limits, and the content bounds at its end; it may have to be made up for later.
+    power limits, and the content bounds at its end; it may have to be made up for later. What people would
+    miss more than that costs is not offered.
 
     Args:
         subject: the site.
@@ -39,6 +40,8 @@ def flexibility_of_plan(
     up = np.zeros(len(first.power_min_w), dtype=np.int64)
     down = np.zeros_like(up)
     for each in envelopes:
+        if each.comfort_ticks_per_kwh > cost_ticks_per_kwh:
+            continue
         less, more = deviations(each, setpoints[each.subject])
         up += less
         down += more

@@ -3,11 +3,12 @@
 Devices are planned one after the other, each exactly (`cheapest_path`) against what the others leave: first
 the loads that must have their energy, cheapest steps first, own sun counting as what it would have earned;
 then the storages, which shift what is left; then all of them once more, now that each knows of the others;
-last the plants, curtailed only where exporting is forbidden or costs money. `exact_plan` gives the optimum of
-all together, for comparison and for sites that have the time.
+then what people would miss, dimmed only where energy is dearer still; last the plants, curtailed only where
+exporting is forbidden or costs money. `exact_plan` gives the optimum of all together, for comparison and for
+sites that have the time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -95,25 +96,44 @@ def plan_site(
     net = listed(base_w)
     plants, loads, storages = sorted_out(envelopes, len(net))
     terms = terms_of(len(net), buy_ticks, sell_ticks, import_max_w, export_max_w, curtailable=bool(plants))
-    eased_w = -sum(min(each.power_min_w) for each in storages) if storages else UNLIMITED_W
-    first = partial(plan_load, terms=terms, eased_w=eased_w, flow=flow)
-    again = partial(plan_load, terms=terms, flow=flow)
-    shift = partial(plan_storage, terms=terms, wear=wear_ticks_per_kwh, flow=flow)
-    look = [(first, each) for each in loads] + [(shift, each) for each in storages]
-    if len(look) > 1:
-        look += [(again, each) for each in loads] + [(shift, each) for each in storages]
+    dimmable = [each for each in loads if each.comfort_ticks_per_kwh and each.preferred_w]
+    loads = [each for each in loads if each not in dimmable]
+    look = turns(loads, storages, terms, flow, wear_ticks_per_kwh)
     setpoints: dict[str, list[int]] = {}
     for plant in plants:
         net = added(net, plant.power_min_w)
+    for each in dimmable:
+        net = added(net, each.preferred_w)
     for planned, each in look:
         net = lessened(net, setpoints.get(each.subject))
         setpoints[each.subject] = power = planned(each, net)
+        net = added(net, power)
+    for each in dimmable:
+        net = lessened(net, each.preferred_w)
+        setpoints[each.subject] = power = plan_load(each, net, terms, UNLIMITED_W, flow)
         net = added(net, power)
     for plant in plants:
         setpoints[plant.subject] = power = curtailed(plant, net, terms)
         if power is not plant.power_min_w:
             net = added(net, lessened(power, plant.power_min_w))
     return SitePlan(setpoints, net)
+
+
+def turns(
+    loads: list[FlexEnvelope],
+    storages: list[FlexEnvelope],
+    terms: Terms,
+    flow: FlowCharge | None,
+    wear: int,
+) -> list[tuple[Callable[[FlexEnvelope, list[int]], list[int]], FlexEnvelope]]:
+    """Return who is planned when and how: loads, then storages, then, where there are several, all again."""
+    eased_w = -sum(min(each.power_min_w) for each in storages) if storages else UNLIMITED_W
+    first = partial(plan_load, terms=terms, eased_w=eased_w, flow=flow)
+    again = partial(plan_load, terms=terms, flow=flow)
+    shift = partial(plan_storage, terms=terms, wear=wear, flow=flow)
+    shifted = [(shift, each) for each in storages]
+    look = [(first, each) for each in loads] + shifted
+    return look + [(again, each) for each in loads] + shifted if len(look) > 1 else look
 
 
 def plan_load(
@@ -154,7 +174,11 @@ def plan_load(
             pieces.append(((sell, -least), (buy, eased_w), (buy + 1, most - eased_w)))
     if load.preferred_w:
         beyond = map(sub, load.preferred_w, load.power_min_w)
-        pieces = [leaning(of_step, towards) for of_step, towards in zip(pieces, beyond, strict=True)]
+        comfort = load.comfort_ticks_per_kwh
+        pieces = [
+            comforted(leaning(of_step, towards), towards, comfort)
+            for of_step, towards in zip(pieces, beyond, strict=True)
+        ]
     return list(map(int, cheapest_path(load.power_min_w, pieces, low, high)))
 
 
@@ -166,7 +190,8 @@ def charged_pieces(load: FlexEnvelope, net: list[int], terms: Terms, flow: FlowC
     for step, (n, a, b, preferred, *prices) in enumerate(rows):
         pieces: Sequence[Piece] = rungs(n, a, b, prices, terms.curtailable)
         pieces = leaning(pieces, preferred - a) if load.preferred_w else pieces
-        offered.append(charged(pieces, n + a, step, flow))
+        pieces = charged(pieces, n + a, step, flow)
+        offered.append(list(comforted(pieces, preferred - a, load.comfort_ticks_per_kwh)))
     return offered
 
 
@@ -187,22 +212,31 @@ def charged(pieces: Iterable[Piece], least_w: int, step: int, flow: FlowCharge) 
     return blocks
 
 
-def leaning(pieces: Sequence[Piece], towards: int) -> list[Piece]:
+def comforted(pieces: Sequence[Piece], towards: int, comfort_ticks: int) -> Sequence[Piece]:
+    """Return a step's pieces, cheaper up to a power by what people would miss without it."""
+    return leaning(pieces, towards, comfort_ticks, 0) if comfort_ticks else pieces
+
+
+def leaning(
+    pieces: Sequence[Piece],
+    towards: int,
+    less: int = LEANING_TICKS_PER_KWH,
+    more: int = LEANING_TICKS_PER_KWH,
+) -> list[Piece]:
     """Return a step's pieces, a little cheaper up to a power and a little dearer beyond it.
 
     Without it a heater would take the first of equal steps: every house of a street at once.
     """
-    lean = LEANING_TICKS_PER_KWH
     if towards <= 0:
-        return [(price + lean, amount) for price, amount in pieces]
+        return [(price + more, amount) for price, amount in pieces]
     leaned: list[Piece] = []
     for price, amount in pieces:
         if amount <= towards:
-            leaned.append((price - lean, amount))
+            leaned.append((price - less, amount))
         elif towards <= 0:
-            leaned.append((price + lean, amount))
+            leaned.append((price + more, amount))
         else:
-            leaned += ((price - lean, towards), (price + lean, amount - towards))
+            leaned += ((price - less, towards), (price + more, amount - towards))
         towards -= int(amount)
     return leaned
 

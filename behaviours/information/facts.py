@@ -18,6 +18,7 @@ from ontology.measurements import IntervalReading, Measurement
 from ontology.policy import may_read
 from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, Sla
+from ontology.storage import ThermalModel
 from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
 
@@ -54,6 +55,11 @@ class FactKeeping(Behaviour):
         """Store that something is wrong with an asset, or well again, and say so."""
         await self.repository.store([alarm])
         return Acknowledgement(of=letter.message_id)
+
+    @on(ThermalModel)
+    async def keep_model(self, model: ThermalModel, letter: Letter) -> None:
+        """Store what a building was found to be like."""
+        await self.repository.store([model])
 
     @on(Forecast)
     async def keep_forecast(self, forecast: Forecast, letter: Letter) -> None:

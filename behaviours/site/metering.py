@@ -74,6 +74,7 @@ class DeviceReading(Behaviour):
             "ev": contacts.ev,
             "heat_pump": contacts.p2h,
             "dhw": contacts.p2h,
+            "lighting": contacts.p2h,
         }
         self._sampled_w: list[int] = []
         self._sampled_devices_w: dict[str, list[int]] = {}

@@ -21,6 +21,7 @@ from behaviours.decisions.site_plan import WEAR_TICKS_PER_KWH, SitePlan
 from behaviours.decisions.site_planners import PlanSolver, planner_of
 from behaviours.market.payments import PayerSettings
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.heat_settings import MAX_CONTROL_S
 from behaviours.site.turns import PLANNING_INTERVALS, is_turn
 from behaviours.vpp.portfolio import PlannedProduct
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
@@ -40,6 +41,8 @@ __all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanni
 
 _ENVELOPE = "envelope "
 _CONGESTED = "congested"
+HEATED = ("heat_pump", "dhw", "lighting")
+"""Devices that the heat manager steers."""
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
 TOLD_STEPS = 12
@@ -545,9 +548,16 @@ def by_receiver(instructions: list[Instruction], settings: ProsumerSettings) -> 
     """Return instructions by the agent that carries them out."""
     sorted_out: dict[str, list[Instruction]] = {}
     for each in instructions:
-        receiver = settings.led_by.get(each.asset_id, settings.contacts.gateway)
+        receiver = settings.led_by.get(each.asset_id) or steerer_of(each.asset_id, settings)
         sorted_out.setdefault(receiver, []).append(each)
     return sorted_out
+
+
+def steerer_of(asset_id: str, settings: ProsumerSettings) -> str:
+    """Return who steers a device: the heat manager between two plans, otherwise the gateway."""
+    contacts, device = settings.contacts, asset_id.removeprefix(f"{settings.site}-")
+    steered = 0 < settings.real_time_s <= MAX_CONTROL_S and device in HEATED and contacts.p2h
+    return contacts.p2h if steered else contacts.gateway
 
 
 def net_forecast(site: str, start_s: int, plan: SitePlan) -> Forecast:

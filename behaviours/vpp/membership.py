@@ -11,6 +11,7 @@ from behaviours.decisions.coalition.profiles import bid_capacity, coarse_profile
 from behaviours.decisions.coalition.schedules import Deviations, feasible_deviations
 from behaviours.decisions.flexibility import deviations
 from behaviours.information.directory import DirectoryMembership
+from behaviours.site.overriding import OverrideHeeding
 from behaviours.site.planning import MarketListening, ProsumerSettings, SitePlanning
 from behaviours.vpp.portfolio import end_of, starts_of
 from behaviours.vpp.selection import ScheduleNegotiation, seed_of
@@ -72,10 +73,15 @@ class VppMembership(Behaviour):
             if kept is not None:
                 self.promises[name.removeprefix(_PROMISE)] = msgspec.json.decode(kept, type=Promise)
         self._plan_start_s = 0
-        self.reliability = 1.0
+        self._delivering = 1.0
         self.earned_ticks = 0
         self.response_time_s = 0.0
         """From the last invitation to the commitment that answered it."""
+
+    @property
+    def reliability(self) -> float:
+        """What can be expected of the site's promises: as delivered so far, less what its people override."""
+        return self._delivering * self.sibling(OverrideHeeding).kept_to_plans
 
     @when("started")
     def hold(self) -> None:
@@ -229,7 +235,7 @@ class VppMembership(Behaviour):
             if each.member == self.agent.address:
                 self.earned_ticks += each.cost_ticks + each.surplus_ticks
                 delivery = Delivery(each.member, each.committed_wh, each.delivered_wh, each.cost_ticks)
-                self.reliability = reliability_after(self.reliability, delivery)
+                self._delivering = reliability_after(self._delivering, delivery)
 
     async def _report(self, vpp_id: str, promise: Promise, start_s: int) -> None:
         query = Query(entity=_MEASUREMENT, start_s=start_s, end_s=start_s + INTERVAL_S)

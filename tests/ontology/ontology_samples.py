@@ -108,6 +108,10 @@ def _repaired(name: str, values: dict[str, Any]) -> dict[str, Any]:
     match name:
         case "Query":
             values.pop("subjects", None)
+        case "ThermalModel":
+            values["cop_outdoor_degc"] = sorted(values.get("cop_outdoor_degc", []))
+        case "UserOverride":
+            values |= {"setpoint_degc": 21.0, "setpoint_w": None}
         case "Instruction":
             values.setdefault("setpoint_w", 0)
         case "FlexProduct":

@@ -21,7 +21,7 @@ def changes(model: CommunityModel) -> dict[str, int]:
     return total
 
 
-DEVICES = ("base_w", "pv_w", "bess_w", "ev_w", "heat_pump_w", "dhw_w")
+DEVICES = ("base_w", "pv_w", "bess_w", "ev_w", "heat_pump_w", "dhw_w", "lighting_w")
 
 
 @pytest.fixture(scope="module")

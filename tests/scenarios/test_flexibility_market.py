@@ -52,7 +52,7 @@ def market(intervals=LAST, *, thresholds=CAREFUL, faults=None, **terms):
         | {
             "intervals": intervals,
             "grid": {"transformer_kva": 30, "thresholds": thresholds},
-            "flexibility_market": {"active": True, "loading": 0.27} | terms,
+            "flexibility_market": {"active": True, "loading": 0.25} | terms,
             "faults": faults or {},
         }
     )

@@ -39,7 +39,7 @@ def test_a_world_that_steps_by_the_minute_is_metered_and_settled_each_quarter_of
 
 def test_every_meter_is_the_sum_of_its_devices_by_the_minute_too(run):
     sites = run.tables.sites
-    devices = ("base_w", "pv_w", "bess_w", "ev_w", "heat_pump_w", "dhw_w")
+    devices = ("base_w", "pv_w", "bess_w", "ev_w", "heat_pump_w", "dhw_w", "lighting_w")
     devices_wh = sum(np.nan_to_num(sites[device]) for device in devices) / 4
     np.testing.assert_array_equal(devices_wh, sites["consumed_wh"] - sites["produced_wh"])
 

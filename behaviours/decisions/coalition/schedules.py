@@ -62,6 +62,7 @@ def feasible_deviations(
     rng = np.random.default_rng(seed)
     setpoints: dict[str, IntArray] = {}
     change = np.zeros((count, len(prices_ticks_per_kwh)), dtype=np.int64)
+    missed = np.zeros(count)
     for envelope in envelopes:
         planned = np.asarray(planned_w[envelope.subject], dtype=np.int64)
         wanted = np.zeros((count, planned.size))
@@ -69,9 +70,10 @@ def feasible_deviations(
         powers = _carried_out(envelope, planned, wanted, first_step)
         setpoints[envelope.subject] = powers
         change += powers - planned
+        missed += np.maximum(planned - powers, 0).sum(axis=1) * envelope.comfort_ticks_per_kwh
     power = change[:, period]
     change -= change[0]
-    cost = _costs(change, power, prices_ticks_per_kwh, wear_ticks_per_kwh)
+    cost = _costs(change, power, prices_ticks_per_kwh, wear_ticks_per_kwh, missed)
     worth = np.abs(power).sum(axis=1) * _HOURS * price_max_ticks_per_kwh / 1000
     affordable = cost <= worth
     affordable[0] = True
@@ -127,9 +129,11 @@ def _power(content_per_hour: FloatArray, gain: float, loss: float) -> FloatArray
     return power
 
 
-def _costs(change: IntArray, power: IntArray, prices: Sequence[int], wear: int) -> IntArray:
-    """Return what each deviation costs the site: energy made up for at its prices, and wear."""
+def _costs(
+    change: IntArray, power: IntArray, prices: Sequence[int], wear: int, missed: FloatArray
+) -> IntArray:
+    """Return what each deviation costs the site: energy made up for at its prices, wear, what is missed."""
     energy = change @ np.asarray(prices, dtype=np.float64)
-    total = (energy + np.abs(power).sum(axis=1) * wear) * _HOURS / 1000
+    total = (energy + np.abs(power).sum(axis=1) * wear + missed) * _HOURS / 1000
     costs: IntArray = np.maximum(0, np.ceil(total)).astype(np.int64)
     return costs

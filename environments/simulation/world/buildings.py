@@ -24,6 +24,9 @@ PROTECTION_K = 0.5
 SHADING_FROM_DEGC = 23.0
 SHADING = 0.35
 """Share of the sun that still comes in when blinds are down."""
+LOCK_S = 600
+"""How long a compressor runs at least, and rests at least."""
+
 AIRING_FROM_DEGC = 24.0
 AIRING = 0.25
 """Share of the resistance that is left when windows are open."""
@@ -48,8 +51,12 @@ class Buildings:
         self.set_degc = np.array([each.set_degc for each in known])
         comfort_k = np.array([each.comfort_k for each in known])
         self.minimum_degc, self.maximum_degc = self.set_degc - comfort_k, self.set_degc + comfort_k
-        self._aperture_m2 = np.array([each.solar_aperture_m2 for each in known])
-        self._internal_w = np.array([each.internal_gain_w for each in known])
+        self.aperture_m2 = np.array([each.solar_aperture_m2 for each in known])
+        self.internal_w = np.array([each.internal_gain_w for each in known])
+        self.minimum_w = self.power_max_w * [each.minimum_share for each in known]
+        """Below which a compressor cannot run; 0 for machines without such a limit."""
+        self._running = np.zeros(len(known), dtype=bool)
+        self._unchanged_s = np.full(len(known), LOCK_S)
         self.room_degc = self.set_degc.copy()
         self.controls = Controls(len(known))
         self._begun = False
@@ -59,6 +66,8 @@ class Buildings:
         if not self._begun:
             self._begin(outdoor_degc)
         power = self._obeyed(self._thermostat(self.controls.setpoint_degc))
+        if step_s < LOCK_S:
+            power = self._compressed(power, step_s)
         gains_w, resistance = self._surroundings(outdoor_degc, ghi_w_per_m2)
         heat_w = gains_w + power * float(heat_pump_cop(outdoor_degc))
         settled_degc = outdoor_degc + resistance * heat_w
@@ -69,7 +78,7 @@ class Buildings:
     def _begin(self, outdoor_degc: float) -> None:
         """Start a house where its thermostat would have brought it; warmer when it needs no heating."""
         self._begun = True
-        unheated = outdoor_degc + self.resistance_k_per_w * self._internal_w
+        unheated = outdoor_degc + self.resistance_k_per_w * self.internal_w
         heat_w = (self.set_degc - unheated) / self.resistance_k_per_w
         rated_w = np.maximum(self.power_max_w, 1.0) * float(heat_pump_cop(outdoor_degc))
         share = np.clip(heat_w / rated_w, 0.0, 1.0)
@@ -94,9 +103,19 @@ class Buildings:
         )
         return np.where(warm, 0.0, wanted)
 
+    def _compressed(self, wanted_w: Array, step_s: int) -> Array:
+        """Return what compressors can do of it: from their least power on, no short runs, no short rests."""
+        asked = np.where(self.minimum_w > 0, wanted_w >= self.minimum_w / 2, wanted_w > 0)
+        locked = (self.minimum_w > 0) & (self._unchanged_s < LOCK_S)
+        running = np.where(locked, self._running, asked)
+        self._unchanged_s = np.where(running == self._running, self._unchanged_s, 0) + step_s
+        self._running = running
+        result: Array = np.where(running, np.maximum(wanted_w, self.minimum_w), 0.0)
+        return result
+
     def _surroundings(self, outdoor_degc: float, ghi_w_per_m2: float) -> tuple[Array, Array]:
         """Return gains in W and the resistance, with people who draw blinds and open windows."""
         shade = np.where(self.room_degc > SHADING_FROM_DEGC, SHADING, 1.0)
-        gains = self._internal_w + self._aperture_m2 * ghi_w_per_m2 * shade
+        gains = self.internal_w + self.aperture_m2 * ghi_w_per_m2 * shade
         airing = (self.room_degc > AIRING_FROM_DEGC) & (self.room_degc > outdoor_degc)
         return gains, self.resistance_k_per_w * np.where(airing, AIRING, 1.0)

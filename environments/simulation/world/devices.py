@@ -16,6 +16,7 @@ from environments.simulation.world.buildings import heat_pump_cop
 from environments.simulation.world.controls import Controls
 from environments.simulation.world.energy import DEVICES
 from environments.simulation.world.feeder import strain_of
+from environments.simulation.world.generators import generator
 from ontology.base import INTERVAL_S, Concept
 from ontology.charging import EvSocUpdate
 from ontology.control import Instruction, InstructionState, InstructionStatus
@@ -36,10 +37,14 @@ __all__ = [
     "HeatPump",
     "HotWater",
     "ImportMeter",
+    "Lighting",
     "Meter",
     "Plant",
     "SiteDevice",
 ]
+
+COP_POINTS_DEGC = [float(each) for each in range(-20, 31, 2)]
+"""Outdoor temperatures at which a heat pump's data sheet gives its COP."""
 
 _ROW = {name: index for index, name in enumerate(DEVICES)}
 
@@ -321,20 +326,38 @@ class HeatPump(SiteDevice):
 
     name = "heat_pump"
 
+    def __init__(self, world: World, site: int) -> None:
+        super().__init__(world, site)
+        self._read_at_s = -1
+        self._reported = 0
+        settings = world.settings.sites[site].heat_pump
+        self._noise_k = settings.sensor_noise_k if settings is not None else 0.0
+
     def read(self) -> list[Concept]:
-        """Return the room's temperature and the mean power of the last step."""
-        return [
-            ThermalStatus(
-                asset_id=self.asset_id,
-                time_s=self.world.now_s,
-                temperature_degc=float(self.world.buildings.room_degc[self.site]),
-                power_w=self._mean_w("heat_pump"),
-                outdoor_degc=self.world.outdoor_degc,
-            )
-        ]
+        """Return what the thermometer says, the last step's mean power, and who turned the thermostat."""
+        overrides = self.world.occupants.events.get(self.site, [])
+        if self.world.now_s > self._read_at_s:
+            del overrides[: self._reported]
+            self._read_at_s = self.world.now_s
+        self._reported = len(overrides)
+        status = ThermalStatus(
+            asset_id=self.asset_id,
+            time_s=self.world.now_s,
+            temperature_degc=float(self.world.buildings.room_degc[self.site]) + self._sensor_error_k(),
+            power_w=self._mean_w("heat_pump"),
+            outdoor_degc=self.world.outdoor_degc,
+        )
+        return [status, *overrides]
+
+    def _sensor_error_k(self) -> float:
+        """Return the thermometer's error of now, the same however often it is read."""
+        if not self._noise_k:
+            return 0.0
+        draw = generator(self.world.settings.seed, "thermometer", self.asset_id, self.world.now_s)
+        return float(draw.normal(0.0, self._noise_k))
 
     def describe(self) -> ThermalModel:
-        """Return the house as one resistance and capacity, with the heat pump's COP of now."""
+        """Return the house as one resistance and capacity, with the heat pump's COP by the weather."""
         houses, site = self.world.buildings, self.site
         return ThermalModel(
             asset_id=self.asset_id,
@@ -343,6 +366,10 @@ class HeatPump(SiteDevice):
             cop=float(heat_pump_cop(self.world.outdoor_degc)),
             temperature_min_degc=float(houses.minimum_degc[site]),
             temperature_max_degc=float(houses.maximum_degc[site]),
+            cop_outdoor_degc=COP_POINTS_DEGC,
+            cop_points=heat_pump_cop(np.array(COP_POINTS_DEGC)).tolist(),
+            solar_aperture_m2=float(houses.aperture_m2[site]),
+            internal_gain_w=float(houses.internal_w[site]),
         )
 
     def _controls(self) -> Controls:
@@ -380,6 +407,26 @@ class HotWater(SiteDevice):
 
     def _controls(self) -> Controls:
         return self.world.tanks.controls
+
+
+class Lighting(SiteDevice):
+    """The lights of a site, on, off or dimmed."""
+
+    name = "lighting"
+
+    def read(self) -> list[Concept]:
+        """Return the mean power of the last step."""
+        return [
+            Measurement(
+                subject=self.asset_id,
+                quantity=Quantity.ACTIVE_POWER_W,
+                time_s=self.world.now_s,
+                value=float(self._mean_w("lighting")),
+            )
+        ]
+
+    def _controls(self) -> Controls:
+        return self.world.lights.controls
 
 
 class FeederMonitor:

@@ -10,7 +10,7 @@ __all__ = ["DEVICES", "IntervalEnergy", "Meters"]
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
-DEVICES = ("base", "pv", "battery", "ev", "heat_pump", "dhw")
+DEVICES = ("base", "pv", "battery", "ev", "heat_pump", "dhw", "lighting")
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,16 @@ Array = NDArray[np.float64]
 SINGLE_PHASE_MAX_VA = 4_600
 """Above this, equipment is three-phase (VDE-AR-N 4100)."""
 
-REACTIVE_SHARE = {"base": 0.20, "pv": 0.0, "battery": 0.0, "ev": 0.05, "heat_pump": 0.25, "dhw": 0.0}
-"""var per W drawn: power factors of 0.98, 1, 1, 1, 0.97 and 1."""
+REACTIVE_SHARE = {
+    "base": 0.20,
+    "pv": 0.0,
+    "battery": 0.0,
+    "ev": 0.05,
+    "heat_pump": 0.25,
+    "dhw": 0.0,
+    "lighting": 0.33,
+}
+"""var per W drawn: power factors of 0.98, 1, 1, 1, 0.97, 1 and 0.95."""
 
 
 def strain_of(flow: FlowResult, instant: int = -1) -> Strain:
@@ -106,6 +114,7 @@ def _phase_shares(sites: Sequence[SiteSettings], site_phase: NDArray[np.int64]) 
             "ev": site.ev.charger_w if site.ev else 0,
             "heat_pump": site.heat_pump.power_w if site.heat_pump else 0,
             "dhw": site.hot_water.power_w if site.hot_water else 0,
+            "lighting": site.lighting.power_w if site.lighting else 0,
         }
         for name, power_w in rated_w.items():
             if power_w <= SINGLE_PHASE_MAX_VA:

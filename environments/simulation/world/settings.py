@@ -16,6 +16,7 @@ __all__ = [
     "FeederSettings",
     "HeatPumpSettings",
     "HotWaterSettings",
+    "LightingSettings",
     "PvSettings",
     "SiteSettings",
     "WorldSettings",
@@ -72,6 +73,21 @@ class HeatPumpSettings(Settings, frozen=True, kw_only=True):
     """How far from the set-point the room may be."""
     solar_aperture_m2: float = 2.5
     internal_gain_w: float = 350.0
+    minimum_share: float = 0.0
+    """Of its power, below which a compressor cannot run; then it keeps runs and rests of ten minutes."""
+    sensor_noise_k: float = 0.0
+    """Standard deviation of what the thermometer says."""
+    overrides_a_week: float = 0.0
+    """How often somebody turns the thermostat by hand, on average."""
+
+
+class LightingSettings(Settings, frozen=True, kw_only=True):
+    """Lights that can be dimmed, to a level of their power while somebody is there (local hours)."""
+
+    power_w: int = 500
+    minimum_share: float = 0.4
+    from_hour: float = 7.0
+    to_hour: float = 19.0
 
 
 class HotWaterSettings(Settings, frozen=True, kw_only=True):
@@ -106,6 +122,7 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     ev: EvSettings | None = None
     heat_pump: HeatPumpSettings | None = None
     hot_water: HotWaterSettings | None = None
+    lighting: LightingSettings | None = None
 
 
 class FeederSettings(Settings, frozen=True, kw_only=True):
@@ -229,6 +246,9 @@ def _device_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
             comfort_k=(0.1, 10),
             solar_aperture_m2=(0, 10_000),
             internal_gain_w=(0, 10**6),
+            minimum_share=(0, 1),
+            sensor_noise_k=(0, 5),
+            overrides_a_week=(0, 100),
         )
     if site.hot_water is not None:
         yield from _ranges(
@@ -241,6 +261,15 @@ def _device_problems(path: str, site: SiteSettings) -> Iterator[Problem]:
             draw_l=(0, 10**6),
             minimum_degc=(20, 60),
             maximum_degc=(site.hot_water.minimum_degc + 1, 75),
+        )
+    if site.lighting is not None:
+        yield from _ranges(
+            f"{path}.lighting",
+            site.lighting,
+            power_w=(1, 10**6),
+            minimum_share=(0, 1),
+            from_hour=(0, 23.75),
+            to_hour=(site.lighting.from_hour + 0.25, 24),
         )
 
 

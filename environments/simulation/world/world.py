@@ -20,6 +20,7 @@ from environments.simulation.world.devices import (
     HeatPump,
     HotWater,
     ImportMeter,
+    Lighting,
     Meter,
     Plant,
     SiteDevice,
@@ -29,7 +30,9 @@ from environments.simulation.world.feeder import Feeders
 from environments.simulation.world.frequency import GridFrequency
 from environments.simulation.world.hot_water import Tanks
 from environments.simulation.world.households import Household, Households
+from environments.simulation.world.lighting import Lights
 from environments.simulation.world.meter_csv import MeterReadings, read_meter_csv
+from environments.simulation.world.occupants import Occupants
 from environments.simulation.world.photovoltaics import Plants
 from environments.simulation.world.settings import SiteSettings, WorldSettings, problems
 from environments.simulation.world.vehicles import Vehicles
@@ -169,7 +172,11 @@ class World(mesa.Model):  # type: ignore[misc]
         self.batteries = Batteries([site.battery for site in sites])
         self.vehicles = Vehicles(seed, names, zones, [site.ev for site in sites], start_s)
         self.buildings = Buildings([site.heat_pump for site in sites])
+        self.occupants = Occupants(
+            seed, names, zones, [site.heat_pump for site in sites], self.buildings.controls
+        )
         self.tanks = Tanks(seed, names, zones, [site.hot_water for site in sites], start_s)
+        self.lights = Lights(zones, [site.lighting for site in sites])
 
     @property
     def frequency_hz(self) -> float:
@@ -187,7 +194,8 @@ class World(mesa.Model):  # type: ignore[misc]
         return float(self._ghi[self._column])
 
     def devices(self, site_id: str) -> list[SiteDevice]:
-        """Return the devices of a site: the meter, then pv, bess, ev, heat_pump and dhw as it has them.
+        """Return the devices of a site: the meter, then pv, bess, ev, heat_pump, dhw and lighting as it
+        has them.
 
         Raises: InvalidInput when there is no such site.
         """
@@ -235,6 +243,7 @@ class World(mesa.Model):  # type: ignore[misc]
         self._column = (start_s - self._block_s) // step_s
         for controls in self._all_controls():
             controls.begin_step(start_s, start_s + step_s)
+        self.occupants.step(start_s, start_s + step_s)
         power = self.power_w
         power[0] = self._base[:, self._column]
         power[1] = self._produced()
@@ -242,6 +251,7 @@ class World(mesa.Model):  # type: ignore[misc]
         power[3] = self.vehicles.step(start_s, step_s)
         power[4] = self.buildings.step(self.outdoor_degc, self.ghi_w_per_m2, step_s)
         power[5] = self.tanks.step(start_s, step_s)
+        power[6] = self.lights.step(start_s)
         self._meters.add(power, step_s)
         self._frequency.step()
         self.now_s = start_s + step_s
@@ -295,6 +305,7 @@ class World(mesa.Model):  # type: ignore[misc]
             self.vehicles.controls,
             self.buildings.controls,
             self.tanks.controls,
+            self.lights.controls,
         )
 
     def _produced(self) -> Array:
@@ -356,6 +367,7 @@ class World(mesa.Model):  # type: ignore[misc]
             (site.ev, Charger),
             (site.heat_pump, HeatPump),
             (site.hot_water, HotWater),
+            (site.lighting, Lighting),
         ):
             if present is not None:
                 devices.append(device(self, index))

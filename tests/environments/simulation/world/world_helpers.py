@@ -20,7 +20,7 @@ from environments.simulation.world.devices import SiteDevice
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionState
 
-DEVICES = ("base", "pv", "battery", "ev", "heat_pump", "dhw")
+DEVICES = ("base", "pv", "battery", "ev", "heat_pump", "dhw", "lighting")
 
 
 def epoch(date: str) -> int:
