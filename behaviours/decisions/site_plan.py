@@ -11,7 +11,7 @@ sites that have the time.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import inf
+from math import ceil, inf
 from operator import add, sub
 from statistics import median
 from typing import NamedTuple
@@ -40,6 +40,7 @@ Series = Sequence[int] | npt.NDArray[np.int64]
 Limit = int | Series | None
 SECONDS_AN_HOUR = 3600
 UNLIMITED_W = 1 << 40
+ROUNDING_W = 1e-6
 FLOW_BLOCK_W = 1_000
 """In what blocks of power the flow charge rises."""
 
@@ -125,7 +126,7 @@ def turns(
     terms: Terms,
     flow: FlowCharge | None,
     wear: int,
-) -> list[tuple[Callable[[FlexEnvelope, list[int]], list[int]], FlexEnvelope]]:
+) -> Sequence[tuple[Callable[[FlexEnvelope, list[int]], list[int]], FlexEnvelope]]:
     """Return who is planned when and how: loads, then storages, then, where there are several, all again."""
     eased_w = -sum(min(each.power_min_w) for each in storages) if storages else UNLIMITED_W
     first = partial(plan_load, terms=terms, eased_w=eased_w, flow=flow)
@@ -151,7 +152,7 @@ def plan_load(
     low, high = in_watt_steps(load, load.charge_efficiency)
     if flow is not None:
         offered = charged_pieces(load, net, terms, flow)
-        return list(map(int, cheapest_path(load.power_min_w, offered, low, high)))
+        return in_whole_watts(load, cheapest_path(load.power_min_w, offered, low, high))
     pieces: list[Sequence[Piece]] = []
     rows = zip(net, load.power_min_w, load.power_max_w, *terms[:4], strict=True)
     for n, a, b, buy, sell, net_max, net_min in rows:
@@ -179,7 +180,20 @@ def plan_load(
             comforted(leaning(of_step, towards), towards, comfort)
             for of_step, towards in zip(pieces, beyond, strict=True)
         ]
-    return list(map(int, cheapest_path(load.power_min_w, pieces, low, high)))
+    return in_whole_watts(load, cheapest_path(load.power_min_w, pieces, low, high))
+
+
+def in_whole_watts(load: FlexEnvelope, powers: list[float]) -> list[int]:
+    """Return powers in whole watts that draw no less energy than planned, and hardly more, at any time."""
+    if load.charge_efficiency == 1.0:
+        return list(map(int, powers))
+    whole: list[int] = []
+    owed = 0.0
+    for power, a, b in zip(powers, load.power_min_w, load.power_max_w, strict=True):
+        owed += power
+        whole.append(min(b, max(a, ceil(owed - ROUNDING_W))))
+        owed -= whole[-1]
+    return whole
 
 
 def charged_pieces(load: FlexEnvelope, net: list[int], terms: Terms, flow: FlowCharge) -> list[list[Piece]]:
