@@ -211,7 +211,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (Instruction, InstructionBatch),
         (Act.REQUEST, Act.CANCEL),
-        (Role.PROSUMER, Role.BESS, Role.AGGREGATOR, Role.UI),
+        (Role.PROSUMER, Role.BESS, Role.EV, Role.AGGREGATOR, Role.UI),
         (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behaviours.decisions.charging import ChargingNeed, laxity_s, least_laxity_powers
+from behaviours.decisions.charging.priority import ChargingNeed, laxity_s, least_laxity_powers
 from tests.behaviours.decisions.quick import quick
 
 NEEDS = st.lists(

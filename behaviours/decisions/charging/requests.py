@@ -1,0 +1,73 @@
+"""What each session still needs, as a demand that can be planned: the driver's word, or what is foreseen."""
+
+from typing import NamedTuple
+
+from behaviours.decisions.charging.sessions import ChargingSession
+from behaviours.decisions.charging.terms import ChargingDemand
+from behaviours.decisions.charging.usage import UsageForecast
+from ontology.charging import EvSessionState
+
+__all__ = ["VehicleModel", "demand_of"]
+
+TOLD_W = 500
+"""A vehicle that draws nothing although it was told at least this is full."""
+GIVING_BACK = 2.0
+"""How the shortfall of a vehicle that may give back weighs: what was taken from it comes first."""
+
+
+class VehicleModel(NamedTuple):
+    """What is assumed of vehicles: capacity in Wh and one-way efficiency."""
+
+    capacity_wh: int
+    efficiency: float
+
+
+def demand_of(
+    session: ChargingSession,
+    expected: UsageForecast,
+    model: VehicleModel,
+    power_max_w: int,
+    now_s: int,
+    *,
+    told_w: int = 0,
+    phases: str = "ABC",
+) -> ChargingDemand:
+    """Return what a session still needs and may do.
+
+    The driver's word holds over what is foreseen. Without it, the demand is what 90 % of such sessions do
+    not exceed, and it is to be met by the time before which only 10 % leave. A driver who stays beyond the
+    time named is expected to leave as others do that have stayed so long.
+
+    Args:
+        session: the session, not completed.
+        expected: departure and energy of sessions like it that have lasted as long.
+        model: the vehicle's battery.
+        power_max_w: what the point can give.
+        now_s: the time being in epoch seconds.
+        told_w: what the session was last told to draw.
+        phases: phases of the point.
+    """
+    wish, progress = session.wish, session.progress
+    departure_s = wish.departure_s if wish else expected.departure_low_s
+    if departure_s <= now_s:
+        departure_s = max(expected.departure_low_s, now_s + 1)
+    requested_wh = wish.requested_energy_wh if wish else expected.energy_high_wh
+    remaining_wh = max(0.0, requested_wh - session.delivered_wh)
+    power_w = min(power_max_w, session.connection.power_max_w)
+    if progress is not None and told_w >= TOLD_W and session.state is EvSessionState.SUSPENDED:
+        remaining_wh = 0.0
+    if wish is None or not wish.v2g_allowed or progress is None or session.first is None:
+        return ChargingDemand(session.session_id, remaining_wh, departure_s, power_w, phases=phases)
+    gained = progress.state_of_charge - session.first.state_of_charge
+    gained_wh = gained * model.capacity_wh / model.efficiency
+    spare = max(0.0, progress.state_of_charge - wish.minimum_state_of_charge)
+    return ChargingDemand(
+        session.session_id,
+        max(0.0, requested_wh - gained_wh - session.first.energy_delivered_wh),
+        departure_s,
+        power_w,
+        discharge_max_w=power_w,
+        spare_wh=spare * model.capacity_wh / model.efficiency,
+        priority=GIVING_BACK,
+        phases=phases,
+    )
