@@ -171,7 +171,9 @@ def acnportal_queue(document: dict[str, Any], *, period_min: int = 5) -> dict[st
     context: dict[str, Any] = {}
     queue: list[list[Any]] = []
     for number, item in enumerate(items):
-        arrival, departure = (int((moment[n][number] - start).total_seconds() // (60 * period_min)) for n in moment)
+        arrival, departure = (
+            int((moment[n][number] - start).total_seconds() // (60 * period_min)) for n in moment
+        )
         battery, ev, event = (str(140_000_000_000 + 10 * number + part) for part in range(3))
         context[battery] = {
             "class": "acnportal.acnsim.models.battery.Battery",
@@ -207,4 +209,9 @@ def acnportal_queue(document: dict[str, Any], *, period_min: int = 5) -> dict[st
         "attributes": {"_queue": queue, "_timestep": 0},
     }
     versions = {"numpy": "1.16.4", "pandas": "1.1.0"}
-    return {"id": "139999999999", "context_dict": context, "version": "0.3.2", "dependency_versions": versions}
+    return {
+        "id": "139999999999",
+        "context_dict": context,
+        "version": "0.3.2",
+        "dependency_versions": versions,
+    }

@@ -1,7 +1,8 @@
 """Replaying recorded charging sessions: through the agents, by simple rules, and with perfect foresight."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,8 +19,14 @@ from behaviours.charging.settings import (
     ChargingSiteSettings,
     Tariff,
 )
+from behaviours.decisions.charging.foresight import (
+    KnownStay,
+    best_with_foresight,
+    least_peak_with_foresight,
+)
 from behaviours.decisions.charging.priority import ChargingNeed, Rule, powers_by_rule
-from behaviours.decisions.charging.terms import Objective, averaged
+from behaviours.decisions.charging.terms import Objective
+from behaviours.decisions.series import FloatArray
 from behaviours.membership import Member
 from behaviours.signing import Signer
 from behaviours.site.contacts import SiteContacts
@@ -36,7 +43,15 @@ from ontology.errors import Unavailable
 from ontology.roles import Role
 from ontology.weather import WeatherForecast
 
-__all__ = ["ChargingReplay", "Outcome", "ReplaySettings", "replay_by_rule", "replay_through_agents", "stays_of"]
+__all__ = [
+    "ChargingReplay",
+    "Outcome",
+    "ReplaySettings",
+    "foreseen",
+    "replay_by_rule",
+    "replay_through_agents",
+    "stays_of",
+]
 
 SITE = "charging-site"
 DOMAIN = "localhost"
@@ -70,7 +85,10 @@ class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(NamedTuple):
-    """What a replay came to: energies in Wh, highest power in W, cost in currency, CPU seconds a plan."""
+    """What a replay came to: energies in Wh, highest power in W, cost in currency, CPU seconds a plan.
+
+    `met` counts sessions that got what they need, −1 where that is not known.
+    """
 
     name: str
     requested_wh: float
@@ -206,7 +224,7 @@ class ChargingReplay:
         ]
         keys = {address: Signer(address.encode().ljust(32, b"\0")[:32]) for _, address, _, _ in cast}
         membership = {
-            address: Member(address, cls.role, "" if cls.role is Role.REPOSITORY else SITE, keys[address].verify_key)
+            address: Member(address, cls.role, _site_of(cls.role), keys[address].verify_key)
             for cls, address, _, _ in cast
         }
         transport, store = InProcessTransport(), MemoryAgentStore()
@@ -250,9 +268,11 @@ class ChargingReplay:
         self.clock.advance_to(self.world.now_s + SETTLING_S)
         self.loop.close()
         control = self.site.behaviour(ChargingControl)
-        return self.book.outcome(
-            "agents, planned", self.stays, self.world.served_wh, tuple(control.solve_s)
-        )
+        return self.book.outcome("agents", self.stays, self.world.served_wh, tuple(control.solve_s))
+
+
+def _site_of(role: Role) -> str:
+    return "" if role is Role.REPOSITORY else SITE
 
 
 def replay_through_agents(
@@ -265,7 +285,7 @@ def replay_through_agents(
 
 
 def replay_by_rule(sessions: Sequence[RecordedSession], settings: ReplaySettings, rule: Rule) -> Outcome:
-    """Replay a data set with a simple rule, which knows what drivers say, and when it is not said the truth."""
+    """Replay a data set with a simple rule; of drivers who say nothing it knows the truth."""
     stays, points = stays_of(sessions, settings)
     uncontrolled = rule is Rule.UNCONTROLLED
     world = _world(stays, points, settings, stays[0].arrival_s // 3600 * 3600, plug_and_charge=uncontrolled)
@@ -276,6 +296,37 @@ def replay_by_rule(sessions: Sequence[RecordedSession], settings: ReplaySettings
         start_s = world.now_s
         book.note(start_s, world.step())
     return book.outcome(str(rule), stays, world.served_wh)
+
+
+def foreseen(sessions: Sequence[RecordedSession], settings: ReplaySettings) -> Outcome:
+    """Return what perfect foresight reaches: the most energy, then (by objective) least cost or least peak.
+
+    It gives nothing back, and pays for its highest power without having planned for it.
+    """
+    stays, _ = stays_of(sessions, settings)
+    zone, step_s = ZoneInfo(sessions[0].zone), settings.step_s
+    start_s = stays[0].arrival_s // 3600 * 3600
+    steps = -(-(max(stay.departure_s for stay in stays) - start_s) // step_s)
+    starts_s = [start_s + step_s * step for step in range(steps)]
+    prices = np.array(
+        [settings.tariff.charge_per_kwh[datetime.fromtimestamp(each, zone).hour] for each in starts_s]
+    )
+    known = [
+        KnownStay(stay.arrival_s, stay.departure_s, stay.need_wh, settings.point_power_w) for stay in stays
+    ]
+    search = least_peak_with_foresight if settings.objective is Objective.PEAK else best_with_foresight
+    best = search(known, prices, start_s, step_s, settings.power_max_w)
+    energy_cost, peak_cost = costs(starts_s, best.power_w.tolist(), step_s, settings.tariff, zone)
+    return Outcome(
+        name="foresight",
+        requested_wh=sum(stay.need_wh for stay in stays),
+        delivered_wh=best.served_wh,
+        sessions=len(stays),
+        met=-1,
+        peak_w=float(best.power_w.max()),
+        energy_cost=energy_cost,
+        peak_cost=peak_cost,
+    )
 
 
 def _world(
@@ -300,9 +351,7 @@ def _world(
 def _instruct(world: SimulatedChargingSite, settings: ReplaySettings, rule: Rule) -> None:
     here = world.here()
     needs = [
-        ChargingNeed(
-            stay.session_id, -int(-left_wh), _departure_s(stay, world.now_s), settings.point_power_w
-        )
+        ChargingNeed(stay.session_id, -int(-left_wh), _departure_s(stay, world.now_s), settings.point_power_w)
         for stay, left_wh in here
     ]
     powers = powers_by_rule(rule, needs, world.now_s, settings.power_max_w, settings.step_s)
@@ -331,10 +380,10 @@ class _Book:
         self._starts_s: list[int] = []
         self._powers_w: list[float] = []
 
-    def note(self, start_s: int, power_w: Iterable[float]) -> None:
+    def note(self, start_s: int, power_w: FloatArray) -> None:
         """Note the powers of the points over a step."""
         self._starts_s.append(start_s)
-        self._powers_w.append(float(np.sum(power_w)))
+        self._powers_w.append(float(power_w.sum()))
 
     def outcome(
         self,
@@ -365,8 +414,6 @@ def costs(
     starts_s: Sequence[int], powers_w: Sequence[float], step_s: int, tariff: Tariff, zone: ZoneInfo
 ) -> tuple[float, float]:
     """Return what energy and the months' highest powers cost, in currency."""
-    from datetime import datetime
-
     energy, peaks = 0.0, dict[str, float]()
     for start_s, power_w in zip(starts_s, powers_w, strict=True):
         local = datetime.fromtimestamp(start_s, zone)

@@ -1,4 +1,4 @@
-"""The command `parity-mas`: run, server, validate, init, agents, schema and sweep.
+"""The command `parity-mas`: run, server, validate, init, agents, schema, sweep and ev.
 
 Heavy imports are inside the commands, so that `--help` answers at once.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from launch import ev
 from launch.packages import foreign_packages
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(ev.app, name="ev")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)

@@ -23,7 +23,7 @@ from behaviours.decisions.charging.terms import (
     plan_steps,
 )
 from behaviours.decisions.series import FloatArray, IntArray
-from ontology.base import TICKS_PER_CURRENCY
+from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.control import (
     Instruction,
     InstructionBatch,
@@ -203,12 +203,14 @@ class ChargingControl(Behaviour):
         )
         base = self._hourly(settings.base_w, steps)
         most, least = bounds_w(steps, settings.power_max_w, requests)
+        expected_w, reserved_w = self._newcomers(steps, most - base)
         return SiteTerms(
             starts_s=steps,
             power_max_w=most,
             at_least_w=least,
             base_w=base,
-            expected_w=self._newcomers(steps, most - base),
+            expected_w=expected_w,
+            reserved_w=reserved_w,
             charge_price_per_kwh=self._priced(settings.tariff.charge_per_kwh, steps, "buy_ticks_per_kwh"),
             discharge_price_per_kwh=self._priced(
                 settings.tariff.discharge_per_kwh, steps, "sell_ticks_per_kwh"
@@ -220,14 +222,25 @@ class ChargingControl(Behaviour):
             round_trip=settings.efficiency**2,
         )
 
-    def _newcomers(self, steps: IntArray, room_w: FloatArray) -> FloatArray:
-        """Return what sessions still to come will want, delayed by the limit, by step of the plan."""
-        number = -(-int(steps[-1] - steps[0]) // 900)
+    def _newcomers(self, steps: IntArray, room_w: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what sessions still to come will want, and may want at most, by step of the plan.
+
+        Both are delayed by the limit. While the site is not known yet, all power is reserved for them
+        after the first step, so that nothing waits.
+        """
+        now_s, number = int(steps[0]), -(-int(steps[-1] - steps[0]) // INTERVAL_S)
         monitoring = self.sibling(UsageMonitoring)
-        expected = monitoring.load.newcomers(int(steps[0]), number, begun_today=monitoring.begun_today)
-        quarters = int(steps[0]) + 900 * np.arange(number + 1)
-        room = np.interp(quarters[:-1], steps[:-1], room_w)
-        return averaged(spread_by_limit(expected.power_w, room), int(steps[0]), 900, steps)
+        begun_today = monitoring.begun_today
+        expected = monitoring.load.newcomers(now_s, number, INTERVAL_S, begun_today=begun_today)
+        quarters = now_s + INTERVAL_S * np.arange(number)
+        room = np.interp(quarters, steps[:-1], room_w)
+        mean_w, high_w = (
+            averaged(spread_by_limit(power_w, room), now_s, INTERVAL_S, steps)
+            for power_w in (expected.power_w, np.maximum(expected.high_w, expected.power_w))
+        )
+        if monitoring.load.knows(now_s):
+            return mean_w, high_w
+        return mean_w, np.concatenate([[0.0], np.maximum(room_w[1:], 0.0)])
 
     def _hourly(self, values: tuple[float, ...] | tuple[int, ...], steps: IntArray) -> FloatArray:
         """Return values by local hour as means over the steps of a plan."""

@@ -1,4 +1,4 @@
-"""What a charging site will draw and how far it could deviate, told to repository and aggregator (SPEC 4.5.5–6)."""
+"""What a charging site will draw, and how far it could deviate (SPEC 4.5.5, 4.5.6)."""
 
 import numpy as np
 
@@ -37,7 +37,9 @@ class StationForecasting(Behaviour):
         if plan is None:
             return {}
         bounds = start_s + INTERVAL_S * np.arange(INTERVALS_A_DAY + 1)
-        return {session: _by_quarter(power_w, plan.starts_s, bounds) for session, power_w in plan.power_w.items()}
+        return {
+            session: _by_quarter(power_w, plan.starts_s, bounds) for session, power_w in plan.power_w.items()
+        }
 
     def _tell_load(self, start_s: int, plan_w: dict[str, FloatArray]) -> None:
         monitoring = self.sibling(UsageMonitoring)

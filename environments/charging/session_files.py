@@ -39,7 +39,7 @@ class RecordedWish(NamedTuple):
 
 
 class RecordedSession(NamedTuple):
-    """A session as it was: where, when (epoch seconds), whose (empty: unknown), and what was delivered in Wh."""
+    """A session as it was: where, when (epoch seconds), whose (empty: unknown), and how many Wh it got."""
 
     session_id: str
     point: str
@@ -60,7 +60,9 @@ def read_sessions(path: Path) -> list[RecordedSession]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidInput(problem(str(path), error.strerror or "unreadable", "a file that can be read")) from None
+        raise InvalidInput(
+            problem(str(path), error.strerror or "unreadable", "a file that can be read")
+        ) from None
     except ValueError as error:
         raise InvalidInput(problem(str(path), str(error), "JSON")) from None
     return sessions_of(content)
@@ -81,7 +83,9 @@ def sessions_of(content: object) -> list[RecordedSession]:
     else:
         items = content.get("_items") if isinstance(content, dict) else content
         if not isinstance(items, list):
-            raise InvalidInput(problem("_items", type(items).__name__, "a list of sessions, as ACN-Data has it"))
+            raise InvalidInput(
+                problem("_items", type(items).__name__, "a list of sessions, as ACN-Data has it")
+            )
         for number, item in enumerate(items):
             _read_item(f"_items[{number}]", item, found, problems)
     if not found and not problems:
@@ -138,9 +142,7 @@ class _Fields:
         return self.read(name, _wh, f"kWh from 0 to {MOST_KWH:.0f}", 0)
 
 
-def _read_item(
-    path: str, item: object, found: list[RecordedSession], problems: list[Problem]
-) -> None:
+def _read_item(path: str, item: object, found: list[RecordedSession], problems: list[Problem]) -> None:
     """Read a session as ACN-Data's interface returns it."""
     if not isinstance(item, dict):
         problems.append(problem(path, type(item).__name__, "an object"))
@@ -188,9 +190,7 @@ def _wishes(path: str, item: Mapping[str, Any], problems: list[Problem]) -> Iter
             yield wish
 
 
-def _read_queue(
-    content: Mapping[str, Any], found: list[RecordedSession], problems: list[Problem]
-) -> None:
+def _read_queue(content: Mapping[str, Any], found: list[RecordedSession], problems: list[Problem]) -> None:
     """Read the vehicles of a queue's plug-in events, or of a simulator's queue, by acnportal."""
     registry = content.get("context_dict")
     if not isinstance(registry, dict):
@@ -205,7 +205,9 @@ def _read_queue(
         attributes = _attributes(registry, attributes["event_queue"])
     queue = attributes.get("_queue")
     if not isinstance(queue, list):
-        problems.append(problem("_queue", type(queue).__name__, "a list of times and events, as acnportal has it"))
+        problems.append(
+            problem("_queue", type(queue).__name__, "a list of times and events, as acnportal has it")
+        )
         return
     for number, entry in enumerate(queue):
         event_id = entry[1] if isinstance(entry, list) and len(entry) == 2 else None

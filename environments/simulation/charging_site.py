@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 
 class Stay(NamedTuple):
-    """A vehicle at a point: until when (epoch seconds), what it can take (Wh at the point), what its driver says.
+    """A vehicle at a point: until when (epoch seconds), what it can take (Wh there), what its driver says.
 
     Energies of the battery follow from its capacity and how full it comes; what it can take fills it to
     its driver's target.
@@ -223,6 +223,4 @@ class ChargingPointDevice:
         """Put an instruction into effect."""
         site = self._site
         status = site.controls.take(self._point, instruction, site.now_s)
-        return InstructionStatus(
-            instruction_id=instruction.instruction_id, status=status, time_s=site.now_s
-        )
+        return InstructionStatus(instruction_id=instruction.instruction_id, status=status, time_s=site.now_s)

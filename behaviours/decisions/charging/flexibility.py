@@ -109,9 +109,15 @@ def _less(
         if not each.there[step:last].any():
             continue
         window_w = np.maximum(each.plan_w[step:last], 0.0)
-        room = np.minimum(np.maximum(each.demand.power_max_w - each.plan_w[last:], 0.0), free) * each.there[last:]
+        room = (
+            np.minimum(np.maximum(each.demand.power_max_w - each.plan_w[last:], 0.0), free)
+            * each.there[last:]
+        )
         regained = float(room.sum())
-        for cut_w, price in ((window_w, 1.0), (_given_back(each, step, last, step_s, round_trip), 1.0 / round_trip)):
+        for cut_w, price in (
+            (window_w, 1.0),
+            (_given_back(each, step, last, step_s, round_trip), 1.0 / round_trip),
+        ):
             lost = float(cut_w.sum()) * price
             if lost <= 0 or lost > regained:
                 break
@@ -121,9 +127,7 @@ def _less(
     return float(saved.min())
 
 
-def _given_back(
-    session: _Session, step: int, last: int, step_s: int, round_trip: float
-) -> FloatArray:
+def _given_back(session: _Session, step: int, last: int, step_s: int, round_trip: float) -> FloatArray:
     """Return what a session could feed in besides over a window, in W by step.
 
     What the vehicle holds above its driver's minimum must suffice even if it had nothing more by then.

@@ -23,6 +23,7 @@ SECONDS_AN_HOUR = 3600.0
 DAYS_KEPT = 56
 FADING = 0.97
 """What a day weighs beside the day after it."""
+DAYS_ENOUGH = 3
 SHRINKAGE = 4.0
 """As how many sessions the usual day counts when it is judged how busy this day is."""
 
@@ -49,6 +50,12 @@ class LoadHistory:
         """Remember one more session."""
         day, second = self._local(session.arrival_s)
         self._rows.append((day, second, session.energy_wh * SECONDS_AN_HOUR / self._power_w))
+
+    def knows(self, now_s: int) -> bool:
+        """Tell whether there are days enough of the kind of this one to foresee it."""
+        today, _ = self._local(now_s)
+        days = {day for day, _, _ in self._rows if day < today and _is_weekend(day) == _is_weekend(today)}
+        return len(days) >= DAYS_ENOUGH
 
     def newcomers(
         self, now_s: int, steps: int, step_s: int = 900, *, begun_today: int | None = None

@@ -1,4 +1,4 @@
-"""Charging by a rule, one step at a time: the fallback when no plan is at hand, and what plans are measured by."""
+"""Charging by a rule, step by step: the fallback when no plan is at hand, and what plans are measured by."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -15,9 +15,9 @@ class Rule(StrEnum):
 
     UNCONTROLLED = "uncontrolled"
     """All at full power, whatever the limit."""
-    FIRST_COME = "first come, first served"
-    EARLIEST_DEADLINE = "earliest deadline first"
-    LEAST_LAXITY = "least laxity first"
+    FIRST_COME = "first come"
+    EARLIEST_DEADLINE = "earliest deadline"
+    LEAST_LAXITY = "least laxity"
 
 
 class ChargingNeed(NamedTuple):

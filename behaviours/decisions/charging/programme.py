@@ -81,7 +81,7 @@ class _Rows:
 
 
 class _Layout:
-    """Where the variables are: powers, shortfalls, by step site power, crowding, ramp and lack, then the peak."""
+    """Where the variables are: powers, shortfalls; by step site power, crowding, ramp, lack; the peak."""
 
     def __init__(self, powers: int, sessions: int, steps: int) -> None:
         self.power = np.arange(powers)
@@ -133,7 +133,8 @@ def _add_site(rows: _Rows, terms: SiteTerms, powers: Powers, layout: _Layout) ->
     total = (steps, layout.site, -ones)
     rows.add(0.0, 0.0, len(steps), (powers.step, layout.power, powers.sign), total)
     expected, base = terms.expected_w / KILO, terms.base_w / KILO
-    rows.add(expected - _room_kw(terms), np.inf, len(steps), (steps, layout.crowding, ones), total)
+    reserved = terms.reserved_w / KILO
+    rows.add(reserved - _room_kw(terms), np.inf, len(steps), (steps, layout.crowding, ones), total)
     rows.add(base + expected, np.inf, len(steps), (steps, layout.peak, ones), total)
     if terms.at_least_w is not None:
         wanted = np.minimum(terms.at_least_w / KILO - base, _room_kw(terms))
@@ -163,9 +164,7 @@ def _add_content(
     rows.add(-spare, needed, last + 1, (row, column, energy_h[column]))
 
 
-def _add_phases(
-    rows: _Rows, demands: Sequence[ChargingDemand], terms: SiteTerms, powers: Powers
-) -> None:
+def _add_phases(rows: _Rows, demands: Sequence[ChargingDemand], terms: SiteTerms, powers: Powers) -> None:
     """Keep each phase that has a limit within it; a session's power is shared equally by its phases."""
     for phase, limit_w in terms.phase_max_w.items():
         share = np.array([(phase in each.phases) / len(each.phases) for each in demands])
@@ -217,7 +216,7 @@ def _costs(
 
 
 def _urgency(demands: Sequence[ChargingDemand], terms: SiteTerms) -> FloatArray:
-    """Return how urgent each session is: 1 where it cannot wait, a half where it can for an hour, and so on."""
+    """Return how urgent each session is: 1 where it cannot wait, a half where it can for an hour."""
     left_s = np.array([each.departure_s for each in demands]) - terms.starts_s[0]
     powers_w = np.array([max(1.0, each.power_max_w) for each in demands])
     laxity_s = left_s - np.array([each.remaining_wh for each in demands]) * SECONDS_AN_HOUR / powers_w

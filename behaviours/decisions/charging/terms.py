@@ -44,7 +44,8 @@ class SiteTerms(msgspec.Struct, frozen=True, kw_only=True):
     """The site by step of the plan: limits and loads in W, prices in currency per kWh.
 
     `starts_s` are the starts of the steps and the end of the last. `base_w` is what the site consumes
-    besides, `expected_w` what sessions that are still to come will want. `peak_price_per_kw` is what each
+    besides, `expected_w` what sessions that are still to come are expected to want, `reserved_w` what they
+    may want on a busy day: plans leave that free as far as requests allow. `peak_price_per_kw` is what each
     kW above the highest power observed so far costs. Phases have limits where `phase_max_w` names them.
     `power_min_w` is negative where the site may feed in; `at_least_w` is what the site has been asked to
     draw, as far as it can; `round_trip` is the share of a Wh charged that can be given back.
@@ -54,6 +55,7 @@ class SiteTerms(msgspec.Struct, frozen=True, kw_only=True):
     power_max_w: FloatArray
     base_w: FloatArray
     expected_w: FloatArray
+    reserved_w: FloatArray
     charge_price_per_kwh: FloatArray
     discharge_price_per_kwh: FloatArray
     power_min_w: float = 0.0
