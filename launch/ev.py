@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
+COLUMNS = ("%", "kWh", "demands met", "peak, kW", "energy cost", "peak cost", "CPU ms a plan")
+
 app = typer.Typer(
     help="Charging sites: replay recorded sessions through the agents.",
     no_args_is_help=True,
@@ -193,14 +195,14 @@ def _with(
 
 def _outcomes(recorded: "list[RecordedSession]", settings: "ReplaySettings") -> "list[Outcome]":
     """Replay through the agents, by each rule, and with foresight."""
-    from rich.console import Console
     from rich.progress import Progress
 
     from behaviours.decisions.charging.priority import Rule
     from launch.charging_replay import foreseen, replay_by_rule, replay_through_agents
+    from launch.console import console
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    shown = console(stderr=True)
+    with Progress(console=shown, transient=True, disable=not shown.is_terminal) as bar:
         task = bar.add_task(f"{settings.power_max_w / 1000:g} kW", total=1.0)
         planned = replay_through_agents(
             recorded, settings, lambda done: bar.update(task, completed=min(done, 1.0))
@@ -211,8 +213,9 @@ def _outcomes(recorded: "list[RecordedSession]", settings: "ReplaySettings") -> 
 
 def _print(recorded: "list[RecordedSession]", settings: "ReplaySettings", outcomes: "list[Outcome]") -> None:
     """Print a table for one capacity."""
-    from rich.console import Console
     from rich.table import Table
+
+    from launch.console import console
 
     days = (recorded[-1].departure_s - recorded[0].arrival_s) / 86_400
     title = f"{settings.power_max_w / 1000:g} kW: {len(recorded)} sessions in {days:.0f} days, " + (
@@ -220,25 +223,16 @@ def _print(recorded: "list[RecordedSession]", settings: "ReplaySettings", outcom
     )
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("charging")
-    for column in (
-        "delivered, %",
-        "kWh",
-        "demands met",
-        "peak, kW",
-        "energy cost",
-        "peak cost",
-        "CPU ms a plan",
-    ):
+    for column in COLUMNS:
         table.add_column(column, justify="right")
     for each in outcomes:
         table.add_row(*_cells(each))
-    console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else 120)
+    console().print(table)
 
 
 def _cells(outcome: "Outcome") -> tuple[str, ...]:
     solve_ms = sorted(1000 * seconds for seconds in outcome.solve_s)
-    times = f"{solve_ms[len(solve_ms) // 2]:.0f}, at most {solve_ms[-1]:.0f}" if solve_ms else ""
+    times = f"{solve_ms[len(solve_ms) // 2]:.0f}, most {solve_ms[-1]:.0f}" if solve_ms else ""
     met = f"{outcome.met} of {outcome.sessions}" if outcome.met >= 0 else ""
     return (
         outcome.name,
