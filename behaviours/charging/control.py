@@ -14,7 +14,7 @@ from behaviours.decisions.charging.limits import SiteRequest, bounds_w
 from behaviours.decisions.charging.load import spread_by_limit
 from behaviours.decisions.charging.plan import charging_plan
 from behaviours.decisions.charging.priority import ChargingNeed, Rule, powers_by_rule
-from behaviours.decisions.charging.requests import VehicleModel, demand_of
+from behaviours.decisions.charging.requests import VehicleModel, demand_of, within_reserve
 from behaviours.decisions.charging.terms import (
     ChargingDemand,
     ChargingPlan,
@@ -45,6 +45,8 @@ _HORIZON_S = 86_400
 _BINDING = (Priority.CONTRACT, Priority.DSO_RED)
 """Priorities that hold whatever drivers miss; others are refused when somebody would miss a request."""
 _MISSED_WH = 50.0
+_UNKNOWN_USE = 0.3
+"""The share of the free points' power that is kept for newcomers while it is not known when they come."""
 
 
 class ObservedPeak(msgspec.Struct):
@@ -165,7 +167,7 @@ class ChargingControl(Behaviour):
             return self._by_rule(self.settings.rule)
         began_s = self._stopwatch()
         try:
-            self.plan = charging_plan(self.demands, self._terms(self._requests), self.settings.objective)
+            self.plan = self._planned(self.demands, self._requests)
         except Failed:
             self.agent.counts["plans failed"] += 1
             self.plan = None
@@ -173,6 +175,26 @@ class ChargingControl(Behaviour):
         if self.demands:
             self.solve_s.append(self._stopwatch() - began_s)
         return {session: int(power_w[0]) for session, power_w in self.plan.power_w.items()}
+
+    def _planned(self, demands: list[ChargingDemand], requests: list[SiteRequest]) -> ChargingPlan:
+        """Plan all sessions; those that give back keep what they can regain whatever comes.
+
+        Raises: Failed when the solver finds no plan.
+        """
+        terms = self._terms(requests)
+        if any(each.discharge_max_w > 0 for each in demands):
+            share_w = self._least_share_w(terms)
+            demands = within_reserve(demands, share_w, self.now_s(), self.settings.step_s, terms.round_trip)
+        return charging_plan(demands, terms, self.settings.objective)
+
+    def _least_share_w(self, terms: SiteTerms) -> float:
+        """Return what each point can count on, were all of them taken."""
+        points = self.settings.points
+        shares = [float((terms.power_max_w - terms.base_w).min()) / len(points)]
+        for phase, limit_w in terms.phase_max_w.items():
+            on_phase = sum((phase in point.phases) / len(point.phases) for point in points)
+            shares.append(limit_w / max(1.0, on_phase))
+        return max(0.0, min(shares))
 
     def _by_rule(self, rule: Rule) -> dict[str, int]:
         needs = [
@@ -185,9 +207,8 @@ class ChargingControl(Behaviour):
 
     def _missed_wh(self, requests: list[SiteRequest] | None = None) -> float:
         """Return what drivers would miss under requests to the site, in Wh."""
-        terms = self._terms(self._requests if requests is None else requests)
         try:
-            plan = charging_plan(self._demands(), terms, self.settings.objective)
+            plan = self._planned(self._demands(), self._requests if requests is None else requests)
         except Failed:
             return float("inf")
         return sum(plan.shortfall_wh.values())
@@ -225,8 +246,8 @@ class ChargingControl(Behaviour):
     def _newcomers(self, steps: IntArray, room_w: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what sessions still to come will want, and may want at most, by step of the plan.
 
-        Both are delayed by the limit. While the site is not known yet, all power is reserved for them
-        after the first step, so that nothing waits.
+        Both are delayed by the limit. While the site is not known yet, free points are thought to be taken
+        as often as points of busy sites are.
         """
         now_s, number = int(steps[0]), -(-int(steps[-1] - steps[0]) // INTERVAL_S)
         monitoring = self.sibling(UsageMonitoring)
@@ -240,7 +261,10 @@ class ChargingControl(Behaviour):
         )
         if monitoring.load.knows(now_s):
             return mean_w, high_w
-        return mean_w, np.concatenate([[0.0], np.maximum(room_w[1:], 0.0)])
+        points = self.settings.points
+        free = 1 - len(monitoring.active) / len(points)
+        wanted_w = _UNKNOWN_USE * free * sum(point.power_max_w for point in points)
+        return mean_w, np.concatenate([[0.0], np.clip(room_w[1:], 0.0, wanted_w)])
 
     def _hourly(self, values: tuple[float, ...] | tuple[int, ...], steps: IntArray) -> FloatArray:
         """Return values by local hour as means over the steps of a plan."""

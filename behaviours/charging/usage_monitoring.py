@@ -25,7 +25,7 @@ from ontology.performatives import Performative
 __all__ = ["UsageMonitoring"]
 
 HISTORY_S = 56 * 86_400
-CONNECTION, WISH = "connection ", "wish "
+CONNECTION, WISH, GIVEN = "connection ", "wish ", "given "
 
 
 class UsageMonitoring(Behaviour):
@@ -50,7 +50,10 @@ class UsageMonitoring(Behaviour):
             if connection is not None:
                 session = begun(connection)
                 wish = self.kept(WISH + connection.session_id, EvUserInput)
-                self.active[session.session_id] = advanced(session, wish) if wish else session
+                given = self.kept(GIVEN + connection.session_id, EvSocUpdate)
+                for event in (wish, given):
+                    session = advanced(session, event) if event else session
+                self.active[session.session_id] = session
 
     @when("started")
     async def recall(self) -> None:
@@ -105,8 +108,11 @@ class UsageMonitoring(Behaviour):
 
     @on(EvSocUpdate)
     def note_progress(self, progress: EvSocUpdate, letter: Letter) -> None:
-        """A session went on."""
+        """A session went on; that it gives back is remembered over a restart."""
+        before = self.active.get(progress.session_id)
         self._advance(progress)
+        if before and self.active[progress.session_id].gave_back and not before.gave_back:
+            self.keep(GIVEN + progress.session_id, progress)
 
     @on(EvDisconnectionEvent)
     def end(self, event: EvDisconnectionEvent, letter: Letter) -> None:
@@ -117,7 +123,7 @@ class UsageMonitoring(Behaviour):
             return
         self._advance(event)
         session = self.active.pop(event.session_id)
-        for name in (CONNECTION, WISH):
+        for name in (CONNECTION, WISH, GIVEN):
             self.keep(name + event.session_id, None)
         wish, delivered_wh = session.wish, event.energy_delivered_wh
         requested_wh = wish.requested_energy_wh if wish else delivered_wh

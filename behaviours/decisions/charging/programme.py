@@ -44,18 +44,24 @@ class Powers(NamedTuple):
 
 
 def powers_of(demands: Sequence[ChargingDemand], terms: SiteTerms) -> Powers:
-    """Return a charging variable for each session and step that it is there, and one to discharge for V2G."""
+    """Return a charging variable for each session and step that it is there, and one to discharge for V2G.
+
+    What leaves within a step does not discharge in it: it would not relieve the site to its end.
+    """
     departures = np.array([each.departure_s for each in demands])[:, None]
     lengths_s = np.diff(terms.starts_s)
     there = np.clip(departures - terms.starts_s[:-1], 0, lengths_s) / lengths_s
     wanted = np.array([each.remaining_wh > 0 or each.discharge_max_w > 0 for each in demands])
     charge_kw = np.array([each.power_max_w for each in demands]) * wanted / KILO
     discharge_kw = np.array([each.discharge_max_w for each in demands]) / KILO
-    parts = []
-    for sign, most_kw in ((1.0, charge_kw), (-1.0, discharge_kw)):
-        session, step = np.nonzero((there > 0) & (most_kw > 0)[:, None])
-        parts.append((session, step, np.full(len(step), sign), most_kw[session], there[session, step]))
-    return Powers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    now_kw = np.minimum(discharge_kw, [each.discharge_now_max_w / KILO for each in demands])
+    charges = np.nonzero((there > 0) & (charge_kw > 0)[:, None])
+    discharges = np.nonzero((there >= 1) & (discharge_kw > 0)[:, None])
+    session, step = (np.concatenate(pair) for pair in zip(charges, discharges, strict=True))
+    sign = np.repeat([1.0, -1.0], [len(charges[0]), len(discharges[0])])
+    upper_kw = np.where(sign > 0, charge_kw[session], discharge_kw[session])
+    upper_kw = np.where((sign < 0) & (step == 0), now_kw[session], upper_kw)
+    return Powers(session, step, sign, upper_kw, there[session, step])
 
 
 class _Rows:
@@ -81,16 +87,24 @@ class _Rows:
 
 
 class _Layout:
-    """Where the variables are: powers, shortfalls; by step site power, crowding, ramp, lack; the peak."""
+    """Where the variables are: powers, shortfalls; by step four of the site; the peak; contents."""
 
-    def __init__(self, powers: int, sessions: int, steps: int) -> None:
-        self.power = np.arange(powers)
-        self.short = powers + np.arange(sessions)
-        self.site = powers + sessions + np.arange(steps)
+    def __init__(self, demands: Sequence[ChargingDemand], powers: Powers, steps: int) -> None:
+        count, sessions = len(powers.step), len(demands)
+        self.power = np.arange(count)
+        self.short = count + np.arange(sessions)
+        self.site = count + sessions + np.arange(steps)
         self.crowding, self.ramp = self.site + steps, self.site + 2 * steps
         self.lack = self.site + 3 * steps
-        self.peak = np.full(steps, powers + sessions + 4 * steps)
-        self.count = powers + sessions + 4 * steps + 1
+        self.peak = np.full(steps, count + sessions + 4 * steps)
+        self.steps_of = {
+            index: int(powers.step[powers.session == index].max())
+            for index in np.unique(powers.session[powers.sign < 0]).tolist()
+        }
+        """By session that may give back, the last step that it is there."""
+        contents = sum(last + 1 for last in self.steps_of.values())
+        self.content = self.peak[-1] + 1 + np.arange(contents)
+        self.count = int(self.peak[-1]) + 1 + contents
 
 
 def programme(
@@ -101,7 +115,7 @@ def programme(
     Shortfalls weigh most, then what is above the limit once newcomers are there, then cost (or peak and
     ramps), then waiting, the more the less a session can wait.
     """
-    layout = _Layout(len(powers.step), len(demands), len(terms.hours))
+    layout = _Layout(demands, powers, len(terms.hours))
     energy_h = powers.sign * powers.there * terms.hours[powers.step]
     energy_h = np.where(powers.sign < 0, energy_h / terms.round_trip, energy_h)
     rows = _Rows()
@@ -109,11 +123,11 @@ def programme(
     _add_site(rows, terms, powers, layout)
     if objective is Objective.PEAK:
         _add_ramps(rows, layout)
-    for index, each in enumerate(demands):
-        if each.discharge_max_w > 0:
-            _add_content(rows, each, np.flatnonzero(powers.session == index), powers, energy_h)
+    _add_contents(rows, demands, powers, layout, energy_h)
     _add_phases(rows, demands, terms, powers)
-    return _lp(rows, _costs(demands, terms, objective, powers, layout), *_bounds(terms, powers, layout))
+    return _lp(
+        rows, _costs(demands, terms, objective, powers, layout), *_bounds(demands, terms, powers, layout)
+    )
 
 
 def _add_requests(
@@ -150,18 +164,24 @@ def _add_ramps(rows: _Rows, layout: _Layout) -> None:
         rows.add(0.0, np.inf, len(steps), before, after, (steps, layout.ramp[1:], ones))
 
 
-def _add_content(
-    rows: _Rows, demand: ChargingDemand, own: IntArray, powers: Powers, energy_h: FloatArray
+def _add_contents(
+    rows: _Rows, demands: Sequence[ChargingDemand], powers: Powers, layout: _Layout, energy_h: FloatArray
 ) -> None:
-    """Keep what a V2G vehicle holds between its driver's minimum and what was asked for, step by step."""
-    if not len(own):
-        return
-    steps = powers.step[own]
-    last = int(steps.max())
-    row = np.concatenate([np.arange(step, last + 1) for step in steps])
-    column = np.repeat(own, last + 1 - steps)
-    spare, needed = max(0.0, demand.spare_wh) / KILO, max(0.0, demand.remaining_wh) / KILO
-    rows.add(-spare, needed, last + 1, (row, column, energy_h[column]))
+    """Let what a V2G vehicle holds follow from its powers, step by step."""
+    first = layout.content[0] if len(layout.content) else 0
+    for index, last in layout.steps_of.items():
+        own = np.flatnonzero(powers.session == index)
+        steps = np.arange(last + 1)
+        content = first + steps
+        first += last + 1
+        rows.add(
+            0.0,
+            0.0,
+            last + 1,
+            (powers.step[own], own, energy_h[own]),
+            (steps, content, -np.ones(last + 1)),
+            (steps[1:], content[:-1], np.ones(last)),
+        )
 
 
 def _add_phases(rows: _Rows, demands: Sequence[ChargingDemand], terms: SiteTerms, powers: Powers) -> None:
@@ -178,12 +198,19 @@ def _room_kw(terms: SiteTerms) -> FloatArray:
     return np.maximum(terms.power_max_w - terms.base_w, 0.0) / KILO
 
 
-def _bounds(terms: SiteTerms, powers: Powers, layout: _Layout) -> tuple[FloatArray, FloatArray]:
+def _bounds(
+    demands: Sequence[ChargingDemand], terms: SiteTerms, powers: Powers, layout: _Layout
+) -> tuple[FloatArray, FloatArray]:
+    """Return the bounds of all variables; a V2G vehicle holds between its driver's minimum and its need."""
     lower, upper = np.zeros(layout.count), np.full(layout.count, np.inf)
     upper[layout.power] = powers.upper_kw
     lower[layout.site] = np.minimum((terms.power_min_w - terms.base_w) / KILO, 0.0)
     upper[layout.site] = _room_kw(terms)
     lower[layout.peak[-1]] = terms.observed_peak_w / KILO
+    lasts = [last + 1 for last in layout.steps_of.values()]
+    own = [demands[index] for index in layout.steps_of]
+    lower[layout.content] = np.repeat([-max(0.0, each.spare_wh) / KILO for each in own], lasts)
+    upper[layout.content] = np.repeat([max(0.0, each.remaining_wh) / KILO for each in own], lasts)
     return lower, upper
 
 

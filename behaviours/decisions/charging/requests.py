@@ -1,5 +1,6 @@
 """What each session still needs, as a demand that can be planned: the driver's word, or what is foreseen."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from behaviours.decisions.charging.sessions import ChargingSession
@@ -7,12 +8,13 @@ from behaviours.decisions.charging.terms import ChargingDemand
 from behaviours.decisions.charging.usage import UsageForecast
 from ontology.charging import EvSessionState
 
-__all__ = ["VehicleModel", "demand_of"]
+__all__ = ["VehicleModel", "demand_of", "within_reserve"]
 
+SECONDS_AN_HOUR = 3600.0
 TOLD_W = 500
 """A vehicle that draws nothing although it was told at least this is full."""
-GIVING_BACK = 2.0
-"""How the shortfall of a vehicle that may give back weighs: what was taken from it comes first."""
+GIVEN_BACK = 2.0
+"""How the shortfall of a vehicle that has given back weighs: what was taken from it comes first."""
 
 
 class VehicleModel(NamedTuple):
@@ -68,6 +70,30 @@ def demand_of(
         power_w,
         discharge_max_w=power_w,
         spare_wh=spare * model.capacity_wh / model.efficiency,
-        priority=GIVING_BACK,
+        priority=GIVEN_BACK if session.gave_back else 1.0,
         phases=phases,
     )
+
+
+def within_reserve(
+    demands: Iterable[ChargingDemand], share_w: float, now_s: int, step_s: int, round_trip: float
+) -> list[ChargingDemand]:
+    """Return demands that give back no more now than each could regain by a share of the site of its own.
+
+    The site's power divided by its points is a vehicle's whoever else may come. What has given back is
+    served first, so as long as the limits stay, giving back makes nobody miss a request.
+
+    Args:
+        demands: the sessions plugged in.
+        share_w: the site's least power ahead, divided by its points.
+        now_s: start of the first step in epoch seconds.
+        step_s: length of a step in seconds.
+        round_trip: the share of a Wh charged that can be given back.
+    """
+    found = []
+    for each in demands:
+        left_s = max(0, each.departure_s // step_s * step_s - now_s - step_s)
+        regained_wh = min(share_w, each.power_max_w) * left_s / SECONDS_AN_HOUR
+        spared_w = (regained_wh - each.remaining_wh) * round_trip * SECONDS_AN_HOUR / step_s
+        found.append(each._replace(discharge_now_max_w=max(0.0, spared_w)))
+    return found

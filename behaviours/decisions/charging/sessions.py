@@ -20,7 +20,7 @@ SessionEvent = EvUserInput | EvSocUpdate | EvDisconnectionEvent
 
 
 class ChargingSession(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a session: its events so far, and where it stands."""
+    """What is known of a session: its events so far, where it stands, whether it ever gave back."""
 
     connection: EvConnectionEvent
     state: EvSessionState = EvSessionState.PLUGGED
@@ -28,6 +28,7 @@ class ChargingSession(msgspec.Struct, frozen=True, kw_only=True):
     first: EvSocUpdate | None = None
     progress: EvSocUpdate | None = None
     end: EvDisconnectionEvent | None = None
+    gave_back: bool = False
 
     @property
     def session_id(self) -> str:
@@ -69,7 +70,13 @@ def advanced(session: ChargingSession, event: SessionEvent) -> ChargingSession:
     if session.progress is not None and event.time_s < session.progress.time_s:
         return session
     state = _state_after(session.state, event)
-    return msgspec.structs.replace(session, first=session.first or event, progress=event, state=state)
+    return msgspec.structs.replace(
+        session,
+        first=session.first or event,
+        progress=event,
+        state=state,
+        gave_back=session.gave_back or event.power_w <= -DRAWING_W,
+    )
 
 
 def _state_after(state: EvSessionState, progress: EvSocUpdate) -> EvSessionState:
