@@ -14,7 +14,7 @@ from behaviours.decisions.charging.limits import SiteRequest, bounds_w
 from behaviours.decisions.charging.load import spread_by_limit
 from behaviours.decisions.charging.plan import charging_plan
 from behaviours.decisions.charging.priority import ChargingNeed, Rule, powers_by_rule
-from behaviours.decisions.charging.requests import VehicleModel, demand_of, within_reserve
+from behaviours.decisions.charging.requests import VehicleModel, demand_of, kept_whole, within_reserve
 from behaviours.decisions.charging.terms import (
     ChargingDemand,
     ChargingPlan,
@@ -65,6 +65,7 @@ class ChargingControl(Behaviour):
         """Nobody has been told anything; the month's highest power is recalled."""
         settings = self.settings
         self.plan: ChargingPlan | None = None
+        self._unasked: ChargingPlan | None = None
         self.demands: list[ChargingDemand] = []
         self.solve_s: list[float] = []
         """How long each plan took, where the agent was handed a stopwatch (`extra`)."""
@@ -168,6 +169,8 @@ class ChargingControl(Behaviour):
         began_s = self._stopwatch()
         try:
             self.plan = self._planned(self.demands, self._requests)
+            if not self._requests:
+                self._unasked = self.plan
         except Failed:
             self.agent.counts["plans failed"] += 1
             self.plan = None
@@ -179,8 +182,12 @@ class ChargingControl(Behaviour):
     def _planned(self, demands: list[ChargingDemand], requests: list[SiteRequest]) -> ChargingPlan:
         """Plan all sessions; those that give back keep what they can regain whatever comes.
 
+        While requests of the market run, whom the plan before served is served first.
+
         Raises: Failed when the solver finds no plan.
         """
+        if self._unasked is not None and any(each.priority not in _BINDING for each in requests):
+            demands = kept_whole(demands, self._unasked)
         terms = self._terms(requests)
         if any(each.discharge_max_w > 0 for each in demands):
             share_w = self._least_share_w(terms)

@@ -31,7 +31,7 @@ class SiteFlexibility(NamedTuple):
 
 
 class _Session(NamedTuple):
-    """A session that takes part: its plan in W, and its bounds by step."""
+    """A session that takes part: its plan in W, and the steps (1 or 0) that it is there to their end."""
 
     demand: ChargingDemand
     plan_w: FloatArray
@@ -82,10 +82,11 @@ def site_flexibility(
 def _session(
     demand: ChargingDemand, plan_w: Mapping[str, FloatArray], start_s: int, step_s: int, steps: int
 ) -> _Session:
-    """Return a session with the steps that it is there from beginning to end."""
-    ends_s = start_s + (np.arange(steps) + 1) * step_s
-    there = (ends_s <= demand.departure_s).astype(np.float64)
-    return _Session(demand, plan_w.get(demand.session_id, np.zeros(steps)), there)
+    """Return a session with its plan as mean power, and the steps that it is there from beginning to end."""
+    starts_s = start_s + np.arange(steps) * step_s
+    share = np.clip((demand.departure_s - starts_s) / step_s, 0.0, 1.0)
+    planned_w = plan_w.get(demand.session_id, np.zeros(steps)) * share
+    return _Session(demand, planned_w, (share >= 1.0).astype(np.float64))
 
 
 def _keeps_request(session: _Session, step_s: int, round_trip: float) -> bool:
@@ -108,7 +109,7 @@ def _less(
     for each in sessions:
         if not each.there[step:last].any():
             continue
-        window_w = np.maximum(each.plan_w[step:last], 0.0)
+        window_w = np.maximum(each.plan_w[step:last], 0.0) * each.there[step:last]
         room = (
             np.minimum(np.maximum(each.demand.power_max_w - each.plan_w[last:], 0.0), free)
             * each.there[last:]

@@ -14,13 +14,16 @@ __all__ = ["Powers", "powers_of", "programme"]
 
 KILO = 1000.0
 SECONDS_AN_HOUR = 3600.0
-FIRST = 10.0
-"""How many times the dearest Wh a Wh of shortfall weighs: above 1 the order is lexicographic, because
-serving one Wh more moves, whatever else it moves, one Wh of the site's load into one other step."""
+BRIEF = 0.01
+"""A vehicle that is there for a smaller share of a step does not charge in it."""
+FIRST = 3.0 / BRIEF
+"""How many times the dearest Wh a Wh of shortfall weighs. Serving one Wh more moves, whatever else it moves,
+the site's load of one step, by 1 Wh or, as the site counts a power for the whole step, by `1 / BRIEF` Wh at
+most; so the order is lexicographic."""
 CROWDING_SHARE = 0.3
 """What a Wh where newcomers will want the power weighs beside a Wh of shortfall."""
 LACK_SHARE = 0.5
-"""What a Wh less than the site was asked to draw weighs beside a Wh of shortfall."""
+"""What a Wh less than the site was asked to draw, or to feed in, weighs beside a Wh of shortfall."""
 EARLINESS = 1e-4
 """What an hour of waiting weighs beside the dearest Wh: it decides ties only."""
 RAMP = 1e-3
@@ -55,7 +58,7 @@ def powers_of(demands: Sequence[ChargingDemand], terms: SiteTerms) -> Powers:
     charge_kw = np.array([each.power_max_w for each in demands]) * wanted / KILO
     discharge_kw = np.array([each.discharge_max_w for each in demands]) / KILO
     now_kw = np.minimum(discharge_kw, [each.discharge_now_max_w / KILO for each in demands])
-    charges = np.nonzero((there > 0) & (charge_kw > 0)[:, None])
+    charges = np.nonzero((there > BRIEF) & (charge_kw > 0)[:, None])
     discharges = np.nonzero((there >= 1) & (discharge_kw > 0)[:, None])
     session, step = (np.concatenate(pair) for pair in zip(charges, discharges, strict=True))
     sign = np.repeat([1.0, -1.0], [len(charges[0]), len(discharges[0])])
@@ -153,6 +156,9 @@ def _add_site(rows: _Rows, terms: SiteTerms, powers: Powers, layout: _Layout) ->
     if terms.at_least_w is not None:
         wanted = np.minimum(terms.at_least_w / KILO - base, _room_kw(terms))
         rows.add(wanted, np.inf, len(steps), (steps, layout.lack, ones), (steps, layout.site, ones))
+    if (terms.power_max_w < 0).any():  # to feed in: as far as vehicles can
+        wanted = np.where(terms.power_max_w < 0, (base - terms.power_max_w / KILO), -np.inf)
+        rows.add(wanted, np.inf, len(steps), (steps, layout.lack, ones), total)
 
 
 def _add_ramps(rows: _Rows, layout: _Layout) -> None:

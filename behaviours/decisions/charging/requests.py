@@ -4,16 +4,19 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from behaviours.decisions.charging.sessions import ChargingSession
-from behaviours.decisions.charging.terms import ChargingDemand
+from behaviours.decisions.charging.terms import ChargingDemand, ChargingPlan
 from behaviours.decisions.charging.usage import UsageForecast
 from ontology.charging import EvSessionState
 
-__all__ = ["VehicleModel", "demand_of", "within_reserve"]
+__all__ = ["VehicleModel", "demand_of", "kept_whole", "within_reserve"]
 
 SECONDS_AN_HOUR = 3600.0
 TOLD_W = 500
 """A vehicle that draws nothing although it was told at least this is full."""
 GIVEN_BACK = 2.0
+KEPT_WHOLE = 2.0
+"""How the shortfall of a session weighs that would be served without what others ask of the site."""
+WHOLE_WH = 1.0
 """How the shortfall of a vehicle that has given back weighs: what was taken from it comes first."""
 
 
@@ -97,3 +100,16 @@ def within_reserve(
         spared_w = (regained_wh - each.remaining_wh) * round_trip * SECONDS_AN_HOUR / step_s
         found.append(each._replace(discharge_now_max_w=max(0.0, spared_w)))
     return found
+
+
+def kept_whole(demands: Iterable[ChargingDemand], plan: ChargingPlan) -> list[ChargingDemand]:
+    """Return demands of which those that a plan serves come before those that it cannot serve anyway.
+
+    So what others ask of a site is at nobody's expense who would be served without it.
+    """
+    return [
+        each._replace(priority=KEPT_WHOLE * each.priority)
+        if plan.shortfall_wh.get(each.session_id, WHOLE_WH) < WHOLE_WH
+        else each
+        for each in demands
+    ]
