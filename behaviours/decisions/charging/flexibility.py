@@ -1,7 +1,7 @@
 """How far a charging site could deviate from its plan without anybody missing a request (SPEC 4.5.6).
 
 An offer of a step holds for a window of steps from it on. Downwards, sessions pause (and, where V2G allows
-it, give back) as long as what they miss fits into later steps beside all that is planned there: within their
+it, give back) as far as what they miss fits into later steps beside all that is planned there: within their
 own power, before their departure and within the site's limit. Upwards, they take what is planned for later.
 A session that cannot keep its request anyway takes no part.
 """
@@ -120,11 +120,12 @@ def _less(
             (_given_back(each, step, last, step_s, round_trip), 1.0 / round_trip),
         ):
             lost = float(cut_w.sum()) * price
-            if lost <= 0 or lost > regained:
-                break
-            saved += cut_w
-            taken = _filled(room, lost)
-            room, regained, free = room - taken, regained - lost, free - taken
+            if lost <= 0:
+                continue
+            share = min(1.0, regained / lost)
+            saved += share * cut_w
+            taken = _filled(room, share * lost)
+            room, regained, free = room - taken, regained - share * lost, free - taken
     return float(saved.min())
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import highspy
 import numpy as np
+import numpy.typing as npt
 
 from behaviours.decisions.charging.programme import Powers, powers_of, programme
 from behaviours.decisions.charging.terms import ChargingDemand, ChargingPlan, Objective, SiteTerms
@@ -14,6 +15,9 @@ __all__ = ["charging_plan"]
 
 KILO = 1000.0
 TIME_LIMIT_S = 5.0
+ROUNDS = 3
+"""How often the programme is solved until nothing charges and discharges at once."""
+MIXED_KW = 0.01
 NOTHING_W = 0.5
 """Powers below are the solver's rounding."""
 
@@ -24,8 +28,8 @@ def charging_plan(
     """Plan all sessions at once by a linear programme.
 
     Energies count at the charging point. A Wh given back costs `1 / round_trip` Wh of charging later, so
-    charging and discharging at once never pays; where a negative price makes it pay, the two are set off
-    to what changes the battery alike with less power.
+    charging and discharging at once pays only where giving back is worth more than that. There the
+    direction in which the battery goes is kept, and the programme solved again.
 
     Args:
         demands: the sessions plugged in.
@@ -45,8 +49,24 @@ def charging_plan(
             {each.session_id: idle for each in demands},
             {each.session_id: max(0.0, each.remaining_wh) for each in demands},
         )
-    solution = _solved(programme(demands, terms, objective, powers))
-    return _plan(demands, terms, powers, solution[: len(powers.step)])
+    for _ in range(ROUNDS):
+        solution = _solved(programme(demands, terms, objective, powers))[: len(powers.step)]
+        both = _at_once(powers, solution, terms.round_trip)
+        if not both.any():
+            break
+        powers = powers._replace(upper_kw=np.where(both, 0.0, powers.upper_kw))
+    return _plan(demands, terms, powers, solution)
+
+
+def _at_once(powers: Powers, solution_kw: FloatArray, round_trip: float) -> "npt.NDArray[np.bool_]":
+    """Return which powers go against the direction that a battery takes in a step all the same."""
+    rate = np.where(powers.sign > 0, 1.0, -1.0 / round_trip) * solution_kw
+    width = int(powers.step.max()) + 1
+    cell = powers.session * width + powers.step
+    net, turnover = (np.bincount(cell, weights=each)[cell] for each in (rate, np.abs(rate)))
+    mixed = turnover - np.abs(net) > 2 * MIXED_KW
+    against: npt.NDArray[np.bool_] = mixed & (np.sign(net) != powers.sign) & (np.abs(net) > 0)
+    return against
 
 
 def _plan(
