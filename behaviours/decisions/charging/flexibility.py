@@ -56,7 +56,7 @@ def site_flexibility(
         start_s: start of the first step in epoch seconds.
         step_s: length of a step in seconds.
         limit_w: what the site may draw for charging, by step.
-        window: for how many steps an offer holds.
+        window: for how many steps an offer holds at most; one that moves more energy holds for one.
         round_trip: the share of a Wh charged that can be given back.
     """
     steps = len(limit_w)
@@ -71,11 +71,15 @@ def site_flexibility(
         total = total + power_w
     headroom = np.maximum(limit_w - total, 0.0)
     up, down, duration = np.zeros(steps), np.zeros(steps), np.zeros(steps)
-    for step in range(steps):
-        last = min(step + window, steps)
-        down[step] = MARGIN * _less(sessions, step, last, headroom, step_s, round_trip)
-        up[step] = MARGIN * min(_more(sessions, step, last, step_s), float(headroom[step:last].min()))
-        duration[step] = (last - step) * step_s if max(up[step], down[step]) >= 1.0 else 0
+    last_there = max((int(each.there.sum()) for each in sessions), default=0)
+    for step in range(last_there):
+        offers = []
+        for last in {min(step + 1, steps), min(step + window, steps)}:
+            less = MARGIN * _less(sessions, step, last, headroom, step_s, round_trip)
+            more = MARGIN * min(_more(sessions, step, last), float(headroom[step:last].min()))
+            offers.append(((last - step) * max(less, more), last - step, less, more))
+        worth, length, down[step], up[step] = max(offers)
+        duration[step] = length * step_s if worth >= 1.0 else 0
     return SiteFlexibility(up, down, duration)
 
 
@@ -149,7 +153,7 @@ def _filled(room: FloatArray, energy: float) -> FloatArray:
     return filled
 
 
-def _more(sessions: Sequence[_Session], step: int, last: int, step_s: int) -> float:
+def _more(sessions: Sequence[_Session], step: int, last: int) -> float:
     """Return by how much the site could draw more in a window, taken from what is planned for later."""
     total = 0.0
     for each in sessions:

@@ -25,7 +25,7 @@ def test_a_session_with_time_enough_can_pause():
 
 
 def test_a_session_without_laxity_takes_no_part():
-    _, flexibility = flexibility_of([car("a", 39_999, 5)], 20_000)
+    _, flexibility = flexibility_of([car("a", 40_000, 5)], 20_000)
     assert flexibility.down_w.max() < 1
     assert flexibility.up_w.max() < 1
 

@@ -133,7 +133,8 @@ def test_no_other_plan_serves_more_or_costs_less(seed):
     """Beside one that forbids charging and discharging at once by integers (SPEC 4.5.4: within 1 %)."""
     rng = np.random.default_rng(seed)
     demands = [each._replace(departure_s=NOW_S + 900 * 8) for each in cars(rng, 3, v2g=0.6)]
-    buy, sell = rng.uniform(0.1, 0.5, 8), rng.uniform(0.0, 0.3, 8)
+    buy = rng.uniform(0.1, 0.5, 8)
+    sell = buy * rng.uniform(0.0, 1.1, 8)  # up to 1.11 giving back and charging at once cannot pay
     terms = site(
         12_000.0, quarters(8), buy, discharge_price_per_kwh=sell, round_trip=0.9, power_min_w=-12_000.0
     )
