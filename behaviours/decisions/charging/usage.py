@@ -82,7 +82,7 @@ class UsageHistory:
         """
         elapsed_s = float((now_s if now_s is not None else arrival_s) - arrival_s)
         if not self._rows:
-            stay, energy = np.array(STAY_S), np.array(ENERGY_WH)
+            stay, energy = np.maximum(STAY_S, elapsed_s + LONGER_S), np.array(ENERGY_WH)
         else:
             weights = self._weights(driver, arrival_s)
             stay = self._stay(weights, elapsed_s)
