@@ -1,6 +1,6 @@
 """Planning and steering a charging site: every few minutes, and at once when a limit comes (SPEC 4.5.4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -135,6 +135,25 @@ class ChargingControl(Behaviour):
     def observed_peak_w(self) -> float:
         """The highest mean power of this local month so far, base load included."""
         return self._peak.power_w if self._peak.month == self._month() else 0.0
+
+    def room_w(self, steps: IntArray, plan_w: Mapping[str, FloatArray]) -> FloatArray:
+        """Return what a plan may be changed to draw at most, by step: within site, requests and each phase.
+
+        The phase with the least room decides, whichever phases are used.
+        """
+        settings = self.settings
+        most, _ = bounds_w(steps, settings.power_max_w, self._requests)
+        room = most - self._hourly(settings.base_w, steps)
+        total = np.zeros(len(room))
+        on_phase = {phase: np.zeros(len(room)) for phase in settings.phase_max_w}
+        for demand in self.demands:
+            power_w = plan_w.get(demand.session_id, np.zeros(len(room)))
+            total = total + power_w
+            for phase in set(demand.phases) & set(on_phase):
+                on_phase[phase] += power_w / len(demand.phases)
+        for phase, limit_w in settings.phase_max_w.items():
+            room = np.minimum(room, total + limit_w - on_phase[phase])
+        return room
 
     # -- planning -----------------------------------------------------------------------------
 

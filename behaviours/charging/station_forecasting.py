@@ -69,7 +69,7 @@ class StationForecasting(Behaviour):
             plan_w,
             start_s,
             INTERVAL_S,
-            np.full(INTERVALS_A_DAY, float(settings.power_max_w - max(settings.base_w))),
+            control.room_w(start_s + INTERVAL_S * np.arange(INTERVALS_A_DAY + 1), plan_w),
             round_trip=settings.efficiency**2,
         )
         forecast = FlexibilityForecast(

@@ -6,7 +6,7 @@ own power, before their departure and within the site's limit. Upwards, they tak
 A session that cannot keep its request anyway takes no part.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,11 +31,17 @@ class SiteFlexibility(NamedTuple):
 
 
 class _Session(NamedTuple):
-    """A session that takes part: its plan in W, and the steps (1 or 0) that it is there to their end."""
+    """A session that takes part: its plan in W, how many steps it is there to their end, and what it may do.
+
+    `later_w` is the sum of what is planned from each step on, `room_w` what it could draw besides.
+    """
 
     demand: ChargingDemand
     plan_w: FloatArray
-    there: FloatArray
+    until: int
+    later_w: FloatArray
+    room_w: FloatArray
+    gives_back: bool
 
 
 def site_flexibility(
@@ -71,7 +77,7 @@ def site_flexibility(
         total = total + power_w
     headroom = np.maximum(limit_w - total, 0.0)
     up, down, duration = np.zeros(steps), np.zeros(steps), np.zeros(steps)
-    last_there = max((int(each.there.sum()) for each in sessions), default=0)
+    last_there = max((each.until for each in sessions), default=0)
     for step in range(last_there):
         offers = []
         for last in {min(step + 1, steps), min(step + window, steps)}:
@@ -90,7 +96,15 @@ def _session(
     starts_s = start_s + np.arange(steps) * step_s
     share = np.clip((demand.departure_s - starts_s) / step_s, 0.0, 1.0)
     planned_w = plan_w.get(demand.session_id, np.zeros(steps)) * share
-    return _Session(demand, planned_w, (share >= 1.0).astype(np.float64))
+    later_w = np.maximum(planned_w, 0.0)[::-1].cumsum()[::-1]
+    return _Session(
+        demand,
+        planned_w,
+        int((share >= 1.0).sum()),
+        np.concatenate([later_w, [0.0]]),
+        np.maximum(demand.power_max_w - planned_w, 0.0),
+        demand.discharge_max_w > 0 and bool((planned_w >= 0).all()),
+    )
 
 
 def _keeps_request(session: _Session, step_s: int, round_trip: float) -> bool:
@@ -111,39 +125,36 @@ def _less(
     free = headroom[last:].copy()
     saved = np.zeros(last - step)
     for each in sessions:
-        if not each.there[step:last].any():
+        until, end = each.until - last, min(last, each.until)
+        if until <= 0 or not (each.gives_back or each.plan_w[step:end].any()):
             continue
-        window_w = np.maximum(each.plan_w[step:last], 0.0) * each.there[step:last]
-        room = (
-            np.minimum(np.maximum(each.demand.power_max_w - each.plan_w[last:], 0.0), free)
-            * each.there[last:]
-        )
+        room = np.minimum(each.room_w[last : each.until], free[:until])
         regained = float(room.sum())
-        for cut_w, price in (
-            (window_w, 1.0),
-            (_given_back(each, step, last, step_s, round_trip), 1.0 / round_trip),
-        ):
+        for cut_w, price in _cuts(each, step, last, step_s, round_trip):
             lost = float(cut_w.sum()) * price
             if lost <= 0:
                 continue
             share = min(1.0, regained / lost)
             saved += share * cut_w
             taken = _filled(room, share * lost)
-            room, regained, free = room - taken, regained - share * lost, free - taken
+            room, regained = room - taken, regained - share * lost
+            free[:until] -= taken
     return float(saved.min())
 
 
-def _given_back(session: _Session, step: int, last: int, step_s: int, round_trip: float) -> FloatArray:
-    """Return what a session could feed in besides over a window, in W by step.
+def _cuts(
+    session: _Session, step: int, last: int, step_s: int, round_trip: float
+) -> Iterator[tuple[FloatArray, float]]:
+    """Return by how much a session could draw less in a window (W), and the Wh that each Wh costs it.
 
-    What the vehicle holds above its driver's minimum must suffice even if it had nothing more by then.
+    First it pauses, then it gives back. What the vehicle holds above its driver's minimum must suffice for
+    that even if it had nothing more by then.
     """
-    demand = session.demand
-    idle = (session.plan_w[step:last] >= 0).astype(np.float64) * session.there[step:last]
-    hours = (last - step) * step_s / SECONDS_AN_HOUR
-    most_w = min(demand.discharge_max_w, demand.spare_wh * round_trip / hours)
-    planned_discharge = bool((session.plan_w < 0).any())
-    return idle * (0.0 if planned_discharge else most_w)
+    yield np.maximum(session.plan_w[step:last], 0.0), 1.0
+    if session.gives_back:
+        hours = (last - step) * step_s / SECONDS_AN_HOUR
+        most_w = min(session.demand.discharge_max_w, session.demand.spare_wh * round_trip / hours)
+        yield np.full(last - step, most_w), 1.0 / round_trip
 
 
 def _filled(room: FloatArray, energy: float) -> FloatArray:
@@ -157,10 +168,9 @@ def _more(sessions: Sequence[_Session], step: int, last: int) -> float:
     """Return by how much the site could draw more in a window, taken from what is planned for later."""
     total = 0.0
     for each in sessions:
-        if each.there[step:last].all():
-            room_w = float((each.demand.power_max_w - each.plan_w[step:last]).min())
-            later_w = float(np.maximum(each.plan_w[last:], 0.0).sum()) / (last - step)
-            total += max(0.0, min(room_w, later_w))
+        later_w = float(each.later_w[last]) / (last - step)
+        if each.until >= last and later_w > 0:
+            total += min(float(each.room_w[step:last].min()), later_w)
     return total
 
 
