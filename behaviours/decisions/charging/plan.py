@@ -14,7 +14,7 @@ from ontology.errors import Failed
 __all__ = ["charging_plan"]
 
 KILO = 1000.0
-TIME_LIMIT_S = 5.0
+TIME_LIMIT_S = 30.0
 ROUNDS = 3
 """How often the programme is solved until nothing charges and discharges at once."""
 MIXED_KW = 0.01
