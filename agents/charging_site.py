@@ -3,6 +3,7 @@
 from behaviours.agent import Agent
 from behaviours.charging.control import ChargingControl
 from behaviours.charging.point_reading import PointReading
+from behaviours.charging.site_outlook import SiteOutlook
 from behaviours.charging.station_forecasting import StationForecasting
 from behaviours.charging.usage_monitoring import UsageMonitoring
 from behaviours.site.device_control import DeviceControl
@@ -18,6 +19,7 @@ class ChargingSite(Agent):
     role = Role.EV
     behaviours = (
         UsageMonitoring,  # who is there and how far they are; who was there before
+        SiteOutlook,  # limits, tariff, who is still to come
         ChargingControl,  # the plan, and what others ask of the site
         StationForecasting,  # load and flexibility ahead
         FactReporting,  # sessions, until the repository has them

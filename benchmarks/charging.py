@@ -11,13 +11,9 @@ from behaviours.decisions.charging.priority import Rule
 from behaviours.decisions.charging.terms import Objective
 from benchmarks.acn_sessions import acn_document
 from environments.charging.session_files import RecordedSession, sessions_of
-from launch.charging_replay import (
-    Outcome,
-    ReplaySettings,
-    foreseen,
-    replay_by_rule,
-    replay_through_agents,
-)
+from launch.charging_outcomes import Outcome
+from launch.charging_replay import foreseen, replay_by_rule, replay_through_agents
+from launch.charging_stays import ReplaySettings
 
 __all__ = ["rows"]
 

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 import numpy as np
 
 from agents.charging_site import ChargingGateway, ChargingSite
@@ -17,7 +16,6 @@ from behaviours.charging.settings import (
     ChargingGatewaySettings,
     ChargingPoint,
     ChargingSiteSettings,
-    Tariff,
 )
 from behaviours.decisions.charging.foresight import (
     KnownStay,
@@ -26,7 +24,6 @@ from behaviours.decisions.charging.foresight import (
 )
 from behaviours.decisions.charging.priority import ChargingNeed, Rule, powers_by_rule
 from behaviours.decisions.charging.terms import Objective
-from behaviours.decisions.series import FloatArray
 from behaviours.membership import Member
 from behaviours.signing import Signer
 from behaviours.site.contacts import SiteContacts
@@ -37,74 +34,19 @@ from environments.simulation.charging_site import SimulatedChargingSite, Stay
 from environments.simulation.clock import VirtualClock
 from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import InProcessTransport
-from ontology.charging import EvUserInput
+from launch.charging_outcomes import Book, Outcome, costs
+from launch.charging_stays import ReplaySettings, stays_of
 from ontology.control import Instruction
 from ontology.errors import Unavailable
 from ontology.roles import Role
 from ontology.weather import WeatherForecast
 
-__all__ = [
-    "ChargingReplay",
-    "Outcome",
-    "ReplaySettings",
-    "foreseen",
-    "replay_by_rule",
-    "replay_through_agents",
-    "stays_of",
-]
+__all__ = ["ChargingReplay", "foreseen", "replay_by_rule", "replay_through_agents"]
 
 SITE = "charging-site"
 DOMAIN = "localhost"
-MET = 0.99
-"""The share of its need with which a session counts as met."""
 PHASES = ("A", "B", "C")
-TARGET = 0.9
-"""How full vehicles are once they have what they need, where batteries matter (V2G)."""
 SETTLING_S = 900
-
-
-class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a data set is replayed: limits in W, step in s, what drivers say, what plans are for.
-
-    `stated` lets drivers say what they said (or nothing) instead of what turned out to be true;
-    `single_phase` connects the points to one phase each, in turn, and limits each phase to a third.
-    """
-
-    power_max_w: int
-    point_power_w: int = 6_656
-    step_s: int = 300
-    stated: bool = False
-    v2g: bool = False
-    single_phase: bool = False
-    objective: Objective = Objective.COST
-    tariff: Tariff = Tariff()
-    capacity_wh: int = 60_000
-    minimum_state_of_charge: float = 0.3
-    efficiency: float = 0.95
-    """One way, where V2G lets batteries matter; metered energies count at the point anyway."""
-
-
-class Outcome(NamedTuple):
-    """What a replay came to: energies in Wh, highest power in W, cost in currency, CPU seconds a plan.
-
-    `met` counts sessions that got what they need, −1 where that is not known.
-    """
-
-    name: str
-    requested_wh: float
-    delivered_wh: float
-    sessions: int
-    met: int
-    peak_w: float
-    energy_cost: float
-    peak_cost: float
-    solve_s: tuple[float, ...] = ()
-    served_wh: dict[str, float] = {}
-
-    @property
-    def share(self) -> float:
-        """Delivered of requested energy, in percent."""
-        return 100.0 * self.delivered_wh / self.requested_wh if self.requested_wh else 100.0
 
 
 class NoWeather:
@@ -116,57 +58,6 @@ class NoWeather:
         Raises: Unavailable always.
         """
         raise Unavailable("a charging site needs no weather")
-
-
-def stays_of(sessions: Sequence[RecordedSession], settings: ReplaySettings) -> tuple[list[Stay], list[str]]:
-    """Return what is replayed, and the names of the points.
-
-    A session needs what it took, and no more than its driver asked for. Where a data set has two vehicles
-    at a point at once, the second has a point of its own.
-    """
-    free_s: dict[str, int] = {}
-    numbers: dict[str, int] = {}
-    stays = []
-    for session in sorted(sessions, key=lambda each: each.arrival_s):
-        name, copy = session.point, 1
-        while free_s.get(name, 0) > session.arrival_s:
-            copy += 1
-            name = f"{session.point}/{copy}"
-        free_s[name] = session.departure_s
-        point = numbers.setdefault(name, len(numbers))
-        stays.append(_stay(session, point, settings))
-    return stays, list(numbers)
-
-
-def _stay(session: RecordedSession, point: int, settings: ReplaySettings) -> Stay:
-    wish = session.wishes[-1] if session.wishes else None
-    need_wh = session.delivered_wh
-    if settings.stated and wish is not None:
-        need_wh = min(need_wh, wish.energy_wh)
-    said: tuple[int, int] | None = (need_wh, session.departure_s)
-    if settings.stated:
-        said = (wish.energy_wh, max(wish.departure_s, session.arrival_s)) if wish is not None else None
-    stored_wh = need_wh * (settings.efficiency if settings.v2g else 1.0)
-    return Stay(
-        session_id=session.session_id,
-        point=point,
-        vehicle=session.driver,
-        arrival_s=session.arrival_s,
-        departure_s=session.departure_s,
-        need_wh=float(need_wh),
-        wish=EvUserInput(
-            session_id=session.session_id,
-            time_s=session.arrival_s,
-            requested_energy_wh=said[0],
-            departure_s=said[1],
-            minimum_state_of_charge=settings.minimum_state_of_charge,
-            v2g_allowed=settings.v2g,
-        )
-        if said is not None
-        else None,
-        capacity_wh=float(max(settings.capacity_wh, stored_wh / TARGET)),
-        initial_state_of_charge=max(0.0, TARGET - stored_wh / max(settings.capacity_wh, stored_wh / TARGET)),
-    )
 
 
 class ChargingReplay:
@@ -181,7 +72,7 @@ class ChargingReplay:
         self.world = _world(stays, points, settings, start_s)
         self.loop = VirtualLoop(start_s)
         self.clock = VirtualClock(self.loop)
-        self.book = _Book(settings, zone)
+        self.book = Book(settings, zone)
         contacts = SiteContacts(
             gateway=f"gateway@{DOMAIN}", ev=f"{SITE}@{DOMAIN}", repository=f"repository@{DOMAIN}"
         )
@@ -289,7 +180,7 @@ def replay_by_rule(sessions: Sequence[RecordedSession], settings: ReplaySettings
     stays, points = stays_of(sessions, settings)
     uncontrolled = rule is Rule.UNCONTROLLED
     world = _world(stays, points, settings, stays[0].arrival_s // 3600 * 3600, plug_and_charge=uncontrolled)
-    book = _Book(settings, sessions[0].zone)
+    book = Book(settings, sessions[0].zone)
     while not world.over:
         if not uncontrolled:
             _instruct(world, settings, rule)
@@ -370,55 +261,3 @@ def _departure_s(stay: Stay, now_s: int) -> int:
     """Return when a vehicle leaves as far as its driver said so; who stays beyond that may leave at once."""
     said_s = stay.wish.departure_s if stay.wish else stay.departure_s
     return max(said_s, now_s + 1)
-
-
-class _Book:
-    """Sums what a site draws: its highest power, and what it costs."""
-
-    def __init__(self, settings: ReplaySettings, zone: str) -> None:
-        self._settings, self._zone = settings, ZoneInfo(zone)
-        self._starts_s: list[int] = []
-        self._powers_w: list[float] = []
-
-    def note(self, start_s: int, power_w: FloatArray) -> None:
-        """Note the powers of the points over a step."""
-        self._starts_s.append(start_s)
-        self._powers_w.append(float(power_w.sum()))
-
-    def outcome(
-        self,
-        name: str,
-        stays: Sequence[Stay],
-        served_wh: dict[str, float],
-        solve_s: tuple[float, ...] = (),
-    ) -> Outcome:
-        """Return what a replay came to."""
-        energy_cost, peak_cost = costs(
-            self._starts_s, self._powers_w, self._settings.step_s, self._settings.tariff, self._zone
-        )
-        return Outcome(
-            name=name,
-            requested_wh=sum(stay.need_wh for stay in stays),
-            delivered_wh=sum(served_wh.values()),
-            sessions=len(stays),
-            met=sum(served_wh.get(stay.session_id, 0.0) >= MET * stay.need_wh - 1 for stay in stays),
-            peak_w=max(self._powers_w, default=0.0),
-            energy_cost=energy_cost,
-            peak_cost=peak_cost,
-            solve_s=solve_s,
-            served_wh=dict(served_wh),
-        )
-
-
-def costs(
-    starts_s: Sequence[int], powers_w: Sequence[float], step_s: int, tariff: Tariff, zone: ZoneInfo
-) -> tuple[float, float]:
-    """Return what energy and the months' highest powers cost, in currency."""
-    energy, peaks = 0.0, dict[str, float]()
-    for start_s, power_w in zip(starts_s, powers_w, strict=True):
-        local = datetime.fromtimestamp(start_s, zone)
-        prices = tariff.charge_per_kwh if power_w >= 0 else tariff.discharge_per_kwh
-        energy += prices[local.hour] * power_w * step_s / 3.6e6
-        month = local.strftime("%Y-%m")
-        peaks[month] = max(peaks.get(month, 0.0), power_w)
-    return energy, tariff.peak_per_kw * sum(peaks.values()) / 1000

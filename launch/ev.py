@@ -9,7 +9,8 @@ import typer
 if TYPE_CHECKING:
     from behaviours.charging.settings import Tariff
     from environments.charging.session_files import RecordedSession
-    from launch.charging_replay import Outcome, ReplaySettings
+    from launch.charging_outcomes import Outcome
+    from launch.charging_stays import ReplaySettings
     from ontology.errors import Problem
 
 __all__ = ["app"]
@@ -105,7 +106,7 @@ def _checked(
     Raises: InvalidInput naming all that is wrong with options and file.
     """
     from environments.charging.session_files import read_sessions
-    from launch.charging_replay import ReplaySettings
+    from launch.charging_stays import ReplaySettings
     from ontology.errors import InvalidInput
 
     problems: list[Problem] = []

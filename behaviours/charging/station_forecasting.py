@@ -5,6 +5,7 @@ import numpy as np
 from behaviours.behaviour import Behaviour, every
 from behaviours.charging.control import ChargingControl
 from behaviours.charging.settings import ChargingSiteSettings
+from behaviours.charging.site_outlook import SiteOutlook
 from behaviours.charging.usage_monitoring import UsageMonitoring
 from behaviours.decisions.charging.flexibility import site_flexibility
 from behaviours.decisions.series import FloatArray, IntArray
@@ -64,12 +65,13 @@ class StationForecasting(Behaviour):
 
     def _tell_flexibility(self, start_s: int, plan_w: dict[str, FloatArray]) -> None:
         settings, control = self.settings, self.sibling(ChargingControl)
+        bounds = start_s + INTERVAL_S * np.arange(INTERVALS_A_DAY + 1)
         flexibility = site_flexibility(
             control.demands,
             plan_w,
             start_s,
             INTERVAL_S,
-            control.room_w(start_s + INTERVAL_S * np.arange(INTERVALS_A_DAY + 1), plan_w),
+            self.sibling(SiteOutlook).room_w(bounds, plan_w, control.demands, control.requests),
             round_trip=settings.efficiency**2,
         )
         forecast = FlexibilityForecast(

@@ -8,7 +8,8 @@ from behaviours.decisions.charging.priority import Rule
 from behaviours.decisions.charging.terms import Objective
 from benchmarks.acn_sessions import acn_document
 from environments.charging.session_files import sessions_of
-from launch.charging_replay import ReplaySettings, foreseen, replay_by_rule, replay_through_agents, stays_of
+from launch.charging_replay import foreseen, replay_by_rule, replay_through_agents
+from launch.charging_stays import ReplaySettings, stays_of
 from launch.cli import app
 
 TWO_LEVELS = Tariff(
@@ -82,7 +83,7 @@ def test_a_replay_repeats_itself():
 
 
 def test_the_command_compares_several_capacities(file):
-    result = simulate(file, "--capacity-kw", "4,8", "--objective", "peak", "--single-phase")
+    result = simulate(file, "--capacity-kw", "4,8", "--single-phase")
     assert result.exit_code == 0, result.output
     assert "4 kW: " in result.output
     assert "8 kW: " in result.output

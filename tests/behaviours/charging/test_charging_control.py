@@ -11,6 +11,7 @@ from behaviours.charging.settings import (
     ChargingSiteSettings,
     Tariff,
 )
+from behaviours.charging.site_outlook import SiteOutlook
 from behaviours.charging.usage_monitoring import UsageMonitoring
 from behaviours.decisions.charging.priority import Rule
 from behaviours.signing import Signer
@@ -126,7 +127,7 @@ def test_a_cheap_hour_is_waited_for_once_the_site_is_known(town):
     street = Street(town, comer("a", 0, 8_000))
     monitoring = street.site.behaviour(UsageMonitoring)
     monitoring.load.knows = lambda now_s: True
-    town.soon(street.site.behaviour(ChargingControl).note_prices, prices, None)
+    town.soon(street.site.behaviour(SiteOutlook).note_prices, prices, None)
     drawn = street.step(48)
     assert max(drawn[:23]) == 0
     assert sum(drawn) / 12 == pytest.approx(8_000, abs=10)
@@ -230,6 +231,26 @@ def test_a_restarted_site_knows_who_is_there_and_who_was(town):
     assert street.world.served_wh["b"] == pytest.approx(24_000, abs=5)
 
 
+def test_a_limit_is_kept_over_a_restart_and_from_the_second_that_it_begins(town):
+    street = Street(town, comer("a", 0, 30_000), comer("b", 1, 30_000))
+    street.step(3)
+    town.run(50)
+    now_s = int(town.clock.now_s())
+    street.ask(
+        power_max_w=2_000,
+        execution_time_s=now_s + 100,
+        valid_until_s=now_s + 3_600,
+        priority=Priority.DSO_RED,
+    )
+    before = town.notebook.acts.count(("s2:InstructionBatch", "request"))
+    town.run(110)
+    assert town.notebook.acts.count(("s2:InstructionBatch", "request")) == before + 1
+    street.site.kill()
+    street.live(ChargingSite, "site", "street", street.settings)
+    street.step(1)
+    assert max(street.step(5)) <= 2_001
+
+
 def test_by_least_laxity_a_site_runs_without_plans(town):
     street = Street(town, comer("a", 0, 8_000), comer("b", 1, 8_000), rule=Rule.LEAST_LAXITY)
     street.step(50)
@@ -240,11 +261,11 @@ def test_by_least_laxity_a_site_runs_without_plans(town):
 def test_the_months_peak_is_remembered_over_a_restart(town):
     street = Street(town, comer("a", 0, 8_000))
     street.step(4)
-    peak_w = street.site.behaviour(ChargingControl).observed_peak_w
+    peak_w = street.site.behaviour(SiteOutlook).observed_peak_w
     assert peak_w == pytest.approx(8_000, abs=2)
     street.site.kill()
     again = street.live(ChargingSite, "site", "street", street.settings)
-    assert again.behaviour(ChargingControl).observed_peak_w == peak_w
+    assert again.behaviour(SiteOutlook).observed_peak_w == peak_w
 
 
 def test_vehicles_that_give_back_leave_with_what_they_need(town):
