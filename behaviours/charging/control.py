@@ -65,7 +65,7 @@ class ChargingControl(Behaviour):
             self._forget(request.request_id)
         self._act()
 
-    @on(Instruction)
+    @on(Instruction, Performative.REQUEST)
     def obey(self, told: Instruction, letter: Letter) -> InstructionStatus:
         """Take a request to manage the load, or a limit of the grid, and plan at once.
 
@@ -76,6 +76,8 @@ class ChargingControl(Behaviour):
             raise Refused("a charging site is asked as a whole, by its aggregator")
         if told.power_max_w is None and told.power_min_w is None:
             raise InvalidInput(problem("power_max_w", None, "a limit of the site's power"))
+        if told.valid_until_s <= self.now_s():
+            raise Refused("that time is over")
         before = self.requests
         self.requests = [each for each in before if each.request_id != told.instruction_id] + [
             request_of(told)
@@ -173,7 +175,7 @@ class ChargingControl(Behaviour):
         terms = outlook.terms(demands, requests)
         if any(each.discharge_max_w > 0 for each in demands):
             share_w = outlook.least_share_w(terms)
-            demands = within_reserve(demands, share_w, self.now_s(), self.settings.step_s, terms.round_trip)
+            demands = within_reserve(demands, share_w)
         return charging_plan(demands, terms, self.settings.objective)
 
     def _by_rule(self, rule: Rule) -> dict[str, int]:

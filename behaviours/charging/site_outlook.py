@@ -23,7 +23,7 @@ __all__ = ["SiteOutlook"]
 _PEAK = "peak"
 _HORIZON_S = 86_400
 _UNKNOWN_USE = 0.3
-"""The share of the free points' power that is kept for newcomers while it is not known when they come."""
+"""The share of all points' power that is kept for newcomers while it is not known when they come."""
 
 
 class ObservedPeak(msgspec.Struct):
@@ -114,8 +114,8 @@ class SiteOutlook(Behaviour):
     def _newcomers(self, steps: IntArray, room_w: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what sessions still to come will want, and may want at most, by step of the plan.
 
-        Both are delayed by the limit. While the site is not known yet, free points are thought to be taken
-        as often as points of busy sites are.
+        Both are delayed by the limit. While the site is not known yet, newcomers are thought to want a
+        fixed share of what the points can give.
         """
         now_s, number = int(steps[0]), -(-int(steps[-1] - steps[0]) // INTERVAL_S)
         monitoring = self.sibling(UsageMonitoring)
@@ -129,9 +129,7 @@ class SiteOutlook(Behaviour):
         )
         if monitoring.load.knows(now_s):
             return mean_w, high_w
-        points = self.settings.points
-        free = 1 - len(monitoring.active) / len(points)
-        wanted_w = _UNKNOWN_USE * free * sum(point.power_max_w for point in points)
+        wanted_w = _UNKNOWN_USE * sum(point.power_max_w for point in self.settings.points)
         return mean_w, np.concatenate([[0.0], np.clip(room_w[1:], 0.0, wanted_w)])
 
     def _hourly(self, values: tuple[float, ...] | tuple[int, ...], steps: IntArray) -> FloatArray:

@@ -130,6 +130,9 @@ class UsageMonitoring(Behaviour):
         if wish is not None:
             satisfied = delivered_wh >= 0.99 * requested_wh
             self.agent.counts["sessions satisfied" if satisfied else "sessions short"] += 1
+            if session.gave_back:
+                self.agent.counts["sessions that gave back"] += 1
+                self.agent.counts["sessions short after giving back"] += not satisfied
         record = completed_session(session, requested_wh, self.settings.capacity_wh, self.settings.efficiency)
         self.sibling(FactReporting).report(record)
         self._remember(record)

@@ -38,8 +38,8 @@ class SimulatedChargingSite:
     """Energies in Wh and powers in W at the points, charging positive.
 
     A vehicle takes what its point is told to give, until it has what it can take; it gives back when told
-    to, never below the minimum that its driver named. A point that nobody has told anything gives nothing,
-    or (`plug_and_charge`) all it can.
+    to, never below the minimum that its driver named. What a point was told holds for the session that it
+    was told in. A point that nobody has told anything gives nothing, or (`plug_and_charge`) all it can.
     """
 
     def __init__(
@@ -166,6 +166,7 @@ class SimulatedChargingSite:
     def _plug(self, stay: Stay) -> None:
         point, wish = stay.point, stay.wish
         self._here[point] = stay
+        self.controls.release(point)
         self._leaves_s[point] = stay.departure_s
         self._left_wh[point] = stay.need_wh
         gives_back = wish is not None and wish.v2g_allowed

@@ -14,6 +14,8 @@ __all__ = ["Powers", "powers_of", "programme"]
 
 KILO = 1000.0
 SECONDS_AN_HOUR = 3600.0
+RESERVE_S = 300
+"""How long before its departure a vehicle shall have regained what it gave back: a step of re-planning."""
 BRIEF = 0.01
 """A vehicle that is there for a smaller share of a step does not charge in it."""
 FIRST = 3.0 / BRIEF
@@ -49,7 +51,8 @@ class Powers(NamedTuple):
 def powers_of(demands: Sequence[ChargingDemand], terms: SiteTerms) -> Powers:
     """Return a charging variable for each session and step that it is there, and one to discharge for V2G.
 
-    What leaves within a step does not discharge in it: it would not relieve the site to its end.
+    What leaves within a step does not discharge in it: it would not relieve the site to its end. Nor does
+    what would still have to charge by then, at the power it can count on, to be served.
     """
     departures = np.array([each.departure_s for each in demands])[:, None]
     lengths_s = np.diff(terms.starts_s)
@@ -57,14 +60,23 @@ def powers_of(demands: Sequence[ChargingDemand], terms: SiteTerms) -> Powers:
     wanted = np.array([each.remaining_wh > 0 or each.discharge_max_w > 0 for each in demands])
     charge_kw = np.array([each.power_max_w for each in demands]) * wanted / KILO
     discharge_kw = np.array([each.discharge_max_w for each in demands]) / KILO
-    now_kw = np.minimum(discharge_kw, [each.discharge_now_max_w / KILO for each in demands])
+    lacking = np.array([_lacking_kwh(each, terms) > 0 for each in demands])
     charges = np.nonzero((there > BRIEF) & (charge_kw > 0)[:, None])
-    discharges = np.nonzero((there >= 1) & (discharge_kw > 0)[:, None])
+    discharges = np.nonzero((there >= 1) & (discharge_kw > 0)[:, None] & ~lacking)
     session, step = (np.concatenate(pair) for pair in zip(charges, discharges, strict=True))
     sign = np.repeat([1.0, -1.0], [len(charges[0]), len(discharges[0])])
     upper_kw = np.where(sign > 0, charge_kw[session], discharge_kw[session])
-    upper_kw = np.where((sign < 0) & (step == 0), now_kw[session], upper_kw)
     return Powers(session, step, sign, upper_kw, there[session, step])
+
+
+def _lacking_kwh(demand: ChargingDemand, terms: SiteTerms) -> FloatArray:
+    """Return by step what a vehicle must hold more than now at its end, to regain the rest in time."""
+    needed = max(0.0, demand.remaining_wh) / KILO
+    if demand.regain_w == np.inf:
+        return np.full(len(terms.hours), -np.inf)
+    left_h = np.maximum(demand.departure_s - RESERVE_S - terms.starts_s[1:], 0) / SECONDS_AN_HOUR
+    lacking: FloatArray = needed - demand.regain_w / KILO * left_h
+    return lacking
 
 
 class _Rows:
@@ -215,7 +227,11 @@ def _bounds(
     lower[layout.peak[-1]] = terms.observed_peak_w / KILO
     lasts = [last + 1 for last in layout.steps_of.values()]
     own = [demands[index] for index in layout.steps_of]
-    lower[layout.content] = np.repeat([-max(0.0, each.spare_wh) / KILO for each in own], lasts)
+    floors = [
+        np.maximum(-max(0.0, each.spare_wh) / KILO, np.minimum(_lacking_kwh(each, terms)[:last], 0.0))
+        for each, last in zip(own, lasts, strict=True)
+    ]
+    lower[layout.content] = np.concatenate([np.empty(0), *floors])
     upper[layout.content] = np.repeat([max(0.0, each.remaining_wh) / KILO for each in own], lasts)
     return lower, upper
 

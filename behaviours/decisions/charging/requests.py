@@ -10,7 +10,6 @@ from ontology.charging import EvSessionState
 
 __all__ = ["VehicleModel", "demand_of", "kept_whole", "within_reserve"]
 
-SECONDS_AN_HOUR = 3600.0
 TOLD_W = 500
 """A vehicle that draws nothing although it was told at least this is full."""
 GIVEN_BACK = 2.0
@@ -78,10 +77,8 @@ def demand_of(
     )
 
 
-def within_reserve(
-    demands: Iterable[ChargingDemand], share_w: float, now_s: int, step_s: int, round_trip: float
-) -> list[ChargingDemand]:
-    """Return demands that give back no more now than each could regain by a share of the site of its own.
+def within_reserve(demands: Iterable[ChargingDemand], share_w: float) -> list[ChargingDemand]:
+    """Return demands that give back no more than each could regain by a share of the site of its own.
 
     The site's power divided by its points is a vehicle's whoever else may come. What has given back is
     served first, so as long as the limits stay, giving back makes nobody miss a request.
@@ -89,17 +86,8 @@ def within_reserve(
     Args:
         demands: the sessions plugged in.
         share_w: the site's least power ahead, divided by its points.
-        now_s: start of the first step in epoch seconds.
-        step_s: length of a step in seconds.
-        round_trip: the share of a Wh charged that can be given back.
     """
-    found = []
-    for each in demands:
-        left_s = max(0, each.departure_s // step_s * step_s - now_s - step_s)
-        regained_wh = min(share_w, each.power_max_w) * left_s / SECONDS_AN_HOUR
-        spared_w = (regained_wh - each.remaining_wh) * round_trip * SECONDS_AN_HOUR / step_s
-        found.append(each._replace(discharge_now_max_w=max(0.0, spared_w)))
-    return found
+    return [each._replace(regain_w=min(share_w, each.power_max_w)) for each in demands]
 
 
 def kept_whole(demands: Iterable[ChargingDemand], plan: ChargingPlan) -> list[ChargingDemand]:

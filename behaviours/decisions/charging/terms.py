@@ -27,8 +27,8 @@ class ChargingDemand(NamedTuple):
     """What a session still needs (Wh) until its departure (epoch seconds), and what it may do (W).
 
     `spare_wh` is what may be taken from the vehicle now without going below its driver's minimum,
-    `discharge_now_max_w` what may be taken in the first step, `priority` weighs its shortfall, `phases`
-    are those it is connected to (`A`, `B`, `C` or several).
+    `regain_w` the power by which it can count on regaining what it gave back, `priority` weighs its
+    shortfall, `phases` are those it is connected to (`A`, `B`, `C` or several).
     """
 
     session_id: str
@@ -36,7 +36,7 @@ class ChargingDemand(NamedTuple):
     departure_s: int
     power_max_w: float
     discharge_max_w: float = 0.0
-    discharge_now_max_w: float = float("inf")
+    regain_w: float = float("inf")
     spare_wh: float = 0.0
     priority: float = 1.0
     phases: str = "ABC"

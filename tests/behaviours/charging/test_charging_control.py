@@ -190,10 +190,14 @@ def test_a_request_that_is_called_back_holds_no_more(town):
 
 @pytest.mark.parametrize(
     ("request_", "answer"),
-    [({"asset_id": "p1", "power_max_w": 0}, Refusal), ({"setpoint_w": 3_000}, Rejection)],
-    ids=["one point", "no limit"],
+    [
+        ({"asset_id": "p1", "power_max_w": 0}, Refusal),
+        ({"setpoint_w": 3_000}, Rejection),
+        ({"power_max_w": 0, "execution_time_s": START_S - 900, "valid_until_s": START_S - 1}, Refusal),
+    ],
+    ids=["one point", "no limit", "the past"],
 )
-def test_a_site_is_asked_as_a_whole_and_for_limits(town, request_, answer):
+def test_a_site_is_asked_as_a_whole_for_limits_to_come(town, request_, answer):
     assert isinstance(Street(town, comer("a", 0)).ask(**request_), answer)
 
 

@@ -51,6 +51,14 @@ def test_whoever_comes_within_a_step_draws_from_then_on():
     assert eager.step()[0] == pytest.approx(3_000)
 
 
+def test_what_one_session_was_told_is_nothing_to_the_next():
+    later = Stay("t", 0, "another", START_S + 700, START_S + 3_600, 5_000.0, None)
+    world = site(stay(0, 600), later)
+    world.step()
+    tell(world, 6_000)
+    assert [round(world.step()[0]) for _ in range(3)] == [6_000, 0, 0]
+
+
 def test_comings_and_goings_are_reported_once():
     world = site(stay(0, 450))
     world.step()

@@ -20,8 +20,8 @@ from tests.behaviours.decisions.quick import quick
 SEEDS = st.integers(0, 10_000)
 
 
-def energy_wh(plan, session):
-    return float(plan.power_w[session] @ np.diff(plan.starts_s)) / 3600
+def energy_wh(plan, session, below=np.inf):
+    return float(np.minimum(plan.power_w[session], below) @ np.diff(plan.starts_s)) / 3600
 
 
 def test_a_request_is_served_in_the_cheap_hours():
@@ -99,10 +99,20 @@ def test_a_vehicle_that_may_give_back_earns_and_leaves_with_what_it_needs():
 
 def test_nothing_is_given_back_that_could_not_be_regained_by_a_share_of_the_site():
     demand = car("a", 4_000, 4, discharge_max_w=8_000.0, spare_wh=10_000.0)
-    (poor,) = within_reserve([demand], 900.0, NOW_S, 300, 0.81)
-    (rich,) = within_reserve([demand], 2_000.0, NOW_S, 300, 0.81)
-    assert poor.discharge_now_max_w == 0
-    assert rich.discharge_now_max_w > 20_000
+    terms = site(
+        20_000,
+        quarters(16),
+        [0.5] * 4 + [0.1] * 12,
+        discharge_price_per_kwh=np.array([0.5] * 4 + [0.0] * 12),
+        round_trip=0.81,
+        power_min_w=-20_000.0,
+    )
+    poor, rich = (charging_plan(within_reserve([demand], share_w), terms) for share_w in (900.0, 2_000.0))
+    assert poor.power_w["a"].min() == 0
+    given_wh = -energy_wh(rich, "a", below=0.0)
+    left_h = 3 - 300 / 3_600
+    assert 1_000 < given_wh / 0.81 <= 2_000 * left_h - 4_000 + 1
+    assert rich.shortfall_wh["a"] < 1
 
 
 @given(SEEDS)
