@@ -27,7 +27,7 @@ V2G = msgspec.structs.replace(TWO_LEVELS, discharge_per_kwh=(0.10,) * 8 + (0.30,
 
 
 def cases() -> Iterator[tuple[str, int, ReplaySettings]]:
-    """Return what is replayed, and for how many days: capacities at one price, then ways to charge and pay."""
+    """Return what is replayed and for how many days: capacities, then ways to charge and to pay."""
     for kw in CAPACITIES_KW:
         yield f"{kw} kW", DAYS, ReplaySettings(power_max_w=kw * 1000)
     yield "100 kW, two prices", FEWER_DAYS, ReplaySettings(power_max_w=100_000, tariff=TWO_LEVELS)

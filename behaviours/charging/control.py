@@ -51,6 +51,9 @@ class ChargingControl(Behaviour):
         self._stopwatch: Callable[[], float] = self.agent.surroundings.extra.get("stopwatch", lambda: 0.0)
         self._points = {point.name: point for point in settings.points}
         self._told_w: dict[str, int] = {}
+        """The least that each session was told to draw in the running step."""
+        self._told_before_w: dict[str, int] = {}
+        """The same of the step that the last reading is about."""
         self.requests: list[SiteRequest] = []
         for name in self.agent.kept_names(_REQUEST):
             told = self.kept(name, Instruction)
@@ -61,6 +64,7 @@ class ChargingControl(Behaviour):
     def replan(self) -> None:
         """Note the power of the step that has ended, plan anew and tell the points."""
         self.sibling(SiteOutlook).note_peak()
+        self._told_before_w, self._told_w = self._told_w, {}
         for request in [each for each in self.requests if each.end_s <= self.now_s()]:
             self._forget(request.request_id)
         self._act()
@@ -139,7 +143,7 @@ class ChargingControl(Behaviour):
                         model,
                         point.power_max_w,
                         self.now_s(),
-                        told_w=self._told_w.get(session.session_id, 0),
+                        told_w=self._told_before_w.get(session.session_id, 0),
                         phases=point.phases,
                     )
                 )
@@ -216,7 +220,8 @@ class ChargingControl(Behaviour):
                 site=self.settings.site, instructions=instructions[first : first + _MOST_A_BATCH]
             )
             self.tell(self.settings.contacts.gateway, batch, Performative.REQUEST)
-        self._told_w = powers_w
+        for session_id, power_w in powers_w.items():
+            self._told_w[session_id] = min(power_w, self._told_w.get(session_id, power_w))
 
 
 def request_of(told: Instruction) -> SiteRequest:
