@@ -9,7 +9,14 @@ from behaviours.charging.usage_monitoring import UsageMonitoring
 from behaviours.decisions.charging.limits import SiteRequest
 from behaviours.decisions.charging.plan import charging_plan
 from behaviours.decisions.charging.priority import ChargingNeed, Rule, powers_by_rule
-from behaviours.decisions.charging.requests import VehicleModel, demand_of, kept_whole, within_reserve
+from behaviours.decisions.charging.requests import (
+    VehicleModel,
+    demand_of,
+    is_full,
+    kept_whole,
+    within_reserve,
+)
+from behaviours.decisions.charging.sessions import ChargingSession
 from behaviours.decisions.charging.terms import (
     ChargingDemand,
     ChargingPlan,
@@ -54,6 +61,8 @@ class ChargingControl(Behaviour):
         """The least that each session was told to draw in the running step."""
         self._told_before_w: dict[str, int] = {}
         """The same of the step that the last reading is about."""
+        self._full: dict[str, int] = {}
+        """Vehicles that take no more, by the time of the wish that this holds for."""
         self.requests: list[SiteRequest] = []
         for name in self.agent.kept_names(_REQUEST):
             told = self.kept(name, Instruction)
@@ -65,6 +74,8 @@ class ChargingControl(Behaviour):
         """Note the power of the step that has ended, plan anew and tell the points."""
         self.sibling(SiteOutlook).note_peak()
         self._told_before_w, self._told_w = self._told_w, {}
+        active = self.sibling(UsageMonitoring).active
+        self._full = {name: wish_s for name, wish_s in self._full.items() if name in active}
         for request in [each for each in self.requests if each.end_s <= self.now_s()]:
             self._forget(request.request_id)
         self._act()
@@ -143,11 +154,18 @@ class ChargingControl(Behaviour):
                         model,
                         point.power_max_w,
                         self.now_s(),
-                        told_w=self._told_before_w.get(session.session_id, 0),
+                        full=self._is_full(session),
                         phases=point.phases,
                     )
                 )
         return found
+
+    def _is_full(self, session: ChargingSession) -> bool:
+        """Tell whether a vehicle takes no more, as it stays until its driver asks for something else."""
+        wish_s = session.wish.time_s if session.wish else 0
+        if is_full(session, self._told_before_w.get(session.session_id, 0)):
+            self._full[session.session_id] = wish_s
+        return self._full.get(session.session_id) == wish_s
 
     def _powers_w(self) -> dict[str, int]:
         """Return what each session shall draw now: by the plan, or by least laxity where there is none."""

@@ -8,11 +8,13 @@ from behaviours.decisions.charging.terms import ChargingDemand, ChargingPlan
 from behaviours.decisions.charging.usage import UsageForecast
 from ontology.charging import EvSessionState
 
-__all__ = ["VehicleModel", "demand_of", "kept_whole", "within_reserve"]
+__all__ = ["VehicleModel", "demand_of", "is_full", "kept_whole", "within_reserve"]
 
 TOLD_W = 500
 """A vehicle that draws nothing although it was told at least this is full."""
 GIVEN_BACK = 2.0
+OPEN_WH = 2_000.0
+"""What a vehicle is thought to take at least whose driver said nothing, until it takes no more."""
 KEPT_WHOLE = 2.0
 """How the shortfall of a session weighs that would be served without what others ask of the site."""
 WHOLE_WH = 1.0
@@ -26,6 +28,11 @@ class VehicleModel(NamedTuple):
     efficiency: float
 
 
+def is_full(session: ChargingSession, told_w: int) -> bool:
+    """Tell whether a vehicle takes no more, by what it was told to draw in the step that it reported on."""
+    return told_w >= TOLD_W and session.state is EvSessionState.SUSPENDED
+
+
 def demand_of(
     session: ChargingSession,
     expected: UsageForecast,
@@ -33,14 +40,14 @@ def demand_of(
     power_max_w: int,
     now_s: int,
     *,
-    told_w: int = 0,
+    full: bool = False,
     phases: str = "ABC",
 ) -> ChargingDemand:
     """Return what a session still needs and may do.
 
     The driver's word holds over what is foreseen. Without it, the demand is what 90 % of such sessions do
-    not exceed, and it is to be met by the time before which only 10 % leave. A driver who stays beyond the
-    time named is expected to leave as others do that have stayed so long.
+    not exceed, then whatever the vehicle still takes, to be met by the time before which only 10 % leave.
+    A driver who stays beyond the time named is expected to leave as others do that have stayed so long.
 
     Args:
         session: the session, not completed.
@@ -48,7 +55,7 @@ def demand_of(
         model: the vehicle's battery.
         power_max_w: what the point can give.
         now_s: the time being in epoch seconds.
-        told_w: what the session was last told to draw.
+        full: whether the vehicle takes no more (`is_full`).
         phases: phases of the point.
     """
     wish, progress = session.wish, session.progress
@@ -58,8 +65,10 @@ def demand_of(
     requested_wh = wish.requested_energy_wh if wish else expected.energy_high_wh
     remaining_wh = max(0.0, requested_wh - session.delivered_wh)
     power_w = min(power_max_w, session.connection.power_max_w)
-    if progress is not None and told_w >= TOLD_W and session.state is EvSessionState.SUSPENDED:
+    if full:
         remaining_wh = 0.0
+    elif wish is None:
+        remaining_wh = max(remaining_wh, OPEN_WH)
     if wish is None or not wish.v2g_allowed or progress is None or session.first is None:
         return ChargingDemand(session.session_id, remaining_wh, departure_s, power_w, phases=phases)
     gained = progress.state_of_charge - session.first.state_of_charge

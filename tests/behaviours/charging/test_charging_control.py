@@ -255,6 +255,15 @@ def test_a_limit_is_kept_over_a_restart_and_from_the_second_that_it_begins(town)
     assert max(street.step(5)) <= 2_001
 
 
+def test_a_vehicle_that_is_full_leaves_the_power_to_others(town):
+    eager = comer("a", 0, 20_000, hours=3)._replace(need_wh=1_000.0)
+    street = Street(town, eager, comer("b", 1, 23_000, hours=3.2), limit_w=8_000)
+    drawn = street.step(20)
+    assert sum(power_w < 7_900 for power_w in drawn[2:]) <= 2  # it is noticed by what it does not take
+    street.step(30)
+    assert street.world.served_wh["b"] == pytest.approx(23_000, abs=100)
+
+
 def test_by_least_laxity_a_site_runs_without_plans(town):
     street = Street(town, comer("a", 0, 8_000), comer("b", 1, 8_000), rule=Rule.LEAST_LAXITY)
     street.step(50)

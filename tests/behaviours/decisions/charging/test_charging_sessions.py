@@ -1,6 +1,6 @@
 import pytest
 
-from behaviours.decisions.charging.requests import VehicleModel, demand_of
+from behaviours.decisions.charging.requests import VehicleModel, demand_of, is_full
 from behaviours.decisions.charging.sessions import advanced, begun, completed_session
 from behaviours.decisions.charging.usage import UsageForecast
 from ontology.charging import (
@@ -92,6 +92,8 @@ def test_the_drivers_word_holds_over_what_is_foreseen():
     silent = demand_of(plugged(), EXPECTED, MODEL, 6_000, 200)
     assert (told.remaining_wh, told.departure_s, told.power_max_w) == (10_000, 8_000, 6_000)
     assert (silent.remaining_wh, silent.departure_s) == (12_000, 5_000)
+    still_drawing = after(progress(500, 6_000, 12_000))
+    assert demand_of(still_drawing, EXPECTED, MODEL, 6_000, 600).remaining_wh == 2_000
 
 
 def test_who_stays_longer_than_said_leaves_as_others_do():
@@ -100,8 +102,10 @@ def test_who_stays_longer_than_said_leaves_as_others_do():
 
 def test_who_takes_nothing_though_told_to_is_full():
     pausing = after(wish(), progress(200, 7_000, 300), progress(300, 0, 500))
-    assert demand_of(pausing, EXPECTED, MODEL, 6_000, 300, told_w=0).remaining_wh == 9_500
-    assert demand_of(pausing, EXPECTED, MODEL, 6_000, 300, told_w=6_000).remaining_wh == 0
+    assert not is_full(pausing, told_w=0)
+    assert is_full(pausing, told_w=6_000)
+    assert demand_of(pausing, EXPECTED, MODEL, 6_000, 300).remaining_wh == 9_500
+    assert demand_of(pausing, EXPECTED, MODEL, 6_000, 300, full=True).remaining_wh == 0
 
 
 def test_what_was_given_back_is_to_be_regained_first():
