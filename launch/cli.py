@@ -1,4 +1,4 @@
-"""The command `parity-mas`: run, server, validate, init, agents, schema, sweep, ledger and forecast.
+"""The command `parity-mas`: run, server, validate, init, agents, schema, sweep, ledger, forecast and ev.
 
 Heavy imports are inside the commands, so that `--help` answers at once.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from launch import ev
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(ledger_app, name="ledger")
 forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=True)
 app.add_typer(forecast, name="forecast")
+app.add_typer(ev.app, name="ev")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)

@@ -168,6 +168,7 @@ def _managers(
             power_max_w=charger.charge_max_w,
             charge_efficiency=charger.charge_efficiency,
             discharge_efficiency=charger.discharge_efficiency,
+            zone=site.zone,
             reports=metrics_of(scenario, site.id),
         )
         yield Part(EvManager, contacts.ev, ev, site.id)

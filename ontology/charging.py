@@ -92,6 +92,8 @@ class EvSession(Concept, frozen=True, kw_only=True, tag="parity:EvSession"):
     capacity_wh: Energy
     delivered_energy_wh: Energy = 0
     state: EvSessionState
+    vehicle: Label = ""
+    """Whose session it was, by which later ones are foreseen; empty where nobody registered."""
 
     def __post_init__(self) -> None:
         require(self.departure_s >= self.arrival_s, "departure_s", self.departure_s, "not before arrival_s")

@@ -220,7 +220,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (Instruction,),
         (Act.REQUEST, Act.CANCEL, Act.INFORM),
-        (Role.PROSUMER, Role.BESS, Role.AGGREGATOR, Role.UI, Role.GATEWAY),
+        (Role.PROSUMER, Role.BESS, Role.EV, Role.AGGREGATOR, Role.UI, Role.GATEWAY),
         (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),
@@ -228,7 +228,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (InstructionBatch,),
         (Act.REQUEST, Act.CANCEL),
-        (Role.PROSUMER, Role.BESS, Role.P2H, Role.AGGREGATOR, Role.UI),
+        (Role.PROSUMER, Role.BESS, Role.EV, Role.P2H, Role.AGGREGATOR, Role.UI),
         (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),

@@ -84,6 +84,7 @@ def vehicle_envelope(
     *,
     capacity_wh: int = 0,
     efficiencies: tuple[float, float] = (1.0, 1.0),
+    first: EvSocUpdate | None = None,
     steps: int = INTERVALS_A_DAY,
     step_s: int = INTERVAL_S,
 ) -> FlexEnvelope:
@@ -99,17 +100,22 @@ def vehicle_envelope(
         power_max_w: limit of charger and vehicle.
         start_s: start of the first step in epoch seconds.
         capacity_wh: capacity of the vehicle's battery, 0 when unknown.
-        efficiencies: of charging and discharging, when energies count in the battery.
+        efficiencies: of charging and discharging: energies are asked for, and delivered, at the charger.
+        first: the session's first reading, by which what was given back is regained with its losses.
         steps: number of steps.
         step_s: length of a step in seconds.
 
     Source: SPEC 4.5.
     """
-    remaining_wh = max(0, wish.requested_energy_wh - progress.energy_delivered_wh)
     present = max(0, min(steps, (wish.departure_s - start_s) // step_s))
     if present == 0 and wish.departure_s > start_s:
         present = 1
     gives_back = wish.v2g_allowed and capacity_wh > 0
+    remaining_wh = (wish.requested_energy_wh - progress.energy_delivered_wh) * efficiencies[0]
+    if gives_back and first is not None:
+        lost_wh = (first.state_of_charge - progress.state_of_charge) * capacity_wh
+        remaining_wh = lost_wh + (wish.requested_energy_wh - first.energy_delivered_wh) * efficiencies[0]
+    remaining_wh = max(0.0, remaining_wh)
     power_max = np.zeros(steps)
     power_max[:present] = power_max_w
     power_min = -power_max if gives_back else np.zeros(steps)
@@ -124,7 +130,7 @@ def vehicle_envelope(
         power_min,
         power_max,
         low,
-        np.full(steps, float(remaining_wh)),
+        np.full(steps, remaining_wh),
         efficiencies=efficiencies,
         stored_wh=round(progress.state_of_charge * capacity_wh),
     )

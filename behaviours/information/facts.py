@@ -8,6 +8,7 @@ from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
+from ontology.flexibility import FlexibilityForecast
 from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
 from ontology.grid import GridConstraint, GridSegment, GridStatusEvent
@@ -64,6 +65,11 @@ class FactKeeping(Behaviour):
     @on(Forecast)
     async def keep_forecast(self, forecast: Forecast, letter: Letter) -> None:
         """Store a forecast; the newest is what others plan with."""
+        await self.repository.store([forecast])
+
+    @on(FlexibilityForecast)
+    async def keep_flexibility(self, forecast: FlexibilityForecast, letter: Letter) -> None:
+        """Store how far somebody could deviate from its plan."""
         await self.repository.store([forecast])
 
     @on(GridStatusEvent)

@@ -3,6 +3,14 @@
 import msgspec
 
 from behaviours.behaviour import Behaviour, every, on
+from behaviours.decisions.charging.sessions import (
+    ChargingSession,
+    SessionEvent,
+    advanced,
+    begun,
+    completed_session,
+)
+from behaviours.decisions.charging.usage import PastSession, UsageHistory
 from behaviours.decisions.envelopes import vehicle_envelope
 from behaviours.decisions.kpi import Metric
 from behaviours.site.contacts import SiteContacts
@@ -12,8 +20,6 @@ from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.charging import (
     EvConnectionEvent,
     EvDisconnectionEvent,
-    EvSession,
-    EvSessionState,
     EvSocUpdate,
     EvUserInput,
 )
@@ -21,6 +27,9 @@ from ontology.flexibility import FlexEnvelope
 from ontology.letter import Letter
 
 __all__ = ["ChargingOffering", "EvSettings", "SessionMonitoring"]
+
+_PAST = "past"
+_PAST_KEPT = 60
 
 
 class EvSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,25 +43,59 @@ class EvSettings(msgspec.Struct, frozen=True, kw_only=True):
     charge_efficiency: float = 1.0
     discharge_efficiency: float = 1.0
     planning_intervals: int = PLANNING_INTERVALS
+    zone: str = "UTC"
     reports: tuple[Metric, ...] = ()
 
 
 class SessionMonitoring(Behaviour):
-    """Follows one session from plugging in to unplugging; kept over a restart."""
+    """Follows one session from plugging in to unplugging, and learns from each; kept over a restart."""
 
     settings: EvSettings
 
     def setup(self) -> None:
-        """Recall the session that was running before a restart."""
-        self.connection = self.kept("connection", EvConnectionEvent)
-        self.wish = self.kept("wish", EvUserInput)
-        self.progress = self.kept("progress", EvSocUpdate)
+        """Recall the session that was running before a restart, and those before it."""
+        connection = self.kept("connection", EvConnectionEvent)
+        self.session = begun(connection) if connection else None
+        for event in (self.kept("wish", EvUserInput), self.kept("progress", EvSocUpdate)):
+            if event is not None and self.session is not None:
+                self.session = advanced(self.session, event)
+        kept = self.agent.kept_bytes(_PAST)
+        self._past = msgspec.json.decode(kept, type=list[PastSession]) if kept else []
+        self._history = UsageHistory(self.settings.zone, self._past)
         self.changed = True
+
+    def wish(self) -> EvUserInput | None:
+        """Return what the session is for: the driver's word or, where there is none, what is foreseen.
+
+        A driver who stays beyond the time named is expected to leave as usual after as long a stay.
+        """
+        session = self.session
+        if session is None or (session.wish is not None and session.wish.departure_s > self.now_s()):
+            return session.wish if session else None
+        connection = session.connection
+        expected = self._history.forecast(connection.vehicle, connection.time_s, self.now_s())
+        asked_wh = session.wish.requested_energy_wh if session.wish else round(expected.energy_high_wh)
+        return EvUserInput(
+            session_id=session.session_id,
+            time_s=connection.time_s,
+            requested_energy_wh=min(asked_wh, self._room_wh(session)) if session.wish is None else asked_wh,
+            departure_s=max(expected.departure_low_s, connection.time_s),
+            minimum_state_of_charge=session.wish.minimum_state_of_charge if session.wish else 0.0,
+            v2g_allowed=session.wish.v2g_allowed if session.wish else False,
+        )
+
+    def _room_wh(self, session: ChargingSession) -> int:
+        """Return what the vehicle could have taken since it came, as far as it is known how full it came."""
+        settings = self.settings
+        if session.first is None:
+            return settings.capacity_wh
+        room = (1.0 - session.first.state_of_charge) * settings.capacity_wh / settings.charge_efficiency
+        return round(room) + session.first.energy_delivered_wh
 
     @on(EvConnectionEvent)
     def begin(self, event: EvConnectionEvent, letter: Letter) -> None:
         """A vehicle was plugged in."""
-        self.connection, self.wish, self.progress, self.changed = event, None, None, True
+        self.session, self.changed = begun(event), True
         self.keep("connection", event)
         self.keep("wish", None)
         self.keep("progress", None)
@@ -60,46 +103,51 @@ class SessionMonitoring(Behaviour):
     @on(EvUserInput)
     def note_wish(self, wish: EvUserInput, letter: Letter) -> None:
         """The driver said what the session is for."""
-        self.wish, self.changed = wish, True
-        self.keep("wish", wish)
+        if self._advance(wish):
+            self.changed = True
+            self.keep("wish", wish)
 
     @on(EvSocUpdate)
     def note_progress(self, progress: EvSocUpdate, letter: Letter) -> None:
         """The session went on."""
-        self.progress = progress
-        self.keep("progress", progress)
+        first = self.session is not None and self.session.first is None
+        if self._advance(progress):
+            self.changed = self.changed or first
+            self.keep("progress", progress)
 
     @on(EvDisconnectionEvent)
     def end(self, event: EvDisconnectionEvent, letter: Letter) -> None:
-        """The vehicle was unplugged; count whether it got what its driver asked for."""
-        if self.wish is not None:
-            satisfied = event.energy_delivered_wh >= 0.99 * self.wish.requested_energy_wh
-            self.agent.counts["sessions satisfied" if satisfied else "sessions short"] += 1
-            if Metric.SESSIONS in self.settings.reports and self.connection is not None:
-                self.sibling(FactReporting).report(self._ended(event, self.connection, self.wish))
-        self.connection = self.wish = self.progress = None
-        self.changed = True
+        """The vehicle was unplugged; count whether it got what its driver asked for, and learn."""
+        if not self._advance(event) or self.session is None:
+            return
+        self._close(self.session, event)
+        self.session, self.changed = None, True
         for name in ("connection", "wish", "progress"):
             self.keep(name, None)
 
-    def _ended(
-        self, event: EvDisconnectionEvent, connection: EvConnectionEvent, wish: EvUserInput
-    ) -> EvSession:
-        """Return the session that has ended; how full the vehicle came follows from what it got."""
-        settings = self.settings
-        gained = event.energy_delivered_wh * settings.charge_efficiency / settings.capacity_wh
-        last = self.progress.state_of_charge if self.progress else 1.0
-        return EvSession(
-            session_id=event.session_id,
-            asset_id=settings.asset_id,
-            arrival_s=connection.time_s,
-            departure_s=event.time_s,
-            initial_state_of_charge=round(min(1.0, max(0.0, last - gained)), 4),
-            requested_energy_wh=wish.requested_energy_wh,
-            capacity_wh=settings.capacity_wh,
-            delivered_energy_wh=event.energy_delivered_wh,
-            state=EvSessionState.COMPLETED,
+    def _advance(self, event: SessionEvent) -> bool:
+        """Take an event of the running session; tell whether it was news."""
+        before = self.session
+        self.session = advanced(before, event) if before is not None else None
+        return self.session is not before
+
+    def _close(self, session: ChargingSession, event: EvDisconnectionEvent) -> None:
+        settings, wish = self.settings, session.wish
+        if wish is not None:
+            satisfied = event.energy_delivered_wh >= 0.99 * wish.requested_energy_wh
+            self.agent.counts["sessions satisfied" if satisfied else "sessions short"] += 1
+            if Metric.SESSIONS in settings.reports:
+                record = completed_session(
+                    session, wish.requested_energy_wh, settings.capacity_wh, settings.charge_efficiency
+                )
+                self.sibling(FactReporting).report(record)
+        connection = session.connection
+        past = PastSession(
+            connection.vehicle, connection.time_s, event.time_s, float(event.energy_delivered_wh)
         )
+        self._history.add(past)
+        self._past = [*self._past, past][-_PAST_KEPT:]
+        self.keep(_PAST, msgspec.json.encode(self._past))
 
 
 class ChargingOffering(Behaviour):
@@ -120,19 +168,20 @@ class ChargingOffering(Behaviour):
             self.tell(self.settings.contacts.prosumer, envelope)
 
     def _envelope(self, session: SessionMonitoring, start_s: int) -> FlexEnvelope | None:
-        settings = self.settings
-        if session.connection is None:
+        settings, running, wish = self.settings, session.session, session.wish()
+        if running is None:
             return idle_envelope(settings.asset_id, start_s) if session.changed else None
-        if session.wish is None or session.progress is None:
+        if wish is None or running.progress is None:
             return None
         return vehicle_envelope(
             settings.asset_id,
-            session.wish,
-            session.progress,
-            min(settings.power_max_w, session.connection.power_max_w),
+            wish,
+            running.progress,
+            min(settings.power_max_w, running.connection.power_max_w),
             start_s,
             capacity_wh=settings.capacity_wh,
             efficiencies=(settings.charge_efficiency, settings.discharge_efficiency),
+            first=running.first,
         )
 
 

@@ -58,6 +58,11 @@ class Controls:
                 if instruction.valid_until_s > start_s:
                     self._apply(site, instruction, start_s)
 
+    def release(self, site: int) -> None:
+        """Forget a device's set-point and what was to hold later, as when what it was told for is over."""
+        self._clear_setpoints(np.array([site]))
+        self._waiting = [each for each in self._waiting if each[1] != site]
+
     def limited(self, power_w: Array) -> Array:
         """Return powers within the limits that hold."""
         within: Array = np.fmax(np.fmin(power_w, self.power_max_w), self.power_min_w)

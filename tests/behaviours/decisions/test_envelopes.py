@@ -270,3 +270,19 @@ def test_a_promise_beyond_what_a_device_can_is_kept_as_far_as_it_can():
 def test_promises_of_the_past_bind_nobody():
     envelope = battery_envelope(BATTERY, battery_status(0.5), START)
     assert pinned(envelope, {START - 900: 1_000}) is envelope
+
+
+def test_what_a_vehicle_gave_back_is_regained_with_its_losses():
+    first = progress(delivered_wh=0, state_of_charge=0.5)
+    gave = progress(delivered_wh=0, state_of_charge=0.5 - 1_000 / 50_000)
+    envelope = vehicle_envelope(
+        "ev",
+        wish(v2g_allowed=True),
+        gave,
+        8_000,
+        START,
+        capacity_wh=50_000,
+        efficiencies=(0.92, 0.92),
+        first=first,
+    )
+    assert max(envelope.energy_min_wh) == pytest.approx(wish().requested_energy_wh * 0.92 + 1_000, abs=1)

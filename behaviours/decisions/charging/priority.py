@@ -1,12 +1,23 @@
-"""Charging by least laxity: the fallback when no plan is at hand, for one step of one site."""
+"""Charging by a rule, step by step: the fallback when no plan is at hand, and what plans are measured by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from math import inf
 from typing import NamedTuple
 
 from behaviours.decisions.dispatch import divide
 
-__all__ = ["ChargingNeed", "laxity_s", "least_laxity_powers"]
+__all__ = ["ChargingNeed", "Rule", "laxity_s", "least_laxity_powers", "powers_by_rule"]
+
+
+class Rule(StrEnum):
+    """In which order sessions are served."""
+
+    UNCONTROLLED = "uncontrolled"
+    """All at full power, whatever the limit."""
+    FIRST_COME = "first come"
+    EARLIEST_DEADLINE = "earliest deadline"
+    LEAST_LAXITY = "least laxity"
 
 
 class ChargingNeed(NamedTuple):
@@ -61,4 +72,30 @@ def least_laxity_powers(
         for (session, _), share in zip(equals, divide(taken, room), strict=True):
             powers[session] = share
         left -= taken
+    return powers
+
+
+def powers_by_rule(
+    rule: Rule, needs: Sequence[ChargingNeed], now_s: float, limit_w: int, step_s: int = 900
+) -> dict[str, int]:
+    """Return the power of each session for one step by a rule.
+
+    Args:
+        rule: in which order sessions are served.
+        needs: the sessions plugged in, in the order in which they came.
+        now_s: start of the step in epoch seconds.
+        limit_w: power for all sessions together.
+        step_s: length of the step in seconds.
+    """
+    if rule is Rule.LEAST_LAXITY:
+        return least_laxity_powers(needs, now_s, limit_w, step_s)
+    if rule is Rule.EARLIEST_DEADLINE:
+        needs = sorted(needs, key=lambda need: need.departure_s)
+    left_w: float = inf if rule is Rule.UNCONTROLLED else max(0, limit_w)
+    powers: dict[str, int] = {}
+    for need in needs:
+        useful_w = -(-max(0, need.remaining_wh) * 3600 // step_s)
+        power_w = min(max(0, need.power_max_w), useful_w) if need.departure_s > now_s else 0
+        powers[need.session_id] = int(min(power_w, left_w))
+        left_w -= powers[need.session_id]
     return powers

@@ -1,7 +1,14 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from behaviours.decisions.charging import ChargingNeed, laxity_s, least_laxity_powers
+from behaviours.decisions.charging.priority import (
+    ChargingNeed,
+    Rule,
+    laxity_s,
+    least_laxity_powers,
+    powers_by_rule,
+)
 from tests.behaviours.decisions.quick import quick
 
 NEEDS = st.lists(
@@ -45,3 +52,29 @@ def test_limits_hold_for_each_and_for_all(needs, now_s, limit_w):
     powers = least_laxity_powers(needs, now_s, limit_w)
     assert sum(powers.values()) <= limit_w
     assert all(0 <= powers[need.session_id] <= need.power_max_w for need in needs)
+
+
+EARLY = ChargingNeed("early", 6_000, 30_000, 6_000)
+URGENT = ChargingNeed("urgent", 6_000, 4_000, 6_000)
+
+
+@pytest.mark.parametrize(
+    ("rule", "powers"),
+    [
+        (Rule.UNCONTROLLED, {"early": 6_000, "urgent": 6_000}),
+        (Rule.FIRST_COME, {"early": 6_000, "urgent": 2_000}),
+        (Rule.EARLIEST_DEADLINE, {"urgent": 6_000, "early": 2_000}),
+        (Rule.LEAST_LAXITY, {"urgent": 6_000, "early": 2_000}),
+    ],
+    ids=str,
+)
+def test_a_rule_says_who_is_served_first(rule, powers):
+    assert powers_by_rule(rule, [EARLY, URGENT], 0, 8_000) == powers
+
+
+@given(NEEDS, st.integers(0, 60_000), st.sampled_from(list(Rule)[1:]))
+@quick
+def test_no_rule_exceeds_the_limit(needs, limit_w, rule):
+    powers = powers_by_rule(rule, needs, 0, limit_w)
+    assert sum(powers.values()) <= limit_w
+    assert set(powers) == {need.session_id for need in needs}

@@ -1,0 +1,1 @@
+"""Charging sessions from outside: data sets that others recorded."""
