@@ -12,7 +12,7 @@ from behaviours.post import GAP_S, WINDOW_S
 from behaviours.signing import Signer
 from environments.simulation.transport import Faults
 from ontology.codec import MAX_BODY_BYTES, encode_body
-from ontology.control import Instruction
+from ontology.control import Instruction, InstructionBatch
 from ontology.discourse import Acknowledgement, FailureReport, Refusal, Rejection
 from ontology.errors import Failed, InvalidInput, NotUnderstood, Problem, Refused, Unavailable
 from ontology.performatives import Performative
@@ -101,10 +101,11 @@ def test_a_closed_post_receives_nothing(town, bess, gateway):
 
 
 def test_nobody_sends_what_its_role_may_not_say(town, bess, gateway):
-    with pytest.raises(Refused, match="a gateway may not inform s2:Instruction"):
-        town.soon(gateway.send, "bess@town", set_point())
+    batch = InstructionBatch(site="h001", instructions=[set_point()])
+    with pytest.raises(Refused, match="a gateway may not inform s2:InstructionBatch"):
+        town.soon(gateway.send, "bess@town", batch)
     with pytest.raises(Refused):
-        town.soon(gateway.broadcast, [("bess@town", "c")], set_point())
+        town.soon(gateway.broadcast, [("bess@town", "c")], batch)
     assert bess.read == []
 
 

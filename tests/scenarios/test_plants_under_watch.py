@@ -9,7 +9,7 @@ from behaviours.decisions.photovoltaics import generation_w
 from behaviours.site.alarm_listening import AlarmListening
 from behaviours.site.pv_management import PvForecasting, PvMonitoring
 from environments.simulation.world.photovoltaics import Plants
-from launch.community import notes_of
+from launch.runs import notes_of
 from ontology.alarms import AlarmKind, AssetAlarm
 from ontology.codec import message_type_of
 from ontology.control import Instruction, InstructionBatch, InstructionState, Priority
