@@ -6,8 +6,10 @@ from behaviours.market.payments import Paying
 from behaviours.site.alarm_listening import AlarmListening
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.frequency_response import ReserveRelaying
+from behaviours.site.load_forecasting import LoadForecasting
+from behaviours.site.market_listening import MarketListening
 from behaviours.site.overriding import OverrideHeeding
-from behaviours.site.planning import LoadForecasting, MarketListening, SitePlanning
+from behaviours.site.planning import SitePlanning
 from behaviours.site.responding import ResponseReporting
 from behaviours.site.signal_reporting import SignalReporting
 from behaviours.vpp.dispatching import DispatchFollowing

@@ -25,7 +25,7 @@ from behaviours.site.contacts import SiteContacts
 from behaviours.site.ev_management import EvSettings
 from behaviours.site.heat_settings import HeatSettings, LightingSettings
 from behaviours.site.metering import GatewaySettings
-from behaviours.site.planning import ProsumerSettings
+from behaviours.site.prosumer_settings import ProsumerSettings
 from behaviours.site.pv_management import PvSettings
 from behaviours.vpp.initiation import FLEXIBILITY
 from environments.simulation.world import LightingSettings as WorldLighting

@@ -2,7 +2,7 @@
 
 from behaviours.behaviour import Behaviour, on
 from behaviours.decisions.comfort import reliability_after_days, reliability_after_override
-from behaviours.site.planning import ProsumerSettings
+from behaviours.site.prosumer_settings import ProsumerSettings
 from ontology.control import UserOverride
 from ontology.discourse import Acknowledgement
 from ontology.errors import Refused

@@ -3,27 +3,20 @@
 from collections.abc import Mapping
 
 import msgspec
-import numpy as np
 
-from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.bilateral_contract import ramped
 from behaviours.decisions.envelopes import advanced, pinned
 from behaviours.decisions.flexibility import flexibility_of_plan
 from behaviours.decisions.flexibility_costs import Curves, cost_steps
-from behaviours.decisions.forecasters.load_record import LoadRecord, better_model
-from behaviours.decisions.forecasters.past_days import LAG_DAYS
-from behaviours.decisions.forecasters.ridge import RidgeModel
-from behaviours.decisions.forecasting import LoadHistory, integers, load_outlook
-from behaviours.decisions.kpi import Metric
 from behaviours.decisions.markets.auction import limits_of_plan
-from behaviours.decisions.pricing import FlowCharge, flow_ahead, prices_with_block
-from behaviours.decisions.site_plan import WEAR_TICKS_PER_KWH, SitePlan
-from behaviours.decisions.site_planners import PlanSolver, planner_of
-from behaviours.market.payments import PayerSettings
-from behaviours.site.contacts import SiteContacts
+from behaviours.decisions.site_plan import SitePlan
+from behaviours.decisions.site_planners import planner_of
 from behaviours.site.heat_settings import MAX_CONTROL_S
-from behaviours.site.turns import PLANNING_INTERVALS, is_turn
-from behaviours.vpp.portfolio import PlannedProduct
+from behaviours.site.load_forecasting import LoadForecasting
+from behaviours.site.market_listening import MarketListening, shifted
+from behaviours.site.prosumer_settings import ProsumerSettings
+from behaviours.site.turns import is_turn
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.control import Instruction, InstructionBatch, InstructionBatchStatus, InstructionState, Priority
 from ontology.discourse import Acknowledgement
@@ -31,175 +24,21 @@ from ontology.errors import Refused
 from ontology.flexibility import FlexEnvelope
 from ontology.flexibility_trading import DRSignal
 from ontology.forecasts import Forecast, ForecastKind
-from ontology.grid import GridState
 from ontology.letter import Letter
-from ontology.market import GREEN_PARAMETERS, Lem, LemOrder, LemResult, PriceProfile
-from ontology.measurements import Measurement
+from ontology.market import LemOrder
 from ontology.performatives import Performative
 
-__all__ = ["LoadForecasting", "MarketListening", "ProsumerSettings", "SitePlanning"]
+__all__ = ["SitePlanning"]
 
 _ENVELOPE = "envelope "
-_CONGESTED = "congested"
 HEATED = ("heat_pump", "dhw", "lighting")
 """Devices that the heat manager steers."""
 FLEXIBLE_STEPS = 8
 """How far ahead a site offers to deviate from its plan: two hours, enough for the intraday gate."""
 TOLD_STEPS = 12
 """How far ahead the aggregator is told of it: three hours, enough for the DSO's requests between turns."""
-REFIT_S = 7 * 86_400
-"""How often it is looked whether a model of the load errs less than the median; it takes milliseconds."""
 FLEXIBILITY_TICKS_PER_KWH = 300
 """What a site wants for a kWh of deviation: 0.03 EUR, beside what the energy costs it."""
-
-
-class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The site, its connection's limits in W, and its usual load in W by step of a UTC day."""
-
-    site: str
-    segment_id: str
-    contacts: SiteContacts
-    import_max_w: int
-    export_max_w: int
-    usual_load_w: tuple[int, ...]
-    planning_intervals: int = PLANNING_INTERVALS
-    solver: PlanSolver = PlanSolver.FAST
-    real_time_s: int = 0
-    """How often devices are read within an interval (0: not)."""
-    directory: str = ""
-    offers: tuple[str, ...] = ()
-    products: tuple[PlannedProduct, ...] = ()
-    partners: tuple[str, ...] = ()
-    """Sites to buy from rather than from others, where the market is an auction."""
-    payer: PayerSettings | None = None
-    reports: tuple[Metric, ...] = ()
-    wear_ticks_per_kwh: int = WEAR_TICKS_PER_KWH
-    """What a kWh given by the battery costs it in life."""
-    led_by: Mapping[str, str] = {}
-    """The managers of assets that keep to a schedule of their own, by asset: orders go to them."""
-
-
-class LoadForecasting(Behaviour):
-    """Learns the load that no device explains, and forecasts it by what errs less: median or ridge."""
-
-    settings: ProsumerSettings
-
-    def setup(self) -> None:
-        """Know nothing but the usual profile."""
-        self._history = LoadHistory.empty()
-        self._record = LoadRecord.empty()
-        self._model: RidgeModel | None = None
-        self._fitted_s = 0
-        self._usual_w = np.tile(np.asarray(self.settings.usual_load_w, dtype=np.float64), 2)
-
-    @on(Measurement)
-    def learn(self, base: Measurement, letter: Letter) -> None:
-        """Take the base load of an interval into the history."""
-        self._history = self._history.after(base.time_s, base.value)
-        self._record = self._record.after(base.time_s, base.value)
-
-    def outlook_w(self, start_s: int) -> list[int]:
-        """Return the expected base load of the day from a time, in W."""
-        modelled = self._modelled_w(start_s)
-        if modelled is not None:
-            return modelled
-        slot = start_s % 86_400 // INTERVAL_S
-        usual_w = self._usual_w[slot : slot + INTERVALS_A_DAY]
-        expected: list[int] = load_outlook(self._history, start_s, usual_w).power_w.tolist()
-        return expected
-
-    def _modelled_w(self, start_s: int) -> list[int] | None:
-        """Return what a fitted model expects, once there is one that errs less than the median."""
-        if start_s - self._fitted_s >= REFIT_S:
-            self._fitted_s = start_s
-            self._model = better_model(self._record, start_s)
-        past = self._record.before(start_s, LAG_DAYS) if self._model else None
-        if self._model is None or past is None or past.days < LAG_DAYS:
-            return None
-        expected: list[int] = integers(self._model.forecast(past).expected_w).tolist()
-        return expected
-
-
-class MarketListening(Behaviour):
-    """Knows the prices ahead, the market that is open, and what the last one brought."""
-
-    settings: ProsumerSettings
-
-    def setup(self) -> None:
-        """Until prices are known, usual ones are assumed."""
-        self.prices: PriceProfile | None = None
-        self.market: Lem | None = None
-        self.congested = self.kept(_CONGESTED, Lem)
-        """The last market in which flow was charged."""
-        self.tokens = 0
-
-    @when("started")
-    def subscribe_to_market(self) -> None:
-        """Ask the aggregator for the markets and prices of this site's segment."""
-        self.subscribe(self.settings.contacts.aggregator, Lem, self.settings.segment_id)
-        self.subscribe(self.settings.contacts.aggregator, PriceProfile, self.settings.segment_id)
-
-    @on(PriceProfile)
-    def note_prices(self, profile: PriceProfile, letter: Letter) -> None:
-        """Note the prices ahead."""
-        self.prices = profile
-
-    @on(Lem)
-    def note_market(self, lem: Lem, letter: Letter) -> None:
-        """Note the market that opens next."""
-        self.market = lem
-        if lem.grid_state is GridState.YELLOW and lem.parameters.beta_ticks_per_kwh2:
-            self.congested = lem
-            self.keep(_CONGESTED, lem)
-
-    @on(LemResult)
-    def note_result(self, result: LemResult, letter: Letter) -> None:
-        """Count the tokens won and lost."""
-        self.tokens += sum(
-            row.tokens_corrected if result.correction else row.tokens_net for row in result.rows
-        )
-
-    @property
-    def is_auction(self) -> bool:
-        """Whether the market asks for limits of price."""
-        return self.market is not None and self.market.parameters.mechanism.is_auction
-
-    def ahead(self, start_s: int) -> tuple[list[int], list[int]]:
-        """Return buying and selling prices of the day from a time, in ticks per kWh."""
-        profile = self.prices
-        if profile is None:
-            tariff = self.market.parameters if self.market else GREEN_PARAMETERS
-            buy, sell = tariff.buy_usual_ticks_per_kwh, tariff.sell_usual_ticks_per_kwh
-            return [buy] * INTERVALS_A_DAY, [sell] * INTERVALS_A_DAY
-        tariff = self.market.parameters if self.market else GREEN_PARAMETERS
-        buy_ticks, sell_ticks = prices_with_block(profile, tariff)
-        shift = (start_s - profile.start_s) // INTERVAL_S
-        return shifted(buy_ticks, shift), shifted(sell_ticks, shift)
-
-    def flow_ahead(self, start_s: int, before_w: list[int]) -> FlowCharge | None:
-        """Return the flow charge to plan with: of the market that is YELLOW, or that was last.
-
-        A segment that was congested once will be again as soon as all take the same cheap hour; where
-        prices do not differ, to plan for the charge costs nothing.
-
-        Args:
-            start_s: when the plan begins.
-            before_w: what the plan before means at the meter, from then on.
-        """
-        profile, congested = self.prices, self.congested
-        if profile is None or congested is None:
-            return None
-        net_wh = [c - p for c, p in zip(profile.consumed_wh, profile.produced_wh, strict=True)]
-        shift = (start_s - profile.start_s) // INTERVAL_S
-        if not net_wh or (self.market is not None and self.market.grid_state is GridState.RED):
-            return None
-        return flow_ahead(
-            shifted(net_wh, shift),
-            profile.players,
-            congested.parameters,
-            before_w,
-            1 / self.settings.planning_intervals,
-        )
 
 
 class SitePlanning(Behaviour):
@@ -582,10 +421,3 @@ def opening(envelope: FlexEnvelope) -> FlexEnvelope:
         energy_max_wh=envelope.energy_max_wh[:TOLD_STEPS],
         preferred_w=envelope.preferred_w[:TOLD_STEPS],
     )
-
-
-def shifted(values: list[int], steps: int) -> list[int]:
-    """Return a series from some steps later on; its last value holds on."""
-    if steps <= 0:
-        return values
-    return values[steps:] + values[-1:] * min(steps, len(values))

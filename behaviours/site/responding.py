@@ -4,7 +4,7 @@ from behaviours.behaviour import Behaviour, on
 from behaviours.decisions.kpi import Metric
 from behaviours.information.metrics import response_of
 from behaviours.site.fact_reporting import FactReporting
-from behaviours.site.planning import ProsumerSettings
+from behaviours.site.prosumer_settings import ProsumerSettings
 from ontology.control import InstructionBatchStatus, InstructionState
 from ontology.flexibility_trading import DRSignal
 from ontology.letter import Letter

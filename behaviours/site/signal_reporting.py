@@ -7,7 +7,8 @@ import msgspec
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.market.payments import PayerSettings
 from behaviours.site.metering import SAMPLES
-from behaviours.site.planning import ProsumerSettings, SitePlanning
+from behaviours.site.planning import SitePlanning
+from behaviours.site.prosumer_settings import ProsumerSettings
 from ontology.base import INTERVAL_S, MAX_STEPS
 from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult

@@ -23,7 +23,8 @@ from behaviours.decisions.site_plan import is_storage
 from behaviours.market.opening import AggregatorSettings
 from behaviours.market.portfolio import PortfolioKeeping
 from behaviours.site.metering import SAMPLES
-from behaviours.site.planning import ProsumerSettings, SitePlanning
+from behaviours.site.planning import SitePlanning
+from behaviours.site.prosumer_settings import ProsumerSettings
 from behaviours.vpp.initiation import VppInitiation, VppRecord
 from behaviours.vpp.membership import Promise, VppMembership
 from behaviours.vpp.portfolio import end_of, starts_of

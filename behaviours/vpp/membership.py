@@ -11,8 +11,10 @@ from behaviours.decisions.coalition.profiles import bid_capacity, coarse_profile
 from behaviours.decisions.coalition.schedules import Deviations, feasible_deviations
 from behaviours.decisions.flexibility import deviations
 from behaviours.information.directory import DirectoryMembership
+from behaviours.site.market_listening import MarketListening
 from behaviours.site.overriding import OverrideHeeding
-from behaviours.site.planning import MarketListening, ProsumerSettings, SitePlanning
+from behaviours.site.planning import SitePlanning
+from behaviours.site.prosumer_settings import ProsumerSettings
 from behaviours.vpp.portfolio import end_of, starts_of
 from behaviours.vpp.selection import ScheduleNegotiation, seed_of
 from ontology.base import INTERVAL_S

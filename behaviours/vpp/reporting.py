@@ -13,7 +13,8 @@ import numpy as np
 from behaviours.behaviour import Behaviour, on
 from behaviours.decisions.prosumer_metrics import prosumer_metrics
 from behaviours.membership import Member
-from behaviours.site.planning import ProsumerSettings, SitePlanning
+from behaviours.site.planning import SitePlanning
+from behaviours.site.prosumer_settings import ProsumerSettings
 from behaviours.vpp.initiation import VppInitiation
 from behaviours.vpp.membership import VppMembership
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY

@@ -8,7 +8,8 @@ from behaviours.decisions.forecasters.load_record import LoadRecord, better_mode
 from behaviours.decisions.forecasters.past_days import LAG_DAYS
 from behaviours.decisions.forecasting import LoadHistory, load_outlook
 from behaviours.site.contacts import SiteContacts
-from behaviours.site.planning import LoadForecasting, ProsumerSettings
+from behaviours.site.load_forecasting import LoadForecasting
+from behaviours.site.prosumer_settings import ProsumerSettings
 from ontology.measurements import Measurement, Quantity
 from ontology.roles import Role
 

@@ -4,7 +4,7 @@ import pytest
 
 from behaviours.site.contacts import SiteContacts
 from behaviours.site.overriding import OverrideHeeding
-from behaviours.site.planning import ProsumerSettings
+from behaviours.site.prosumer_settings import ProsumerSettings
 from ontology.control import UserOverride
 from ontology.discourse import Acknowledgement
 from ontology.errors import Refused
