@@ -1,7 +1,8 @@
 """Attestors: one at each of a configured few nodes, so that nobody settles alone."""
 
 from behaviours.agent import Agent
-from behaviours.market.attestation import Attesting, Evidence, MarketWatching, PaymentEvidence
+from behaviours.market.attestation import Attesting
+from behaviours.market.attestor_evidence import Evidence, MarketWatching, PaymentEvidence
 from behaviours.market.settled_markets import SettledMarkets
 from ontology.roles import Role
 

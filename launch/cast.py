@@ -17,7 +17,7 @@ from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.grid.compensation import DstatcomSettings
 from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
-from behaviours.market.attestation import AttestorSettings
+from behaviours.market.attestor_evidence import AttestorSettings
 from behaviours.market.blockchain_settings import BlockchainSettings
 from behaviours.market.clearing import ClearingTerms
 from behaviours.market.external_bidding import FREQUENCY_PRODUCTS

@@ -6,7 +6,7 @@ import msgspec
 import structlog
 
 from behaviours.behaviour import Behaviour, every, on, when
-from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.attestation_collecting import AttestationCollecting
 from behaviours.market.payments import EntryKeeping
 from behaviours.market.penalties import penalties_hash, penalty_entries, penalty_of
 from behaviours.market.players import MarketEngineSettings, PlayerRegistration

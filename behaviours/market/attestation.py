@@ -1,23 +1,18 @@
-"""Attesting: nobody settles a market alone (D8.1 3.3, SPEC 4.3).
+"""An attestor computes a result again from what it heard, and signs only what it finds (SPEC 4.3)."""
 
-The engine asks the attestors for their signatures; each of them has the datasets from the oracles itself,
-computes the result anew, and signs only when it comes to the same.
-"""
-
-import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.behaviour import Behaviour, on
 from behaviours.decisions.carry_over import carry_over_entries, carry_over_hash, carry_over_key
-from behaviours.decisions.correction import CORRECTION_S, correction_hash, correction_key
-from behaviours.decisions.payments import payment_entries, payment_hash, settlement_key_of
-from behaviours.decisions.settlement import MeteredEnergy, Settlement, estimated_energy, metered_energy
-from behaviours.market.clearing import ClearingTerms, batch_result, clear, summed
+from behaviours.decisions.correction import correction_hash, correction_key
+from behaviours.decisions.payments import payment_entries, payment_hash
+from behaviours.decisions.settlement import MeteredEnergy, estimated_energy, metered_energy
+from behaviours.market.attestor_evidence import AttestorSettings, Evidence, MarketWatching, PaymentEvidence
+from behaviours.market.clearing import batch_result, clear, summed
 from behaviours.market.penalties import penalties_hash, penalty_entries, penalty_of
 from behaviours.market.settled_markets import (
     CorrectedSettlement,
@@ -26,7 +21,6 @@ from behaviours.market.settled_markets import (
     corrected,
 )
 from behaviours.ports import Attestor as AttestorPort
-from behaviours.ports import Ledger
 from ontology.attestation import (
     Attestation,
     AttestationRequest,
@@ -36,43 +30,17 @@ from ontology.attestation import (
     EstimatedEnergy,
     Penalty,
 )
-from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
-from ontology.grid import GridState
-from ontology.ledger import PaymentOrder, SettlementKind
+from ontology.ledger import SettlementKind
 from ontology.letter import Letter
-from ontology.market import Lem, LemDataset, LemParameters
+from ontology.market import Lem
 
-__all__ = [
-    "AttestationCollecting",
-    "Attesting",
-    "AttestorSettings",
-    "Evidence",
-    "MarketWatching",
-    "PaymentEvidence",
-    "require_holder",
-]
+__all__ = ["Attesting"]
 
 log = structlog.get_logger()
 
 REMEMBERED = 200
 """How many of its attestations an attestor knows, so that it never contradicts itself."""
-_PAYMENT = "payment "
-EVIDENCE_S = 2 * 86_400
-"""How long an attestor keeps what it could be asked about."""
-
-
-class AttestorSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom an attestor listens to: who speaks for each player, opens markets, asks to attest."""
-
-    engine: str
-    aggregator: str
-    segments: tuple[str, ...]
-    speakers: Mapping[str, str]
-    holders: Mapping[str, str] = {}
-    successors: Mapping[str, str] = {}
-    """Under which pseudonym each player goes on in the next epoch."""
-    terms: ClearingTerms
 
 
 class OwnResult(NamedTuple):
@@ -82,199 +50,6 @@ class OwnResult(NamedTuple):
     entries: Mapping[str, int]
     result: str
     markets: Sequence[SettledMarket] = ()
-
-
-class AttestationCollecting(Behaviour):
-    """Asks the attestors to vouch for a batch; what is missing or differs is counted."""
-
-    async def collect(
-        self, key: str, lems: Sequence[Lem], settlements: Sequence[Settlement], ledger: Ledger
-    ) -> dict[str, str]:
-        """Return the signatures of those who agree, by attestor; none where the engine's own is enough."""
-        if ledger.quorum <= 1:
-            return {}
-        result = batch_result(settlements)
-        request = AttestationRequest(
-            settlement_key=key, lems=list(lems), estimates=estimates_in(settlements), result_hash=result
-        )
-        return await self._signatures(request)
-
-    async def vouched(
-        self, key: str, penalties: Sequence[Penalty], result: str, ledger: Ledger
-    ) -> dict[str, str]:
-        """Return the signatures of those who read the same penalties from the chain, by attestor."""
-        if ledger.quorum <= 1:
-            return {}
-        request = AttestationRequest(settlement_key=key, penalties=list(penalties), result_hash=result)
-        return await self._signatures(request)
-
-    async def ordered(self, key: str, order: PaymentOrder, result: str, ledger: Ledger) -> dict[str, str]:
-        """Return the signatures of those who have heard the order from its payer, by attestor."""
-        if ledger.quorum <= 1:
-            return {}
-        return await self._signatures(
-            AttestationRequest(settlement_key=key, payment=order, result_hash=result)
-        )
-
-    async def corrected(self, key: str, due: Correction, result: str, ledger: Ledger) -> dict[str, str]:
-        """Return the signatures of those who have the late readings from the oracles, by attestor."""
-        if ledger.quorum <= 1:
-            return {}
-        return await self._signatures(
-            AttestationRequest(settlement_key=key, correction=due, result_hash=result)
-        )
-
-    async def carried(self, key: str, due: CarryOver, result: str, ledger: Ledger) -> dict[str, str]:
-        """Return the signatures of those who know the pseudonyms to follow on each other, by attestor."""
-        if ledger.quorum <= 1:
-            return {}
-        return await self._signatures(
-            AttestationRequest(settlement_key=key, carry_over=due, result_hash=result)
-        )
-
-    async def _signatures(self, request: AttestationRequest) -> dict[str, str]:
-        asked = (self._asked(attestor, request) for attestor in self.settings.attestors)
-        answers = [each for each in await asyncio.gather(*asked) if each is not None]
-        for each in answers:
-            if each.result_hash != request.result_hash:
-                self.agent.counts["attestations disputed"] += 1
-                log.warning("attestor disagrees", key=request.settlement_key, attestor=each.attestor)
-        return {each.attestor: each.signature for each in answers if each.signature}
-
-    async def _asked(self, attestor: str, request: AttestationRequest) -> Attestation | None:
-        try:
-            return await self.ask(attestor, request, Attestation)
-        except ParityError as error:
-            self.agent.counts["attestations missing"] += 1
-            log.info("no attestation", key=request.settlement_key, attestor=attestor, why=str(error))
-            return None
-
-
-class MarketWatching(Behaviour):
-    """Hears from the aggregator itself under which terms each market is held."""
-
-    settings: AttestorSettings
-
-    def setup(self) -> None:
-        """Nothing has been announced yet."""
-        self._terms: dict[tuple[int, str], tuple[GridState, LemParameters]] = {}
-
-    @when("started")
-    def subscribe_to_markets(self) -> None:
-        """Ask the aggregator to be told of the markets of each segment."""
-        for segment_id in self.settings.segments:
-            self.subscribe(self.settings.aggregator, Lem, segment_id)
-
-    @on(Lem)
-    def take(self, lem: Lem, letter: Letter) -> None:
-        """Note a market's terms; what was announced first stands.
-
-        Raises: Refused when somebody else than the aggregator announces it.
-        """
-        if letter.sender != self.settings.aggregator:
-            raise Refused("only the aggregator opens markets")
-        self._terms.setdefault((lem.start_s, lem.segment_id), (lem.grid_state, lem.parameters))
-
-    def is_as_announced(self, lem: Lem) -> bool:
-        """Tell whether a market has the terms that were announced; one that was not heard of has."""
-        held = (lem.grid_state, lem.parameters)
-        return self._terms.get((lem.start_s, lem.segment_id), held) == held
-
-    @every(minutes=60)
-    def forget(self) -> None:
-        """Forget markets that are long over."""
-        oldest_s = self.now_s() - EVIDENCE_S
-        self._terms = {market: terms for market, terms in self._terms.items() if market[0] >= oldest_s}
-
-
-class Evidence(Behaviour):
-    """Keeps what the oracles' side brings of every player, for a while; the first word stands."""
-
-    settings: AttestorSettings
-
-    def setup(self) -> None:
-        """Recall what was brought before a restart."""
-        self._of_interval: dict[int, dict[str, LemDataset]] = defaultdict(dict)
-        for name in self.agent.kept_names("dataset "):
-            dataset = self.kept(name, LemDataset)
-            if dataset is not None:
-                self._of_interval[dataset.start_s][dataset.player] = dataset
-
-    @on(LemDataset)
-    def take(self, dataset: LemDataset, letter: Letter) -> Acknowledgement:
-        """Keep a dataset.
-
-        Raises: Refused when the sender does not speak for the player.
-        """
-        if self.settings.speakers.get(dataset.player) != letter.sender:
-            raise Refused(f"{letter.sender} does not speak for {dataset.player}")
-        held = self._of_interval[dataset.start_s]
-        if dataset.player not in held:
-            held[dataset.player] = dataset
-            self.keep(_dataset_name(dataset), dataset)
-        return Acknowledgement(of=letter.message_id)
-
-    def of(self, start_s: int) -> Mapping[str, LemDataset]:
-        """Return the datasets of an interval by player."""
-        return self._of_interval.get(start_s, {})
-
-    def forecasts_of(self, player: str) -> Iterable[LemDataset]:
-        """Return what a player has brought, each with the last forecast that it brought until then.
-
-        What the same member brought under its pseudonym before is told as well.
-        """
-        earlier = next((old for old, new in self.settings.successors.items() if new == player), "")
-        last: LemDataset | None = None
-        for start_s in sorted(self._of_interval):
-            brought = self._of_interval[start_s]
-            dataset = brought.get(player) or brought.get(earlier)
-            if dataset is not None:
-                last = with_forecast_of(last, dataset)
-                yield last
-
-    @every(minutes=60)
-    def forget(self) -> None:
-        """Forget what is too old to be asked about; what corrects an estimate stays longer."""
-        for start_s in [each for each in self._of_interval if each < self.now_s() - EVIDENCE_S]:
-            held = self._of_interval[start_s]
-            for player in [each for each in held if not self._could_correct(start_s, each)]:
-                self.keep(_dataset_name(held.pop(player)), None)
-            if not held:
-                del self._of_interval[start_s]
-
-    def _could_correct(self, start_s: int, player: str) -> bool:
-        known = self.sibling(SettledMarkets)
-        return start_s >= self.now_s() - CORRECTION_S and known.is_estimated(start_s, player)
-
-
-class PaymentEvidence(Behaviour):
-    """Hears from the holders of accounts themselves what they order to be paid; the first word stands."""
-
-    settings: AttestorSettings
-
-    @on(PaymentOrder)
-    def take(self, order: PaymentOrder, letter: Letter) -> Acknowledgement:
-        """Keep an order.
-
-        Raises: Refused when the sender does not hold the account.
-        """
-        require_holder(self.settings.holders, order, letter)
-        name = _PAYMENT + settlement_key_of(order)
-        if not self.agent.kept_names(name):
-            self.keep(name, order)
-        return Acknowledgement(of=letter.message_id)
-
-    def heard(self, settlement_key: str) -> PaymentOrder | None:
-        """Return what a payer has ordered under a key."""
-        return self.kept(_PAYMENT + settlement_key, PaymentOrder)
-
-    @every(minutes=60)
-    def forget(self) -> None:
-        """Forget what is too old to be asked about."""
-        for name in self.agent.kept_names(_PAYMENT):
-            order = self.kept(name, PaymentOrder)
-            if order is not None and order.time_s < self.now_s() - EVIDENCE_S:
-                self.keep(name, None)
 
 
 class Attesting(Behaviour):
@@ -438,43 +213,3 @@ class Attesting(Behaviour):
         if claimed not in (possible or [MeteredEnergy(claim.player, 0, 0, estimated=True)]):
             raise Refused(f"no forecast of {claim.player} gives the estimate for {claim.start_s}")
         return claimed
-
-
-def require_holder(holders: Mapping[str, str], order: PaymentOrder, letter: Letter) -> None:
-    """Check that whoever orders a payment holds the account that it comes from.
-
-    Raises: Refused when it does not.
-    """
-    if holders.get(order.payer) != letter.sender:
-        raise Refused(f"{letter.sender} does not hold the account {order.payer}")
-
-
-def with_forecast_of(last: LemDataset | None, dataset: LemDataset) -> LemDataset:
-    """Return a dataset with the last forecast, where it brings no new one."""
-    if dataset.consumption_w or last is None:
-        return dataset
-    return msgspec.structs.replace(
-        dataset,
-        forecast_start_s=last.forecast_start_s,
-        consumption_w=last.consumption_w,
-        production_w=last.production_w,
-    )
-
-
-def estimates_in(settlements: Iterable[Settlement]) -> list[EstimatedEnergy]:
-    """Return whose readings were estimated in some markets, and how."""
-    return [
-        EstimatedEnergy(
-            player=row.player,
-            start_s=settlement.result.start_s,
-            consumed_wh=row.consumed_wh,
-            produced_wh=row.produced_wh,
-        )
-        for settlement in settlements
-        for row in settlement.result.rows
-        if row.estimated
-    ]
-
-
-def _dataset_name(dataset: LemDataset) -> str:
-    return f"dataset {dataset.start_s} {dataset.player}"

@@ -17,7 +17,7 @@ from behaviours.decisions.carry_over import (
 )
 from behaviours.decisions.correction import CORRECTION_S
 from behaviours.decisions.pseudonyms import EPOCH_S, epoch_of
-from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.attestation_collecting import AttestationCollecting
 from behaviours.market.engine import LemSolving
 from behaviours.market.payments import CARRIED_OVER_S
 from behaviours.market.players import MarketEngineSettings, PlayerRegistration

@@ -15,7 +15,7 @@ import structlog
 from behaviours.behaviour import Behaviour, every
 from behaviours.decisions.correction import correction_hash, correction_key, is_too_old
 from behaviours.decisions.settlement import metered_energy
-from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.attestation_collecting import AttestationCollecting
 from behaviours.market.clearing import summed
 from behaviours.market.engine import LemSolving, ResultAnnouncing
 from behaviours.market.players import DatasetCollection, MarketEngineSettings, PlayerRegistration

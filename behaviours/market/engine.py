@@ -18,7 +18,7 @@ from behaviours.decisions.settlement import (
     estimated_energy,
     metered_energy,
 )
-from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.attestation_collecting import AttestationCollecting
 from behaviours.market.clearing import batch_result, clear, summed
 from behaviours.market.players import DatasetCollection, MarketEngineSettings, PlayerRegistration
 from behaviours.market.registering import MarketRegistering

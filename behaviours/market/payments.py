@@ -16,7 +16,8 @@ import structlog
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.payments import payment_entries, payment_hash, settlement_key_of
 from behaviours.decisions.pseudonyms import epoch_of
-from behaviours.market.attestation import AttestationCollecting, require_holder
+from behaviours.market.attestation_collecting import AttestationCollecting
+from behaviours.market.attestor_evidence import require_holder
 from behaviours.market.players import MarketEngineSettings, PlayerRegistration
 from behaviours.ports import Ledger
 from ontology.discourse import Acknowledgement

@@ -12,7 +12,8 @@ from scenario_helpers import (
     settled_intervals,
 )
 
-from behaviours.market.attestation import AttestationCollecting, Attesting
+from behaviours.market.attestation import Attesting
+from behaviours.market.attestation_collecting import AttestationCollecting
 from behaviours.market.engine import LemSolving
 from launch.model import CommunityModel
 from launch.results import completed

@@ -12,7 +12,7 @@ from scenario_helpers import MORNING_S, Deaths, entries_by_start, laboratory, of
 import launch.cast
 from behaviours.decisions.pseudonyms import EPOCH_S, EpochKeys, epoch_of, is_pseudonym
 from behaviours.information.pseudonymisation import opened_subject
-from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.attestation_collecting import AttestationCollecting
 from behaviours.market.dataset_submission import DatasetSubmission
 from launch.model import CommunityModel
 from launch.pseudonyms import pseudonyms_of

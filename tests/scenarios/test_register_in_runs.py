@@ -11,7 +11,7 @@ import pytest
 from scenario_helpers import MORNING_S, Deaths, assert_same_tables, laboratory, offline
 
 from behaviours.market import auditing
-from behaviours.market.attestation import AttestationCollecting
+from behaviours.market.attestation_collecting import AttestationCollecting
 from behaviours.market.auditing import RegisterAuditing
 from behaviours.market.proving import Committed, DatasetCommitting, DatasetProving
 from behaviours.market.registering import players_hash
