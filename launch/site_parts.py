@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -40,7 +42,7 @@ from launch.pseudonyms import Pseudonyms
 from launch.scenario import Scenario
 from launch.schema import Battery
 from launch.world_settings import sells_frequency
-from ontology.base import INTERVALS_A_DAY, TICKS_PER_CURRENCY
+from ontology.base import INTERVAL_S, INTERVALS_A_DAY, TICKS_PER_CURRENCY
 from ontology.storage import StorageModel, ThermalModel
 
 __all__ = ["site_parts"]
@@ -224,7 +226,9 @@ def _heat_settings(
         else 0,
         tank=tank if isinstance(tank, ThermalModel) else None,
         tank_power_max_w=site.hot_water.power_w if site.hot_water else 0,
-        draw_w=usual_draw_w(site.hot_water.draw_l) if site.hot_water else (),
+        draw_w=(
+            usual_draw_w(site.hot_water.draw_l, site.zone, world.settings.start_s) if site.hot_water else ()
+        ),
         lighting=_lights(site) if site.lighting and "lighting" in models else None,
         real_time_s=real_time_step_s(world),
     )
@@ -268,10 +272,10 @@ def usual_load_w(site: SiteSettings, start_s: int) -> tuple[int, ...]:
     return tuple(round(float(share) * mean_w) for share in profile)
 
 
-def usual_draw_w(draw_l: float) -> tuple[float, ...]:
-    """Return the heat usually drawn from a tank in W, by step of a day."""
+def usual_draw_w(draw_l: float, zone: str, start_s: int) -> tuple[float, ...]:
+    """Return the heat usually drawn from a tank in W, by step of a UTC day, drawn by the zone's clocks."""
     heat_j = draw_l * WATER_J_PER_L_K * (USE_DEGC - COLD_DEGC)
-    steps = INTERVALS_A_DAY // len(DRAW_HOURS)
-    return tuple(
-        float(heat_j * share / DRAW_HOURS.sum() / 3600) for share in DRAW_HOURS for _ in range(steps)
-    )
+    ahead = datetime.fromtimestamp(start_s, UTC).astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
+    ahead_s = int(ahead.total_seconds())
+    hours = ((step * INTERVAL_S + ahead_s) // 3600 % 24 for step in range(INTERVALS_A_DAY))
+    return tuple(float(heat_j * DRAW_HOURS[hour] / DRAW_HOURS.sum() / 3600) for hour in hours)
