@@ -27,6 +27,7 @@ MAX_SITES = 60
 
 LINE_VOLTAGE_V = 400.0
 MEDIUM_VOLTAGE_V = 20_000.0
+SHORT_CIRCUIT_VA = 200e6
 THREE_PHASE = 3
 """Phase index of a site that is connected to all three phases."""
 
@@ -56,13 +57,19 @@ SERVICE_CABLE = Cable("NAYY 4x50", 0.642, 0.083, 142.0)
 
 @dataclass(frozen=True)
 class Transformer:
-    """A distribution transformer 20/0.4 kV; losses as European ecodesign tier 1 (EU 548/2014) allows."""
+    """A distribution transformer, delta to grounded star; turns ratio (tap included) as voltages in V.
+
+    `clock` is the hours by which the low voltage lags: 5 for Dyn5.
+    """
 
     rated_va: int
-    load_loss_w: int
-    no_load_loss_w: int
+    load_loss_w: float
+    no_load_loss_w: float
     short_circuit_voltage: float = 0.04
     no_load_current: float = 0.005
+    high_v: float = MEDIUM_VOLTAGE_V
+    low_v: float = LINE_VOLTAGE_V
+    clock: int = 5
 
 
 TRANSFORMERS = (
@@ -74,6 +81,7 @@ TRANSFORMERS = (
     Transformer(630_000, 6_500, 600),
     Transformer(1_000_000, 10_500, 770, 0.06),
 )
+"""Losses as European ecodesign tier 1 (EU 548/2014) allows."""
 
 
 def standard_transformer(rated_va: int) -> Transformer:
@@ -109,7 +117,8 @@ def transformer_for(sites: int) -> Transformer:
 class Network:
     """A feeder: node 0 is the medium-voltage busbar, node 1 the low-voltage one; lines lead outwards.
 
-    `site_phase` is 0, 1 or 2 for one phase and 3 for all three; impedances are in ohm, currents in A.
+    `site_phase` is 0, 1 or 2 for one phase and 3 for all three; impedances are in ohm, currents in A,
+    rated voltages in V between phases.
     """
 
     segment_id: str
@@ -120,13 +129,18 @@ class Network:
     line_to: NDArray[np.int64]
     line_resistance: NDArray[np.float64]
     line_reactance: NDArray[np.float64]
-    line_zero_ratio: NDArray[np.float64]
+    line_zero_resistance: NDArray[np.float64]
+    line_zero_reactance: NDArray[np.float64]
     line_rated_a: NDArray[np.float64]
     sites: tuple[str, ...]
     site_node: NDArray[np.int64]
     site_phase: NDArray[np.int64]
     compensator_node: int
     """Where a D-STATCOM would stand: the joint farthest from the transformer."""
+    medium_voltage_v: float = MEDIUM_VOLTAGE_V
+    low_voltage_v: float = LINE_VOLTAGE_V
+    short_circuit_va: float = SHORT_CIRCUIT_VA
+    """Of the grid above, at the medium-voltage busbar."""
 
 
 def phase_index(phases: Phases | str, position: int) -> int:
@@ -187,6 +201,9 @@ def radial_feeder(
         if distance_m > far_m:
             far_node, far_m = node, distance_m
     km = np.array([length_m / 1000 for *_, length_m in lines])
+    resistance = km * np.array([cable.resistance_ohm_per_km for _, _, cable, _ in lines])
+    reactance = km * np.array([cable.reactance_ohm_per_km for _, _, cable, _ in lines])
+    zero_ratio = np.array([cable.zero_to_positive for _, _, cable, _ in lines])
     chosen = list(phases) if phases is not None else [""] * count
     return Network(
         segment_id=segment_id,
@@ -195,9 +212,10 @@ def radial_feeder(
         nodes=tuple(nodes),
         line_from=np.array([start for start, *_ in lines]),
         line_to=np.array([end for _, end, *_ in lines]),
-        line_resistance=km * np.array([cable.resistance_ohm_per_km for _, _, cable, _ in lines]),
-        line_reactance=km * np.array([cable.reactance_ohm_per_km for _, _, cable, _ in lines]),
-        line_zero_ratio=np.array([cable.zero_to_positive for _, _, cable, _ in lines]),
+        line_resistance=resistance,
+        line_reactance=reactance,
+        line_zero_resistance=resistance * zero_ratio,
+        line_zero_reactance=reactance * zero_ratio,
         line_rated_a=np.array([cable.rated_a for _, _, cable, _ in lines]),
         sites=tuple(sites),
         site_node=np.array(site_node),

@@ -28,7 +28,7 @@ def sweep(network: Network, busbar: np.ndarray, power_w: np.ndarray, reactive_va
     for site, node in enumerate(network.site_node):
         demand[node] += power_w[site] + 1j * reactive_var[site]
     z1 = network.line_resistance + 1j * network.line_reactance
-    z0 = z1 * network.line_zero_ratio
+    z0 = network.line_zero_resistance + 1j * network.line_zero_reactance
     volts = np.tile(busbar, (len(network.nodes), 1))
     for _ in range(100):
         current = np.conj(demand / volts)

@@ -1,0 +1,1 @@
+"""Low-voltage networks from files: built in, or written by pandapower."""
