@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from behaviours.decisions.grid.network import THREE_PHASE, Transformer
+from behaviours.decisions.grid.network import SHORT_CIRCUIT_RX, THREE_PHASE, Transformer
 from environments.networks.case import NetworkCase
 from environments.networks.pandapower_tables import Row, Tables, tables_of
 from environments.networks.tree import Branch, Supply, Tree, network_of, tree_from
@@ -25,8 +25,9 @@ ZERO_TO_POSITIVE = 4.0
 STIFF_VA = 1e11
 """Short-circuit power of an external grid that does not say: its voltage hardly moves."""
 NOT_SUPPORTED = (
-    "gen", "storage", "shunt", "ward", "xward", "impedance", "trafo3w", "motor", "dcline", "tcsc", "svc", "ssc", "vsc",
-)  # fmt: skip
+    *("gen", "storage", "shunt", "ward", "xward", "impedance", "trafo3w"),
+    *("motor", "dcline", "tcsc", "svc", "ssc", "vsc"),
+)
 VOLTAGE_DEPENDENT = (
     "const_z_percent",
     "const_i_percent",
@@ -155,9 +156,9 @@ class _Reading:
         sources = {}
         for row in self.tables.in_service("ext_grid"):
             bus = self._bus(row, "bus")
-            level = row.number("vm_pu", above=0), 1e6 * row.number("s_sc_max_mva", STIFF_VA / 1e6, above=0)
+            above = _source(row)
             if bus is not None:
-                sources[bus] = level
+                sources[bus] = above
         found = []
         for row in self.tables.in_service("trafo"):
             if row.index in self.open["t"]:
@@ -249,12 +250,24 @@ def _branch(row: Row, start: int, end: int) -> Branch:
     )
     scale = length_km / parallel
     return Branch(
-        row.text("name", f"line-{row.index}"),
-        start,
-        end,
-        1000 * length_km,
-        *(scale * each for each in (resistance, reactance, *zero)),
-        1000 * row.number("max_i_ka", above=0) * parallel * row.number("df", 1.0, above=0),
+        name=row.text("name", f"line-{row.index}"),
+        start=start,
+        end=end,
+        length_m=1000 * length_km,
+        resistance=scale * resistance,
+        reactance=scale * reactance,
+        zero_resistance=scale * zero[0],
+        zero_reactance=scale * zero[1],
+        rated_a=1000 * row.number("max_i_ka", above=0) * parallel * row.number("df", 1.0, above=0),
+    )
+
+
+def _source(row: Row) -> tuple[float, float, float]:
+    """Return voltage in p.u., short-circuit power in VA and R/X of an external grid."""
+    return (
+        row.number("vm_pu", above=0),
+        1e6 * row.number("s_sc_max_mva", STIFF_VA / 1e6, above=0),
+        row.number("rx_max", SHORT_CIRCUIT_RX, least=0),
     )
 
 

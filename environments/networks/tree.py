@@ -43,13 +43,14 @@ class Tree(NamedTuple):
 
 
 class Supply(NamedTuple):
-    """What feeds a network: transformer, rated voltages in V, the source's voltage and short-circuit power."""
+    """What feeds a network: its transformer, rated voltages in V, and the grid above."""
 
     transformer: Transformer
     medium_voltage_v: float
     low_voltage_v: float
     source_pu: float
     short_circuit_va: float
+    short_circuit_rx: float
 
 
 def tree_from(root: int, branches: Sequence[Branch]) -> Tree:
@@ -118,4 +119,5 @@ def network_of(
         medium_voltage_v=supply.medium_voltage_v,
         low_voltage_v=supply.low_voltage_v,
         short_circuit_va=supply.short_circuit_va,
+        short_circuit_rx=supply.short_circuit_rx,
     )

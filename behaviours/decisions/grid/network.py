@@ -28,6 +28,7 @@ MAX_SITES = 60
 LINE_VOLTAGE_V = 400.0
 MEDIUM_VOLTAGE_V = 20_000.0
 SHORT_CIRCUIT_VA = 200e6
+SHORT_CIRCUIT_RX = 0.1
 THREE_PHASE = 3
 """Phase index of a site that is connected to all three phases."""
 
@@ -141,6 +142,8 @@ class Network:
     low_voltage_v: float = LINE_VOLTAGE_V
     short_circuit_va: float = SHORT_CIRCUIT_VA
     """Of the grid above, at the medium-voltage busbar."""
+    short_circuit_rx: float = SHORT_CIRCUIT_RX
+    """Resistance over reactance of the grid above."""
 
 
 def phase_index(phases: Phases | str, position: int) -> int:

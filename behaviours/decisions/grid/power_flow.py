@@ -322,6 +322,7 @@ def _sources(networks: Sequence[Network], node_at: list[int]) -> NDArray[Any]:
     array["status"] = 1
     array["u_ref"] = [each.source_pu for each in networks]
     array["sk"] = [each.short_circuit_va for each in networks]
+    array["rx_ratio"] = [each.short_circuit_rx for each in networks]
     return array
 
 
