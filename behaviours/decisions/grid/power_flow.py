@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 
 PHASE_VOLTAGE_V = LINE_VOLTAGE_V / 3**0.5
 TOLERANCE = 1e-9
-CHUNK = 500
-"""Instants solved at a time: 500 of a feeder with 900 nodes take about 100 MB."""
+NODE_INSTANTS = 400_000
+"""Nodes times instants that are solved at once: their full results take about 100 MB."""
 SINGLE_PHASE_W = 2_000.0
 """What a house is taken to draw from its own phase alone when only its total is known."""
 
@@ -153,15 +153,18 @@ class PowerFlow:
         served = update["p_specified"].sum(axis=2)
         return [self._result(index, output, served) for index in range(len(self.networks))]
 
-    def solve_in_chunks(
-        self, power_w: Array, reactive_var: Array, instants: int = CHUNK
-    ) -> Iterator[list[FlowResult]]:
-        """Solve many instants, so many at a time: a year's full result would not fit in memory.
+    def chunks(self, instants: int) -> Iterator[slice]:
+        """Cut many instants into parts of which the full results fit into memory."""
+        width = sum(len(each.nodes) for each in self.networks)
+        size = max(1, NODE_INSTANTS // width)
+        return (slice(first, first + size) for first in range(0, instants, size))
 
-        Args and errors are those of `solve`; the results come in the order of the instants.
+    def solve_in_chunks(self, power_w: Array, reactive_var: Array) -> Iterator[list[FlowResult]]:
+        """Solve many instants, so many at a time; the results come in the order of the instants.
+
+        Args and errors are those of `solve`.
         """
-        for first in range(0, len(power_w), instants):
-            chosen = slice(first, first + instants)
+        for chosen in self.chunks(len(power_w)):
             yield self.solve(power_w[chosen], reactive_var[chosen])
 
     @property
