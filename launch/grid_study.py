@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from behaviours.decisions.grid import FlowResult, Network, PowerFlow
+from behaviours.decisions.grid import FlowResult, FourWire, Network, PowerFlow
 from behaviours.decisions.grid.power_flow import own_phase
 from environments.networks import load_cases
 from environments.networks.loads_csv import read_series, read_snapshot
@@ -26,6 +26,8 @@ class Snapshot:
     network: Network
     power_w: np.ndarray
     flow: FlowResult
+    neutral_v: np.ndarray
+    """(nodes,) V: of the neutral against the transformer's earth; 0 at medium voltage"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def solved(name: str, loads: Path | None, power_factor: float) -> list[Snapshot]
         power_w, reactive_var = power.real, power.imag
     flows = PowerFlow(networks).solve(power_w[None], reactive_var[None])
     return [
-        Snapshot(network, power_w[sites], flow)
+        Snapshot(network, power_w[sites], flow, _neutral_v(network, power_w[sites], reactive_var[sites]))
         for network, sites, flow in zip(networks, _slices(networks), flows, strict=True)
     ]
 
@@ -137,6 +139,12 @@ def _reactive_per_w(power_factor: float) -> float:
     return float(np.tan(np.arccos(power_factor)))
 
 
+def _neutral_v(network: Network, power_w: np.ndarray, reactive_var: np.ndarray) -> np.ndarray:
+    """Return how far the neutral is from the transformer's earth at each node, in V."""
+    wires = FourWire(network)
+    return np.append(0.0, np.abs(wires.nodes(wires.solve(power_w[None], reactive_var[None]))[0, :, 3]))
+
+
 def _slices(networks: Sequence[Network]) -> list[slice]:
     ends = np.cumsum([len(each.sites) for each in networks]).tolist()
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
@@ -193,6 +201,7 @@ def _node_rows(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
             "network": network.segment_id,
             "node": node,
             **{f"{phase.lower()}_v": round(float(v), 4) for phase, v in zip(PHASE_NAMES, volts, strict=True)},
+            "neutral_v": round(float(snapshot.neutral_v[index]), 4),
             "unbalance": f"{flow.unbalance[0, index]:.3g}",
         }
 

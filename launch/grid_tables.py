@@ -61,12 +61,15 @@ def _summary(snapshot: Snapshot) -> Iterator[Row]:
     unbalance = flow.unbalance[0, 1:]
     worst = int(unbalance.argmax())
     yield "Highest unbalance", f"{100 * unbalance[worst]:.2f} %", f"node {network.nodes[worst + 1]}"
+    worst = int(snapshot.neutral_v.argmax())
+    neutral = f"node {network.nodes[worst]}, earthed at the transformer only"
+    yield "Highest neutral voltage", f"{snapshot.neutral_v[worst]:.2f} V", neutral
     yield "Transformer loading", f"{100 * flow.transformer_loading[0]:.1f} %", "of its rating"
     if len(network.line_to):
         line = int(flow.line_loading[0].argmax())
         yield "Highest line loading", f"{100 * flow.line_loading[0, line]:.1f} %", _line(network, line)
-    *phases, neutral = flow.busbar_current_a()[0]
-    yield "Currents at the busbar", f"{max(phases):.1f} A", f"{_by_phase(np.array(phases))}, N {neutral:.1f}"
+    *phases, returned = flow.busbar_current_a()[0]
+    yield "Currents at the busbar", f"{max(phases):.1f} A", f"{_by_phase(np.array(phases))}, N {returned:.1f}"
 
 
 def _sites(snapshot: Snapshot) -> Table:

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from behaviours.decisions.grid import PowerFlow
+from behaviours.decisions.grid import FourWire, PowerFlow
 from benchmarks import opendss_reference
 from environments.networks import NAMES, NetworkCase, load_cases, source_of
 from ontology.errors import InvalidInput
 
 OPENDSS = json.loads((Path(__file__).parent / "opendss_ieee_european_lv.json").read_text())
-"""Solutions of OpenDSS for the three snapshots: voltages at the sites, and the currents of the first line."""
+"""OpenDSS's solutions of the three snapshots: currents of the first line, and voltages to earth at the sites;
+`four_wires_v` with a neutral (the last) that is earthed at the transformer only."""
 
 
 def flow_of(case: NetworkCase):
@@ -38,12 +39,22 @@ def test_currents_of_the_european_feeder_are_those_of_opendss(minute):
 @pytest.mark.skipif(not opendss_reference.AVAILABLE, reason="OpenDSS (the extra opendss) is not installed")
 @pytest.mark.parametrize("name", ["ieee-european-lv", "cigre-lv", "street-13"])
 def test_every_node_and_line_is_that_of_opendss_today(name):
-    from benchmarks.power_flow import errors
+    from benchmarks.power_flow import errors, four_wire_error
 
     for case in load_cases(name):
         voltage_mv, current_percent = errors(case)
         assert voltage_mv < 5
         assert current_percent < 0.1
+        assert four_wire_error(case) < 1
+
+
+@pytest.mark.parametrize("minute", NAMES["ieee-european-lv"])
+def test_all_four_wires_of_the_european_feeder_are_those_of_opendss(minute):
+    (case,) = load_cases(f"ieee-european-lv@{minute}")
+    wires = FourWire(case.network)
+    found = np.abs(wires.nodes(wires.solve(case.power_w[None], case.reactive_var[None]))[0])
+    expected = np.array([OPENDSS[minute]["four_wires_v"][site] for site in case.network.sites])
+    assert np.abs(found[case.network.site_node - 1] - expected).max() < 0.001
 
 
 def test_the_european_feeder_has_the_published_size_and_loads():
