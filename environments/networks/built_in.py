@@ -9,17 +9,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from behaviours.decisions.grid.network import MAX_SITES, Transformer, radial_feeder
+from behaviours.decisions.grid.network import MAX_SITES, Network, Transformer, radial_feeder
 from behaviours.decisions.grid.power_flow import own_phase
 from environments.networks.case import NetworkCase
 from environments.networks.pandapower_file import read_pandapower
 from environments.networks.tree import Branch, Supply, network_of, tree_from
 from ontology.errors import InvalidInput, problem
 
-__all__ = ["NAMES", "built_in", "load_cases", "source_of"]
+__all__ = ["FEEDERS", "NAMES", "built_in", "feeder_named", "load_cases", "source_of"]
 
 NAMES: Mapping[str, tuple[str, ...]] = {"ieee-european-lv": ("566", "1", "1440"), "cigre-lv": ("peak",)}
 """Built-in networks and their snapshots, the usual one first."""
+FEEDERS = ("ieee-european-lv", "cigre-lv-residential", "cigre-lv-industrial", "cigre-lv-commercial")
+"""Feeders of built-in networks, each with one transformer."""
 STREET = "street-"
 STREET_SITE_W = 2_000.0
 """What every house of the street draws, at the power factor below, unless loads are given."""
@@ -90,6 +92,17 @@ def built_in(name: str) -> list[NetworkCase]:
     if chosen not in known:
         raise InvalidInput(problem("NETWORK", name, f"{network}@ and one of {', '.join(known)}"))
     return [_case(feeder, chosen) for feeder in _facts(network).feeders]
+
+
+def feeder_named(name: str) -> Network:
+    """Return one feeder of a built-in network.
+
+    Raises: InvalidInput when there is none of that name.
+    """
+    if name not in FEEDERS:
+        raise InvalidInput(problem("network", name, f"one of {', '.join(FEEDERS)}"))
+    network = next(each for each in NAMES if name.startswith(each))
+    return next(each.network for each in built_in(network) if each.network.segment_id == name)
 
 
 def source_of(name: str) -> str:

@@ -146,8 +146,8 @@ def _paths(network: Network) -> NDArray[np.bool_]:
 
 def _impedances(network: Network) -> tuple[Phasors, Phasors]:
     """Return the impedance in ohm of a phase conductor and of the neutral of each line."""
-    positive = network.line_resistance + 1j * network.line_reactance
-    zero = network.line_zero_resistance + 1j * network.line_zero_reactance
+    positive: Phasors = network.line_resistance + 1j * network.line_reactance
+    zero: Phasors = network.line_zero_resistance + 1j * network.line_zero_reactance
     return positive, (zero - positive) / 3
 
 

@@ -1,7 +1,7 @@
 """A radial three-phase four-wire low-voltage feeder as arrays: transformer, cables, nodes and sites."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = [
     "Cable",
     "Network",
     "Transformer",
+    "connect_sites",
     "phase_index",
     "radial_feeder",
     "standard_transformer",
@@ -224,6 +225,47 @@ def radial_feeder(
         site_node=np.array(site_node),
         site_phase=np.array([phase_index(each, position) for position, each in enumerate(chosen)]),
         compensator_node=far_node,
+    )
+
+
+def connect_sites(
+    network: Network,
+    segment_id: str,
+    sites: Sequence[str],
+    phases: Sequence[Phases | str] | None = None,
+) -> Network:
+    """Return a copy of a known network with other sites on its connection points.
+
+    The points are used in their order: evenly spread where there are more points than sites, and by several
+    sites each where there are fewer. A site without phases of its own has those of a single-phase point;
+    at a three-phase point they alternate, as on a street.
+
+    Args:
+        network: where the points are.
+        segment_id: names the copy and, as a prefix, its nodes.
+        sites: identifiers of 1 to 60 sites.
+        phases: the phases of each site, empty for the point's.
+
+    Raises: InvalidInput when there are no sites, too many, or they are named twice, or there is no point.
+    """
+    _check(segment_id, sites, phases)
+    points, count = len(network.sites), len(sites)
+    if not points:
+        raise InvalidInput(problem(f"{segment_id}.network", network.segment_id, "a network with loads"))
+    point = np.arange(count) * points // count
+    own = network.site_phase[point]
+    chosen = list(phases) if phases is not None else [""] * count
+    phase = [
+        int(own[position]) if each == "" and own[position] != THREE_PHASE else phase_index(each, position)
+        for position, each in enumerate(chosen)
+    ]
+    return replace(
+        network,
+        segment_id=segment_id,
+        nodes=tuple(f"{segment_id}-{node}" for node in network.nodes),
+        sites=tuple(sites),
+        site_node=network.site_node[point],
+        site_phase=np.array(phase),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from behaviours.decisions.grid import FourWire, PowerFlow
 from benchmarks import opendss_reference
-from environments.networks import NAMES, NetworkCase, load_cases, source_of
+from environments.networks import FEEDERS, NAMES, NetworkCase, feeder_named, load_cases, source_of
 from ontology.errors import InvalidInput
 
 OPENDSS = json.loads((Path(__file__).parent / "opendss_ieee_european_lv.json").read_text())
@@ -104,3 +104,13 @@ def test_the_source_of_the_facts_is_named():
 def test_a_name_that_is_not_known_is_answered_with_those_that_are(name, expected):
     with pytest.raises(InvalidInput, match=expected):
         load_cases(name)
+
+
+@pytest.mark.parametrize("name", FEEDERS)
+def test_every_feeder_can_be_had_by_its_name(name):
+    assert feeder_named(name).segment_id == name
+
+
+def test_a_feeder_of_another_name_is_refused():
+    with pytest.raises(InvalidInput, match="one of ieee-european-lv"):
+        feeder_named("cigre-lv")
