@@ -16,6 +16,8 @@ COLOURS = ("#2f7fd0", "#e4572e", "#3f9e5a")
 PHASES = ("L1", "L2", "L3")
 LEVELS_PU = (0.9, 1.1)
 """Of EN 50160, for 95 % of the 10-minute means of a week."""
+POINTS = 1_500
+"""What a plot shows at most over time; of more instants, the extremes of a few at a time."""
 UNBALANCE_LIMIT = 0.02
 """Of EN 50160."""
 
@@ -37,21 +39,28 @@ def snapshot_chart(snapshot: "Snapshot") -> str:
 
 def span_chart(span: "Span") -> str:
     """Return the plot as an SVG document: extremes of voltage, unbalance and loading over time (UTC)."""
-    times = span.times_s.astype("datetime64[s]")
+    first = np.arange(0, len(span.times_s), -(-len(span.times_s) // POINTS))
+    times = span.times_s[first].astype("datetime64[s]")
+
+    def highest(values: np.ndarray) -> np.ndarray:
+        return np.maximum.reduceat(values, first)
+
     with canvas(3, 1, 6.6) as (plot, grid):
         voltage, unbalance, loading = (grid[row, 0] for row in range(3))
-        low, high = span.voltage_min_pu, span.voltage_max_pu
+        low, high = -highest(-span.voltage_min_pu), highest(span.voltage_max_pu)
         voltage.fill_between(times, low, high, color="#2f7fd0", alpha=0.35, linewidth=0.6, label="all nodes")
         _limits(voltage, LEVELS_PU)
         voltage.set_ylabel("voltage, p.u.")
-        unbalance.plot(times, 100 * span.unbalance, color=INK, linewidth=0.8, label="highest unbalance")
+        unbalance.plot(
+            times, 100 * highest(span.unbalance), color=INK, linewidth=0.8, label="highest unbalance"
+        )
         _limits(unbalance, (100 * UNBALANCE_LIMIT,))
         unbalance.set_ylabel("unbalance, %")
         for values, name, colour in (
             (span.transformer_loading, "transformer", COLOURS[0]),
             (span.line_loading, "highest of the lines", COLOURS[1]),
         ):
-            loading.plot(times, 100 * values, color=colour, linewidth=0.8, label=name)
+            loading.plot(times, 100 * highest(values), color=colour, linewidth=0.8, label=name)
         _limits(loading, (100,))
         loading.set_ylabel("loading, %")
         return _finished(plot, "UTC")

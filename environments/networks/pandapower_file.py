@@ -27,6 +27,7 @@ from ontology.errors import InvalidInput, Problem, problem
 
 __all__ = ["cases_from_pandapower", "read_pandapower"]
 
+LOW_VOLTAGE_V = 1_000
 NOT_SUPPORTED = (
     *("gen", "storage", "shunt", "ward", "xward", "impedance", "trafo3w"),
     *("motor", "dcline", "tcsc", "svc", "ssc", "vsc"),
@@ -166,6 +167,11 @@ class _Reading:
             if high not in sources:
                 row.complain(
                     "hv_bus", high, "a bus with an external grid, or joined to one by closed switches"
+                )
+                continue
+            if self.voltage_v[low] > LOW_VOLTAGE_V:
+                row.complain(
+                    "lv_bus", low, f"a busbar of {LOW_VOLTAGE_V:g} V at most: low-voltage networks only"
                 )
                 continue
             supply = Supply(transformer, self.voltage_v[high], self.voltage_v[low], *sources[high])

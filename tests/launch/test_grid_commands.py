@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from launch.cli import app
+from tests.environments.networks.pandapower_samples import document
 
 
 def cli(*arguments):
@@ -89,6 +90,15 @@ def test_bad_loads_are_all_named_and_the_exit_code_is_two(command, tmp_path):
     assert outcome.exit_code == 2
     assert "input: 2 problems" in outcome.stderr
     assert "nobody" in outcome.stderr
+
+
+@pytest.mark.parametrize("changed", [{"line": [], "asymmetric_load": []}, {"asymmetric_load": []}])
+def test_networks_without_lines_or_sites_are_shown_too(changed, tmp_path):
+    file = tmp_path / "small.json"
+    file.write_text(document(**changed))
+    outcome = cli("solve", file, "--out", tmp_path / "out")
+    assert outcome.exit_code == 0, outcome.output
+    assert "0 sites" in outcome.stdout
 
 
 def test_an_unknown_network_is_answered_with_the_known_ones():

@@ -75,7 +75,7 @@ class FlowResult:
     @property
     def loading(self) -> Array:
         """The highest loading of transformer and lines at each instant (T,)."""
-        highest: Array = np.maximum(self.transformer_loading, self.line_loading.max(axis=1))
+        highest: Array = np.maximum(self.transformer_loading, self.line_loading.max(axis=1, initial=0.0))
         return highest
 
     @property
@@ -193,19 +193,20 @@ class PowerFlow:
         voltage = output[ComponentType.node]["u_pu"][:, nodes]
         angle = output[ComponentType.node]["u_angle"][:, nodes]
         transformer = {name: each[:, index] for name, each in output[ComponentType.transformer].items()}
+        branch = output.get(ComponentType.line) or _no_lines(len(voltage))
         source_w = output[ComponentType.source]["p"][:, index].sum(axis=1)
         demand_w = served[:, sites].sum(axis=1) + served[:, self.sites + index]
         return FlowResult(
             voltage_pu=voltage,
             voltage_angle=angle,
             unbalance=_unbalance(voltage, angle),
-            line_loading=output[ComponentType.line]["loading"][:, lines],
+            line_loading=branch["loading"][:, lines],
             transformer_loading=transformer["loading"],
             busbar_w=-transformer["p_to"],
             busbar_var=-transformer["q_to"],
             source_w=source_w,
             losses_w=source_w - demand_w,
-            line_current_a=output[ComponentType.line]["i_from"][:, lines],
+            line_current_a=branch["i_from"][:, lines],
             phase_voltage_v=self.networks[index].low_voltage_v / 3**0.5,
         )
 
@@ -237,6 +238,11 @@ def _unbalance(voltage: Array, angle: Array) -> Array:
 
 def _offsets(sizes: Any) -> list[int]:
     return [0, *np.cumsum(list(sizes)).tolist()]
+
+
+def _no_lines(instants: int) -> dict[str, Array]:
+    """Return what the engine, which leaves out what is empty, would say of no lines."""
+    return {"loading": np.zeros((instants, 0)), "i_from": np.zeros((instants, 0, 3))}
 
 
 def _empty(network: Network) -> FlowResult:

@@ -128,6 +128,20 @@ def test_a_bus_has_the_voltage_of_its_busbar():
     assert complaints(document(bus=buses))["bus[2].vn_kv"] == "0.4, as its transformer's busbar"
 
 
+def test_a_medium_voltage_network_is_refused():
+    buses = [SMALL["bus"][0], *({**bus, "vn_kv": 20.0} for bus in SMALL["bus"][1:])]
+    found = complaints(document(bus=buses, trafo=[{**TRAFO, "vn_hv_kv": 110.0, "vn_lv_kv": 20.0}]))
+    assert found["trafo[0].lv_bus"].startswith("a busbar of 1000 V at most")
+
+
+def test_a_busbar_without_lines_and_a_network_without_sites_are_solved():
+    load = {**SMALL["asymmetric_load"][0], "bus": 1}
+    (alone,) = cases_from_pandapower(document(line=[], asymmetric_load=[load]), "net")
+    assert flow_of(alone).voltage_pu.shape == (1, 2, 3)
+    (idle,) = cases_from_pandapower(document(asymmetric_load=[]), "net")
+    assert flow_of(idle).voltage_pu[0, 1:] == pytest.approx(1.0, abs=1e-3)
+
+
 def test_a_network_without_a_transformer_is_refused():
     assert "trafo" in complaints(document(trafo=[], asymmetric_load=[]))
 
