@@ -1,4 +1,4 @@
-"""The command `parity-mas`: run, server, validate, init, agents, schema, sweep, ledger, forecast and ev.
+"""The command `parity-mas`: run a community, inspect it, and the groups ledger, forecast, ev and grid.
 
 Heavy imports are inside the commands, so that `--help` answers at once.
 """
@@ -13,6 +13,7 @@ from launch import ev
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
+from launch.grid_commands import grid_app
 from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
 
@@ -39,6 +40,7 @@ app.add_typer(ledger_app, name="ledger")
 forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=True)
 app.add_typer(forecast, name="forecast")
 app.add_typer(ev.app, name="ev")
+app.add_typer(grid_app, name="grid")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)

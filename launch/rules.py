@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from launch.schema import Scenario, Site, Tariff, Thresholds, Uftp
+from launch.schema import Grid, Scenario, Site, Tariff, Thresholds, Uftp
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput
 
@@ -42,6 +42,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _tariff(scenario.tariffs.green, "tariffs.green")
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
+    yield from _network(scenario.grid)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)
     yield from _products(scenario)
@@ -151,6 +152,16 @@ def _thresholds(thresholds: Thresholds) -> Iterator[Complaint]:
                 getattr(thresholds, yellow),
                 f"must be at most {red} ({limit:g})",
             )
+
+
+def _network(grid: Grid) -> Iterator[Complaint]:
+    """A known network is taken as it is: what lays out a street would change nothing."""
+    if grid.network == "street":
+        return
+    for name, usual in (("transformer_kva", None), ("source_pu", 1.01), ("joint_spacing_m", 35.0)):
+        value = getattr(grid, name)
+        if value != usual:
+            yield f"grid.{name}", value, f"must be left out: {grid.network} has its own"
 
 
 def _sites(scenario: Scenario) -> Iterator[Complaint]:

@@ -105,6 +105,19 @@ class Thresholds(Section, frozen=True, kw_only=True):
 class Grid(Section, frozen=True, kw_only=True):
     """The low-voltage grid: one transformer with one feeder for every `sites_per_feeder` sites."""
 
+    network: Annotated[
+        Literal[
+            "street",
+            "ieee-european-lv",
+            "cigre-lv-residential",
+            "cigre-lv-industrial",
+            "cigre-lv-commercial",
+        ],
+        Meta(
+            description="street is laid out for its sites; the others are known networks with a transformer, "
+            "cables and a voltage of their own, on whose connection points a feeder's sites are spread"
+        ),
+    ] = "street"
     transformer_kva: Annotated[
         Annotated[float, Meta(gt=0, le=2500)] | None,
         Meta(description="rated power of each transformer, kVA; by default the usual one for its sites"),

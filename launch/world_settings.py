@@ -36,6 +36,7 @@ def world_settings(scenario: Scenario) -> WorldSettings:
         latitude=None if location is None else location.latitude,
         longitude=None if location is None else location.longitude,
         feeder=FeederSettings(
+            network=grid.network,
             sites_max=grid.sites_per_feeder,
             transformer_va=0 if grid.transformer_kva is None else _watts(grid.transformer_kva),
             source_pu=grid.source_pu,

@@ -31,6 +31,12 @@ BAD = {
     "a number is no truth": (SITE + "record: 1\n", "record", "1", "must be true or false"),
     "a truth is no number": (SITE + "seed: true\n", "seed", "True", "must be a whole number"),
     "not finite": (SITE + "  annual_kwh: .nan\n", "sites[0].annual_kwh", "nan", "must be finite"),
+    "a transformer for a network that has one": (
+        SITE + "grid: {network: ieee-european-lv, transformer_kva: 100}\n",
+        "grid.transformer_kva",
+        "100",
+        "must be left out: ieee-european-lv has its own",
+    ),
     "negative capacity": (
         SITE + "  battery: {capacity_kwh: -5}\n",
         "sites[0].battery.capacity_kwh",

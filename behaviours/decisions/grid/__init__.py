@@ -1,6 +1,7 @@
 """The low-voltage grid: its network, the power that flows in it and its traffic light."""
 
-from behaviours.decisions.grid.network import Cable, Network, Transformer, radial_feeder
+from behaviours.decisions.grid.four_wire import FourWire, FourWireResult
+from behaviours.decisions.grid.network import Cable, Network, Transformer, connect_sites, radial_feeder
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
 from behaviours.decisions.grid.traffic_light import (
     Light,
@@ -16,6 +17,8 @@ from behaviours.decisions.grid.traffic_light import (
 __all__ = [
     "Cable",
     "FlowResult",
+    "FourWire",
+    "FourWireResult",
     "Light",
     "Network",
     "PowerFlow",
@@ -23,6 +26,7 @@ __all__ = [
     "Thresholds",
     "Transformer",
     "causes",
+    "connect_sites",
     "next_light",
     "over_phases",
     "radial_feeder",

@@ -1,7 +1,7 @@
 """A radial three-phase four-wire low-voltage feeder as arrays: transformer, cables, nodes and sites."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = [
     "Cable",
     "Network",
     "Transformer",
+    "connect_sites",
     "phase_index",
     "radial_feeder",
     "standard_transformer",
@@ -27,6 +28,8 @@ MAX_SITES = 60
 
 LINE_VOLTAGE_V = 400.0
 MEDIUM_VOLTAGE_V = 20_000.0
+SHORT_CIRCUIT_VA = 200e6
+SHORT_CIRCUIT_RX = 0.1
 THREE_PHASE = 3
 """Phase index of a site that is connected to all three phases."""
 
@@ -56,13 +59,19 @@ SERVICE_CABLE = Cable("NAYY 4x50", 0.642, 0.083, 142.0)
 
 @dataclass(frozen=True)
 class Transformer:
-    """A distribution transformer 20/0.4 kV; losses as European ecodesign tier 1 (EU 548/2014) allows."""
+    """A distribution transformer, delta to grounded star; turns ratio (tap included) as voltages in V.
+
+    `clock` is the hours by which the low voltage lags: 5 for Dyn5.
+    """
 
     rated_va: int
-    load_loss_w: int
-    no_load_loss_w: int
+    load_loss_w: float
+    no_load_loss_w: float
     short_circuit_voltage: float = 0.04
     no_load_current: float = 0.005
+    high_v: float = MEDIUM_VOLTAGE_V
+    low_v: float = LINE_VOLTAGE_V
+    clock: int = 5
 
 
 TRANSFORMERS = (
@@ -74,6 +83,7 @@ TRANSFORMERS = (
     Transformer(630_000, 6_500, 600),
     Transformer(1_000_000, 10_500, 770, 0.06),
 )
+"""Losses as European ecodesign tier 1 (EU 548/2014) allows."""
 
 
 def standard_transformer(rated_va: int) -> Transformer:
@@ -109,7 +119,8 @@ def transformer_for(sites: int) -> Transformer:
 class Network:
     """A feeder: node 0 is the medium-voltage busbar, node 1 the low-voltage one; lines lead outwards.
 
-    `site_phase` is 0, 1 or 2 for one phase and 3 for all three; impedances are in ohm, currents in A.
+    `site_phase` is 0, 1 or 2 for one phase and 3 for all three; impedances are in ohm, currents in A,
+    rated voltages in V between phases.
     """
 
     segment_id: str
@@ -120,13 +131,20 @@ class Network:
     line_to: NDArray[np.int64]
     line_resistance: NDArray[np.float64]
     line_reactance: NDArray[np.float64]
-    line_zero_ratio: NDArray[np.float64]
+    line_zero_resistance: NDArray[np.float64]
+    line_zero_reactance: NDArray[np.float64]
     line_rated_a: NDArray[np.float64]
     sites: tuple[str, ...]
     site_node: NDArray[np.int64]
     site_phase: NDArray[np.int64]
     compensator_node: int
     """Where a D-STATCOM would stand: the joint farthest from the transformer."""
+    medium_voltage_v: float = MEDIUM_VOLTAGE_V
+    low_voltage_v: float = LINE_VOLTAGE_V
+    short_circuit_va: float = SHORT_CIRCUIT_VA
+    """Of the grid above, at the medium-voltage busbar."""
+    short_circuit_rx: float = SHORT_CIRCUIT_RX
+    """Resistance over reactance of the grid above."""
 
 
 def phase_index(phases: Phases | str, position: int) -> int:
@@ -187,6 +205,9 @@ def radial_feeder(
         if distance_m > far_m:
             far_node, far_m = node, distance_m
     km = np.array([length_m / 1000 for *_, length_m in lines])
+    resistance = km * np.array([cable.resistance_ohm_per_km for _, _, cable, _ in lines])
+    reactance = km * np.array([cable.reactance_ohm_per_km for _, _, cable, _ in lines])
+    zero_ratio = np.array([cable.zero_to_positive for _, _, cable, _ in lines])
     chosen = list(phases) if phases is not None else [""] * count
     return Network(
         segment_id=segment_id,
@@ -195,14 +216,56 @@ def radial_feeder(
         nodes=tuple(nodes),
         line_from=np.array([start for start, *_ in lines]),
         line_to=np.array([end for _, end, *_ in lines]),
-        line_resistance=km * np.array([cable.resistance_ohm_per_km for _, _, cable, _ in lines]),
-        line_reactance=km * np.array([cable.reactance_ohm_per_km for _, _, cable, _ in lines]),
-        line_zero_ratio=np.array([cable.zero_to_positive for _, _, cable, _ in lines]),
+        line_resistance=resistance,
+        line_reactance=reactance,
+        line_zero_resistance=resistance * zero_ratio,
+        line_zero_reactance=reactance * zero_ratio,
         line_rated_a=np.array([cable.rated_a for _, _, cable, _ in lines]),
         sites=tuple(sites),
         site_node=np.array(site_node),
         site_phase=np.array([phase_index(each, position) for position, each in enumerate(chosen)]),
         compensator_node=far_node,
+    )
+
+
+def connect_sites(
+    network: Network,
+    segment_id: str,
+    sites: Sequence[str],
+    phases: Sequence[Phases | str] | None = None,
+) -> Network:
+    """Return a copy of a known network with other sites on its connection points.
+
+    The points are used in their order: evenly spread where there are more points than sites, and by several
+    sites each where there are fewer. A site without phases of its own has those of a single-phase point;
+    at a three-phase point they alternate, as on a street.
+
+    Args:
+        network: where the points are.
+        segment_id: names the copy and, as a prefix, its nodes.
+        sites: identifiers of 1 to 60 sites.
+        phases: the phases of each site, empty for the point's.
+
+    Raises: InvalidInput when there are no sites, too many, or they are named twice, or there is no point.
+    """
+    _check(segment_id, sites, phases)
+    points, count = len(network.sites), len(sites)
+    if not points:
+        raise InvalidInput(problem(f"{segment_id}.network", network.segment_id, "a network with loads"))
+    point = np.arange(count) * points // count
+    own = network.site_phase[point]
+    chosen = list(phases) if phases is not None else [""] * count
+    phase = [
+        int(own[position]) if each == "" and own[position] != THREE_PHASE else phase_index(each, position)
+        for position, each in enumerate(chosen)
+    ]
+    return replace(
+        network,
+        segment_id=segment_id,
+        nodes=tuple(f"{segment_id}-{node}" for node in network.nodes),
+        sites=tuple(sites),
+        site_node=network.site_node[point],
+        site_phase=np.array(phase),
     )
 
 

@@ -1,6 +1,6 @@
 """Power flow of low-voltage feeders, phase by phase, for many instants at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from power_grid_model import (
 )
 from power_grid_model.errors import PowerGridError
 
-from behaviours.decisions.grid.network import LINE_VOLTAGE_V, MEDIUM_VOLTAGE_V, THREE_PHASE, Network
+from behaviours.decisions.grid.network import LINE_VOLTAGE_V, THREE_PHASE, Network
 from ontology.errors import Failed, InvalidInput, problem
 
 __all__ = ["FlowResult", "PowerFlow", "over_phases"]
@@ -25,14 +25,15 @@ __all__ = ["FlowResult", "PowerFlow", "over_phases"]
 Array = NDArray[np.float64]
 
 PHASE_VOLTAGE_V = LINE_VOLTAGE_V / 3**0.5
-SHORT_CIRCUIT_VA = 200e6
 TOLERANCE = 1e-9
+NODE_INSTANTS = 400_000
+"""Nodes times instants that are solved at once: their full results take about 100 MB."""
 SINGLE_PHASE_W = 2_000.0
 """What a house is taken to draw from its own phase alone when only its total is known."""
 
 _OUTPUT: dict[ComponentType, list[str]] = {
     ComponentType.node: ["u_pu", "u_angle"],
-    ComponentType.line: ["loading"],
+    ComponentType.line: ["loading", "i_from"],
     ComponentType.transformer: ["loading", "p_to", "q_to", "i_to"],
     ComponentType.source: ["p", "q"],
 }
@@ -45,7 +46,7 @@ _NEGATIVE = np.array([1, _ROTATION**2, _ROTATION]) / 3
 class FlowResult:
     """How a feeder is at T instants; nodes and lines in the order of its network.
 
-    Voltages are phase to neutral in p.u. of 400/√3 V; powers are positive towards the feeder.
+    Voltages are phase to neutral in p.u. of the rated ones; powers are positive towards the feeder.
     """
 
     voltage_pu: Array
@@ -66,11 +67,15 @@ class FlowResult:
     """(T,): drawn from medium voltage"""
     losses_w: Array
     """(T,): of cables and transformer"""
+    line_current_a: Array
+    """(T, lines, 3)"""
+    phase_voltage_v: float = PHASE_VOLTAGE_V
+    """The low-voltage side's rated voltage between phase and neutral"""
 
     @property
     def loading(self) -> Array:
         """The highest loading of transformer and lines at each instant (T,)."""
-        highest: Array = np.maximum(self.transformer_loading, self.line_loading.max(axis=1))
+        highest: Array = np.maximum(self.transformer_loading, self.line_loading.max(axis=1, initial=0.0))
         return highest
 
     @property
@@ -93,7 +98,7 @@ class FlowResult:
 
     def busbar_current_a(self) -> Array:
         """Return the currents of the three phases and the neutral at the busbar, (T, 4), in A."""
-        volts = self.voltage_pu[:, 1] * PHASE_VOLTAGE_V * np.exp(1j * self.voltage_angle[:, 1])
+        volts = self.voltage_pu[:, 1] * self.phase_voltage_v * np.exp(1j * self.voltage_angle[:, 1])
         current = np.conj((self.busbar_w + 1j * self.busbar_var) / volts)
         magnitude: Array = np.abs(np.column_stack([current, current.sum(axis=1)]))
         return magnitude
@@ -148,6 +153,20 @@ class PowerFlow:
         served = update["p_specified"].sum(axis=2)
         return [self._result(index, output, served) for index in range(len(self.networks))]
 
+    def chunks(self, instants: int) -> Iterator[slice]:
+        """Cut many instants into parts of which the full results fit into memory."""
+        width = sum(len(each.nodes) for each in self.networks)
+        size = max(1, NODE_INSTANTS // width)
+        return (slice(first, first + size) for first in range(0, instants, size))
+
+    def solve_in_chunks(self, power_w: Array, reactive_var: Array) -> Iterator[list[FlowResult]]:
+        """Solve many instants, so many at a time; the results come in the order of the instants.
+
+        Args and errors are those of `solve`.
+        """
+        for chosen in self.chunks(len(power_w)):
+            yield self.solve(power_w[chosen], reactive_var[chosen])
+
     @property
     def _first_load(self) -> int:
         return 3 * _KIND
@@ -174,18 +193,21 @@ class PowerFlow:
         voltage = output[ComponentType.node]["u_pu"][:, nodes]
         angle = output[ComponentType.node]["u_angle"][:, nodes]
         transformer = {name: each[:, index] for name, each in output[ComponentType.transformer].items()}
+        branch = output.get(ComponentType.line) or _no_lines(len(voltage))
         source_w = output[ComponentType.source]["p"][:, index].sum(axis=1)
         demand_w = served[:, sites].sum(axis=1) + served[:, self.sites + index]
         return FlowResult(
             voltage_pu=voltage,
             voltage_angle=angle,
             unbalance=_unbalance(voltage, angle),
-            line_loading=output[ComponentType.line]["loading"][:, lines],
+            line_loading=branch["loading"][:, lines],
             transformer_loading=transformer["loading"],
             busbar_w=-transformer["p_to"],
             busbar_var=-transformer["q_to"],
             source_w=source_w,
             losses_w=source_w - demand_w,
+            line_current_a=branch["i_from"][:, lines],
+            phase_voltage_v=self.networks[index].low_voltage_v / 3**0.5,
         )
 
 
@@ -218,6 +240,11 @@ def _offsets(sizes: Any) -> list[int]:
     return [0, *np.cumsum(list(sizes)).tolist()]
 
 
+def _no_lines(instants: int) -> dict[str, Array]:
+    """Return what the engine, which leaves out what is empty, would say of no lines."""
+    return {"loading": np.zeros((instants, 0)), "i_from": np.zeros((instants, 0, 3))}
+
+
 def _empty(network: Network) -> FlowResult:
     nodes, lines = len(network.nodes), len(network.line_from)
     return FlowResult(
@@ -227,6 +254,7 @@ def _empty(network: Network) -> FlowResult:
         np.zeros(0),
         *(np.zeros((0, 3)),) * 2,
         *(np.zeros(0),) * 2,
+        np.zeros((0, lines, 3)),
     )
 
 
@@ -253,7 +281,7 @@ def _new(component: ComponentType, count: int, first: int) -> NDArray[Any]:
 def _nodes(networks: Sequence[Network]) -> NDArray[Any]:
     array = _new(ComponentType.node, sum(len(each.nodes) for each in networks), 0)
     array["u_rated"] = np.concatenate(
-        [[MEDIUM_VOLTAGE_V, *[LINE_VOLTAGE_V] * (len(each.nodes) - 1)] for each in networks]
+        [[each.medium_voltage_v, *[each.low_voltage_v] * (len(each.nodes) - 1)] for each in networks]
     )
     return array
 
@@ -269,8 +297,8 @@ def _lines(networks: Sequence[Network], node_at: list[int]) -> NDArray[Any]:
     array["from_status"] = array["to_status"] = 1
     array["r1"] = np.concatenate([each.line_resistance for each in networks])
     array["x1"] = np.concatenate([each.line_reactance for each in networks])
-    zero = np.concatenate([each.line_zero_ratio for each in networks])
-    array["r0"], array["x0"] = array["r1"] * zero, array["x1"] * zero
+    array["r0"] = np.concatenate([each.line_zero_resistance for each in networks])
+    array["x0"] = np.concatenate([each.line_zero_reactance for each in networks])
     for name in ("c1", "tan1", "c0", "tan0"):
         array[name] = 0.0
     array["i_n"] = np.concatenate([each.line_rated_a for each in networks])
@@ -282,15 +310,16 @@ def _transformers(networks: Sequence[Network], node_at: list[int]) -> NDArray[An
     at = np.array(node_at[:-1])
     array["from_node"], array["to_node"] = at, at + 1
     array["from_status"] = array["to_status"] = 1
-    array["u1"], array["u2"] = MEDIUM_VOLTAGE_V, LINE_VOLTAGE_V
     kinds = [each.transformer for each in networks]
+    array["u1"] = [kind.high_v for kind in kinds]
+    array["u2"] = [kind.low_v for kind in kinds]
     array["sn"] = [kind.rated_va for kind in kinds]
     array["uk"] = [kind.short_circuit_voltage for kind in kinds]
     array["pk"] = [kind.load_loss_w for kind in kinds]
     array["p0"] = [kind.no_load_loss_w for kind in kinds]
     array["i0"] = [kind.no_load_current for kind in kinds]
     array["winding_from"], array["winding_to"] = WindingType.delta, WindingType.wye_n
-    array["clock"] = 5
+    array["clock"] = [kind.clock for kind in kinds]
     array["tap_side"] = array["tap_pos"] = array["tap_min"] = array["tap_max"] = array["tap_nom"] = 0
     array["tap_size"] = 0.0
     return array
@@ -301,7 +330,8 @@ def _sources(networks: Sequence[Network], node_at: list[int]) -> NDArray[Any]:
     array["node"] = node_at[:-1]
     array["status"] = 1
     array["u_ref"] = [each.source_pu for each in networks]
-    array["sk"] = SHORT_CIRCUIT_VA
+    array["sk"] = [each.short_circuit_va for each in networks]
+    array["rx_ratio"] = [each.short_circuit_rx for each in networks]
     return array
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from behaviours.decisions.grid.network import LINE_VOLTAGE_V
+from behaviours.decisions.grid.network import Network
 from environments.simulation.world.buildings import heat_pump_cop
 from environments.simulation.world.controls import Controls
 from environments.simulation.world.energy import DEVICES
@@ -447,7 +447,7 @@ class FeederMonitor:
             GridMeasurement(
                 node_id=self.world.grid.networks[self.feeder].nodes[1],
                 time_s=self.world.now_s,
-                voltage_v=_volts(flow.voltage_pu[-1, 1]),
+                voltage_v=_volts(flow.voltage_pu[-1, 1], self.world.grid.networks[self.feeder]),
                 current_a=[round(float(each), 3) for each in flow.busbar_current_a()[-1]],
                 power_w=[round(float(each)) for each in flow.busbar_w[-1]],
                 reactive_var=[round(float(each)) for each in flow.busbar_var[-1]],
@@ -501,7 +501,7 @@ class Compensator:
                 power_w=[round(float(each)) for each in power],
                 reactive_var=[round(float(each)) for each in reactive],
                 neutral_a=round(float(neutral), 3),
-                voltage_v=_volts(volts),
+                voltage_v=_volts(volts, self.world.grid.networks[self.feeder]),
             )
         ]
 
@@ -530,5 +530,5 @@ class Compensator:
         self.world.grid.compensation_var[self.feeder] = np.clip(reactive, -room, room)
 
 
-def _volts(values: Sequence[float]) -> list[float]:
-    return [round(float(each) * LINE_VOLTAGE_V / 3**0.5, 3) for each in values]
+def _volts(values: Sequence[float], network: Network) -> list[float]:
+    return [round(float(each) * network.low_voltage_v / 3**0.5, 3) for each in values]

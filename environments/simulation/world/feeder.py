@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from behaviours.decisions.grid.network import Network, radial_feeder
+from behaviours.decisions.grid.network import Network, connect_sites, radial_feeder
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, own_phase
 from behaviours.decisions.grid.traffic_light import Strain
+from environments.networks import feeder_named
 from environments.simulation.world.energy import DEVICES
-from environments.simulation.world.settings import FeederSettings, SiteSettings
+from environments.simulation.world.settings import STREET, FeederSettings, SiteSettings
 from ontology.errors import InvalidInput, problem
 from ontology.grid import GridSegment
 
@@ -76,20 +77,24 @@ class Feeders:
 
 
 def _networks(sites: Sequence[SiteSettings], settings: FeederSettings) -> list[Network]:
-    networks = []
-    for number, first in enumerate(range(0, len(sites), settings.sites_max), 1):
-        members = sites[first : first + settings.sites_max]
-        networks.append(
-            radial_feeder(
-                f"segment-{number:03d}",
-                [each.id for each in members],
-                phases=[each.phases or "" for each in members],
-                transformer_va=settings.transformer_va or None,
-                source_pu=settings.source_pu,
-                joint_spacing_m=settings.joint_spacing_m,
-            )
-        )
-    return networks
+    return [
+        _network(f"segment-{number:03d}", sites[first : first + settings.sites_max], settings)
+        for number, first in enumerate(range(0, len(sites), settings.sites_max), 1)
+    ]
+
+
+def _network(segment_id: str, members: Sequence[SiteSettings], settings: FeederSettings) -> Network:
+    names, phases = [each.id for each in members], [each.phases or "" for each in members]
+    if settings.network != STREET:
+        return connect_sites(feeder_named(settings.network), segment_id, names, phases)
+    return radial_feeder(
+        segment_id,
+        names,
+        phases=phases,
+        transformer_va=settings.transformer_va or None,
+        source_pu=settings.source_pu,
+        joint_spacing_m=settings.joint_spacing_m,
+    )
 
 
 def _segment(network: Network) -> GridSegment:

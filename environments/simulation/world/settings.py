@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from behaviours.decisions.grid.network import MAX_SITES
+from environments.networks import FEEDERS
 from ontology.assets import Phases
 from ontology.base import INTERVAL_S
 from ontology.errors import Problem, problem
@@ -125,9 +126,17 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     lighting: LightingSettings | None = None
 
 
-class FeederSettings(Settings, frozen=True, kw_only=True):
-    """How low-voltage feeders are built; a rating of 0 VA is the usual one for the number of sites."""
+STREET = "street"
+"""The network that is laid out for its sites; others are built in."""
 
+
+class FeederSettings(Settings, frozen=True, kw_only=True):
+    """How low-voltage feeders are built; a rating of 0 VA is the usual one for the number of sites.
+
+    A network other than the street is taken as it is: transformer, cables and voltage are its own.
+    """
+
+    network: str = STREET
     sites_max: int = MAX_SITES
     transformer_va: int = 0
     source_pu: float = 1.01
@@ -176,6 +185,8 @@ def _world_problems(world: WorldSettings) -> Iterator[Problem]:
 
 
 def _feeder_problems(feeder: FeederSettings) -> Iterator[Problem]:
+    if feeder.network not in (STREET, *FEEDERS):
+        yield problem("feeder.network", feeder.network, f"one of {', '.join((STREET, *FEEDERS))}")
     yield from _ranges(
         "feeder",
         feeder,

@@ -1,8 +1,11 @@
 """The feeder that is laid out for a street."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from behaviours.decisions.grid import radial_feeder
+from behaviours.decisions.grid import connect_sites, radial_feeder
 from behaviours.decisions.grid.network import standard_transformer
 from ontology.errors import InvalidInput
 
@@ -41,3 +44,25 @@ def test_all_problems_of_a_feeder_are_told_at_once() -> None:
     with pytest.raises(InvalidInput) as caught:
         radial_feeder("s", ["a"] * 61, phases=["L1"])
     assert len(caught.value.problems) == 3
+
+
+def test_sites_are_spread_over_the_points_of_a_known_network() -> None:
+    known = radial_feeder("known", names(6), phases=["L1", "L2", "L3", "3P", "L1", "L2"])
+    copy = connect_sites(known, "segment-001", ["a", "b", "c"], ["", "3P", ""])
+    assert copy.site_node.tolist() == known.site_node[[0, 2, 4]].tolist()
+    assert copy.site_phase.tolist() == [0, 3, 0]
+    assert copy.nodes == tuple(f"segment-001-{node}" for node in known.nodes)
+    assert copy.transformer == known.transformer
+
+
+def test_more_sites_than_points_share_them() -> None:
+    known = radial_feeder("known", names(2), phases=["3P", "L2"])
+    copy = connect_sites(known, "segment-001", names(5))
+    assert copy.site_node.tolist() == known.site_node[[0, 0, 0, 1, 1]].tolist()
+    assert copy.site_phase.tolist() == [0, 1, 2, 1, 1]
+
+
+def test_a_network_without_points_takes_no_sites() -> None:
+    known = replace(radial_feeder("known", names(1)), sites=(), site_node=np.zeros(0, dtype=int))
+    with pytest.raises(InvalidInput, match="a network with loads"):
+        connect_sites(known, "segment-001", ["a"])

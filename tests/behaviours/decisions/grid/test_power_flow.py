@@ -1,5 +1,7 @@
 """Power flow against an independent solution and against what must hold for any flow."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ def sweep(network: Network, busbar: np.ndarray, power_w: np.ndarray, reactive_va
     for site, node in enumerate(network.site_node):
         demand[node] += power_w[site] + 1j * reactive_var[site]
     z1 = network.line_resistance + 1j * network.line_reactance
-    z0 = z1 * network.line_zero_ratio
+    z0 = network.line_zero_resistance + 1j * network.line_zero_reactance
     volts = np.tile(busbar, (len(network.nodes), 1))
     for _ in range(100):
         current = np.conj(demand / volts)
@@ -78,6 +80,34 @@ def test_a_batch_of_instants_equals_them_one_by_one(street: Network) -> None:
     (together,) = flow.solve(power_w, power_w * 0.1)
     alone = [flow.solve(each[None], each[None] * 0.1)[0].voltage_pu[0] for each in power_w]
     assert np.array_equal(together.voltage_pu, np.array(alone))
+
+
+def test_instants_in_chunks_equal_them_together(street: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("behaviours.decisions.grid.power_flow.NODE_INSTANTS", 2 * len(street.nodes))
+    flow = PowerFlow([street])
+    power_w = np.concatenate([loads(street, seed)[0] for seed in range(5)])
+    parts = [result.voltage_pu for (result,) in flow.solve_in_chunks(power_w, power_w * 0.1)]
+    (together,) = flow.solve(power_w, power_w * 0.1)
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert np.concatenate(parts) == pytest.approx(together.voltage_pu, abs=1e-9)
+
+
+def test_the_current_of_a_service_cable_is_that_of_its_house(street: Network) -> None:
+    power_w, reactive_var = loads(street, 3)
+    (flow,) = PowerFlow([street]).solve(power_w, reactive_var)
+    node = street.site_node[0]
+    line = int(np.flatnonzero(street.line_to == node)[0])
+    expected = np.abs(power_w[0, 0] + 1j * reactive_var[0, 0]) / (flow.voltage_pu[0, node] * PHASE_VOLTAGE_V)
+    assert flow.line_current_a[0, line] == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    assert flow.line_loading[0, line] == pytest.approx(expected.max() / street.line_rated_a[line], rel=1e-6)
+
+
+def test_rated_voltages_and_the_tap_are_those_of_the_network(street: Network) -> None:
+    raised = replace(street.transformer, high_v=0.975 * street.transformer.high_v)
+    idle = np.zeros((1, 60, 3))
+    (usual,) = PowerFlow([street]).solve(idle, idle)
+    (higher,) = PowerFlow([replace(street, transformer=raised)]).solve(idle, idle)
+    assert higher.voltage_pu[0, 1] == pytest.approx(usual.voltage_pu[0, 1] / 0.975, rel=1e-4)
 
 
 def test_feeders_solved_together_equal_each_alone(street: Network) -> None:
