@@ -17,6 +17,7 @@ __all__ = [
     "Cable",
     "Network",
     "Transformer",
+    "joint_of",
     "phase_index",
     "radial_feeder",
     "standard_transformer",
@@ -125,8 +126,19 @@ class Network:
     sites: tuple[str, ...]
     site_node: NDArray[np.int64]
     site_phase: NDArray[np.int64]
-    compensator_node: int
-    """Where a D-STATCOM would stand: the joint farthest from the transformer."""
+    compensator_nodes: tuple[int, ...]
+    """Where D-STATCOMs stand; as laid out one, at the joint farthest from the transformer."""
+
+
+def joint_of(network: Network, site: str) -> int:
+    """Return the node in the street that a site's service cable comes from.
+
+    Raises: InvalidInput when the site is not on the network.
+    """
+    if site not in network.sites:
+        raise InvalidInput(problem("site", site, f"a site of {network.segment_id}"))
+    node = network.site_node[network.sites.index(site)]
+    return int(network.line_from[np.flatnonzero(network.line_to == node)[0]])
 
 
 def phase_index(phases: Phases | str, position: int) -> int:
@@ -202,7 +214,7 @@ def radial_feeder(
         sites=tuple(sites),
         site_node=np.array(site_node),
         site_phase=np.array([phase_index(each, position) for position, each in enumerate(chosen)]),
-        compensator_node=far_node,
+        compensator_nodes=(far_node,),
     )
 
 
