@@ -89,6 +89,7 @@ class Compensator:
     def command(self, command: DstatcomCommand) -> None:
         """Put a command into effect; powers (consumption positive) are shifted to sum 0 and limited."""
         self._command = command
+        self.world.grid.revision += 1
         if not self._controls_itself or command.mode is DstatcomMode.OFF:
             self._follow(self._commanded_va(), self._volts(self._flow()), AT_ONCE_S)
 

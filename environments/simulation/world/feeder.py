@@ -54,7 +54,7 @@ class Feeders:
         self.networks = [_with_compensators(each, self.compensators) for each in self.networks]
         self._compensation_va = np.zeros((len(self.compensators), 3), dtype=np.complex128)
         self.revision = 0
-        """Counts the changes of what D-STATCOMs draw."""
+        """Counts the changes of what D-STATCOMs draw and are told."""
         self._share = _phase_shares(sites, np.concatenate([each.site_phase for each in self.networks]))
         self._reactive = np.array([REACTIVE_SHARE[name] for name in DEVICES])
         self._flow = PowerFlow(self.networks)
