@@ -33,6 +33,8 @@ LOAD_W = 74_000
 SHARES = (0.5, 0.3, 0.2)
 REACTIVE_SHARE = 0.1
 STEP_S, CONTROL_S, RUN_S = 0.02, 1.0, 10.0
+LAST = round(3 / STEP_S)
+"""Steps of the last three seconds."""
 
 Controller = Callable[["Street", FlowResult], list[Complex]]
 
@@ -133,14 +135,14 @@ def head_va(flow: FlowResult) -> Complex:
 
 
 def overshoot(drawn_va: np.ndarray) -> float:
-    """Return by what share of its last value the most loaded phase's answer is exceeded on the way there."""
+    """Return by what share the most loaded phase's relief exceeds its mean of the last three seconds."""
     relief = -np.real(drawn_va[:, 0])
-    return float(relief.max() / relief[-1] - 1) if relief[-1] > 0 else float("inf")
+    return max(0.0, float(relief.max() / relief[-LAST:].mean() - 1))
 
 
 def swing(drawn_va: np.ndarray) -> float:
     """Return how far the answer of the most loaded phase still moves in the last three seconds, in W."""
-    last = np.real(drawn_va[-round(3 / STEP_S) :, 0])
+    last = np.real(drawn_va[-LAST:, 0])
     return float(last.max() - last.min())
 
 
@@ -179,7 +181,9 @@ def rows() -> list[Mapping[str, Any]]:
                 "losses of the feeder, W": float(flow.losses_w[0]),
                 "fullest leg, %": 100 * float(max(legs, default=0.0)),
                 "sum of p, % of rating": 100 * float(max(sums, default=0.0)),
-                "overshoot, %": 100 * overshoot(drawn_va) if np.real(drawn_va[-1, 0]) < -100 else None,
+                "overshoot, %": 100 * overshoot(drawn_va)
+                if control is not holding_voltage and ratings_va
+                else None,
                 "still swings by, W": swing(drawn_va),
             }
         )

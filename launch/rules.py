@@ -259,9 +259,10 @@ def _dstatcoms(scenario: Scenario) -> Iterator[Complaint]:
             yield f"grid.dstatcoms[{i}].segment", unit.segment, expected
         elif unit.site and unit.site not in ids[number * most : (number + 1) * most]:
             yield f"grid.dstatcoms[{i}].site", unit.site, f"must be a site of {unit.segment}"
-    if INTERVAL_S % scenario.grid.dstatcom_status_s or scenario.grid.dstatcom_status_s % scenario.step_s:
-        expected = f"must divide {INTERVAL_S} and be a multiple of step_s, which is {scenario.step_s}"
-        yield "grid.dstatcom_status_s", scenario.grid.dstatcom_status_s, expected
+    status_s, step_s = scenario.grid.dstatcom_status_s, scenario.step_s
+    if INTERVAL_S % status_s or (status_s % step_s and INTERVAL_S % step_s == 0):
+        expected = f"must divide {INTERVAL_S} and be a multiple of step_s, which is {step_s}"
+        yield "grid.dstatcom_status_s", status_s, expected
 
 
 def _traded_segments(scenario: Scenario, trade: Uftp, path: str) -> Iterator[Complaint]:

@@ -135,7 +135,7 @@ class Grid(Section, frozen=True, kw_only=True):
         float, Meta(ge=1, le=1000, description="cable (NAYY 4×150) between joints, metres")
     ] = 35.0
     dstatcoms: Annotated[
-        list[Dstatcom] | None,
+        tuple[Dstatcom, ...] | None,
         Meta(description="D-STATCOMs; by default one of 30 kVA at the far end of each feeder"),
     ] = None
     dstatcom_objective: Annotated[

@@ -120,7 +120,9 @@ class DstatcomCoordination(Behaviour):
                 return max(1 - low, high - 1) > DEADBAND_PU
 
     def _rest(self, segment_id: str, units: Sequence[Unit]) -> None:
-        if segment_id in self._working:
+        """Switch off units that were put to work, or say that they are (as before a restart here)."""
+        reported = [status for unit in units if (status := self.statuses.get(unit.asset_id))]
+        if segment_id in self._working or any(each.mode is not DstatcomMode.OFF for each in reported):
             self._working.discard(segment_id)
             for unit in units:
                 self._command(unit, DstatcomMode.OFF)

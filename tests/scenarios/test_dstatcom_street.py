@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from benchmarks.dstatcom import Street, coordinated, each_for_itself, late, overshoot, swing
-from ontology.grid import DstatcomObjective
+from launch.model import CommunityModel
+from launch.scenario import parse_scenario
+from ontology.grid import DstatcomMode, DstatcomObjective
 
 UNBALANCE, NEUTRAL = DstatcomObjective.UNBALANCE, DstatcomObjective.NEUTRAL
 BEFORE_A = float(Street(()).solve().busbar_current_a()[0, 3])
@@ -14,7 +16,7 @@ BEFORE_A = float(Street(()).solve().busbar_current_a()[0, 3])
 @pytest.mark.parametrize("objective", [UNBALANCE, NEUTRAL])
 def test_30_kva_take_seven_tenths_of_the_neutral_current_within_their_rating(ratings_va, objective):
     street = Street(ratings_va)
-    drawn_va = street.run(coordinated(objective), seconds=3)
+    drawn_va = street.run(coordinated(objective), seconds=8)
     flow = street.solve()
     assert pytest.approx(90, abs=3) == BEFORE_A
     assert flow.busbar_current_a()[0, 3] <= 0.3 * BEFORE_A
@@ -49,3 +51,37 @@ def test_without_a_coordinator_they_do():
     drawn_va = Street((30_000, 30_000)).run(each_for_itself(UNBALANCE), seconds=8)
     assert overshoot(drawn_va) > 0.5
     assert swing(drawn_va) > 5_000
+
+
+STREET = """
+start: 2024-01-10T17:00
+zone: Europe/Berlin
+intervals: 3
+step_s: 60
+record: false
+grid:
+  joint_spacing_m: 60
+  dstatcom_objective: neutral
+  dstatcom_status_s: 60
+"""
+SITES = [
+    {"id": f"s{i:02d}", "phase": ["L1", "L1", "L1", "L2", "L3"][i % 5], "annual_kwh": 14_000}
+    for i in range(12)
+]
+
+
+def head_neutral_a(*units):
+    """Return the neutral current at the head of a community's feeder as its third interval ends."""
+    run = CommunityModel(parse_scenario(STREET, {"sites": SITES, "grid.dstatcoms": list(units)})).run()
+    (flow,) = run.world.solve_now()
+    return flow.busbar_current_a()[0, 3], run.world.compensators()
+
+
+def test_agents_of_a_community_do_the_same_minute_by_minute():
+    without_a, _ = head_neutral_a()
+    with_a, units = head_neutral_a({"segment": "segment-001", "site": "s04"}, {"segment": "segment-001"})
+    assert without_a > 60
+    assert with_a < 0.3 * without_a
+    assert [each.mode for each in units] == [DstatcomMode.BALANCE] * 2
+    first, second = (each.converter.drawn_va for each in units)
+    assert first == pytest.approx(second, abs=5)

@@ -184,6 +184,12 @@ def test_units_of_a_feeder_are_set_together_where_phases_will_be_uneven(town: To
     assert operator.foresees(10_000, 10_000, 10_000) == []
 
 
+def test_units_that_work_although_nobody_here_remembers_are_switched_off(town: Town) -> None:
+    operator = Operator(town)
+    operator.hears(status("unit-1", 5, [-1_000, 500, 500]))
+    assert [each.mode for each in operator.foresees(10_000, 10_000, 10_000)] == [DstatcomMode.OFF] * 2
+
+
 def test_for_voltage_each_unit_holds_its_own(town: Town) -> None:
     commands = Operator(town, DstatcomObjective.VOLTAGE).foresees(*UNEVEN_W)
     assert [(each.mode, each.power_w) for each in commands] == [(DstatcomMode.VOLT, [])] * 2
