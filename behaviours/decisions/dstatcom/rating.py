@@ -105,7 +105,10 @@ def limited(
 
 
 def within_neutral(kept_va: Complex, rest_va: Complex, voltage_v: Complex, most_a: float) -> Complex:
-    """Return what is kept and as much of the rest, 0 to 1, as the neutral leg carries."""
+    """Return what is kept and as much of the rest, 0 to 1, as the neutral leg carries.
+
+    Where no share of the rest is enough all is scaled, with the rest if that relieves the neutral leg.
+    """
     kept, rest = (complex(np.sum(np.conj(each / voltage_v))) for each in (kept_va, rest_va))
     if abs(kept + rest) <= most_a:
         return kept_va + rest_va
@@ -116,6 +119,8 @@ def within_neutral(kept_va: Complex, rest_va: Complex, voltage_v: Complex, most_
         share = (-linear + sqrt(inside)) / square
         if 0 <= share <= 1:
             return kept_va + share * rest_va
+    if abs(kept + rest) < abs(kept):
+        return np.asarray((kept_va + rest_va) * most_a / abs(kept + rest))
     return np.asarray(kept_va * min(1.0, most_a / abs(kept)))
 
 
