@@ -18,6 +18,7 @@ __all__ = ["Complex", "Priority", "Rating", "limited", "neutral_current_a", "pha
 Complex = NDArray[np.complex128]
 
 PHASES = 3
+ROUNDING = 1e-9
 NOMINAL_V = 400 / sqrt(3)
 NEUTRAL_LEGS = 2.0
 """Rated current of the neutral leg over that of a phase leg, where nothing else is said."""
@@ -110,7 +111,7 @@ def within_neutral(kept_va: Complex, rest_va: Complex, voltage_v: Complex, most_
     Where no share of the rest is enough all is scaled, with the rest if that relieves the neutral leg.
     """
     kept, rest = (complex(np.sum(np.conj(each / voltage_v))) for each in (kept_va, rest_va))
-    if abs(kept + rest) <= most_a:
+    if abs(kept + rest) <= most_a * (1 + ROUNDING):
         return kept_va + rest_va
     # |kept + share rest|² = most², a parabola in the share; its larger root is the most that fits
     square, linear, constant = abs(rest) ** 2, (kept.conjugate() * rest).real, abs(kept) ** 2 - most_a**2

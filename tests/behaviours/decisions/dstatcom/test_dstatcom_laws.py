@@ -39,7 +39,7 @@ def test_whatever_is_wanted_each_leg_and_the_neutral_keep_their_ratings(wanted_v
     voltage_v = phase_voltages(float(volts))
     power_va = limited(rating, wanted_va, voltage_v, priority)
     assert np.real(power_va).sum() == pytest.approx(0, abs=1e-6)
-    assert neutral_current_a(power_va, voltage_v) <= rating.neutral_a * (1 + 1e-9)
+    assert neutral_current_a(power_va, voltage_v) <= rating.neutral_a * (1 + 2e-9)
     drawn_va = power_va + rating.losses_w(power_va) / 3
     assert np.abs(drawn_va).max() <= rating.rated_va / 3 * (1 + 1e-9)
     assert np.real(drawn_va).sum() <= 0.01 * rating.rated_va
