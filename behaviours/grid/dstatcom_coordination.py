@@ -46,27 +46,44 @@ class DstatcomCoordination(Behaviour):
         self.statuses: dict[str, DstatcomStatus] = {}
         """What each unit has reported last."""
 
-    def foresee(self, network: Network, flow: FlowResult | None, unbalance_yellow: float) -> None:
+    def foresee(self, network: Network, flow: FlowResult | None, unbalance_yellow: float) -> Complex | None:
         """Set the units of a feeder for the coming interval, or switch them off where nothing calls for them.
+
+        Returns what they are to draw at each foreseen instant, (T - 1, units, 3) in VA; None where nobody
+        can tell. Of units that hold the voltage only they know, so that is nothing.
 
         Args:
             network: the feeder.
-            flow: its flow without the units; the second instant is the coming interval.
+            flow: its flow without the units; the instants from the second on are foreseen.
             unbalance_yellow: voltage unbalance from which the traffic light is yellow.
         """
         units = self._units(network.segment_id)
         if flow is None or self._plan is None or not units:
-            return
-        if not self._called_for(network, flow, unbalance_yellow):
+            return None
+        called = [self._called_for(network, flow, t, unbalance_yellow) for t in range(1, len(flow.busbar_w))]
+        ahead = [self._planned(units, flow, t) if yes else _nothing(units) for t, yes in enumerate(called, 1)]
+        if not called[0]:
             self._rest(network.segment_id, units)
-        elif self._plan.objective is DstatcomObjective.VOLTAGE:
-            self._working.add(network.segment_id)
+            return np.array(ahead)
+        self._working.add(network.segment_id)
+        if self._plan.objective is DstatcomObjective.VOLTAGE:
             for unit in units:
                 self._command(unit, DstatcomMode.VOLT)
         else:
-            self._working.add(network.segment_id)
-            load_va = flow.busbar_w[1] + 1j * flow.busbar_var[1]
-            self._set(units, planned(self._plan.objective, load_va, flow.phasors_v(1)[1], units))
+            self._set(units, ahead[0])
+        return np.array(ahead)
+
+    def reported(self, segment_id: str) -> list[Complex]:
+        """Return what each unit of a feeder said last that it draws, (3,) in VA; nothing of silent ones."""
+        statuses = [self.statuses.get(unit.asset_id) for unit in self._units(segment_id)]
+        return [drawn_va(each) if each else np.zeros(3, dtype=np.complex128) for each in statuses]
+
+    def _planned(self, units: Sequence[Unit], flow: FlowResult, instant: int) -> list[Complex]:
+        assert self._plan is not None
+        if self._plan.objective is DstatcomObjective.VOLTAGE:
+            return _nothing(units)
+        load_va = flow.busbar_w[instant] + 1j * flow.busbar_var[instant]
+        return planned(self._plan.objective, load_va, flow.phasors_v(1)[instant], units)
 
     @on(DstatcomStatus)
     def note(self, status: DstatcomStatus, letter: Letter) -> None:
@@ -106,17 +123,17 @@ class DstatcomCoordination(Behaviour):
         if any(worthwhile(*each) for each in zip(units, given_va, next_va, strict=True)):
             self._set(units, next_va)
 
-    def _called_for(self, network: Network, flow: FlowResult, unbalance_yellow: float) -> bool:
-        """Tell whether what the units are for is foreseen to be strained."""
+    def _called_for(self, network: Network, flow: FlowResult, instant: int, unbalance_yellow: float) -> bool:
+        """Tell whether what the units are for is strained at an instant of a flow."""
         assert self._plan is not None
         match self._plan.objective:
             case DstatcomObjective.UNBALANCE:
-                return float(flow.unbalance_max[1]) > UNEVEN * unbalance_yellow
+                return float(flow.unbalance_max[instant]) > UNEVEN * unbalance_yellow
             case DstatcomObjective.NEUTRAL:
                 rated_a = network.transformer.rated_va / LINE_VOLTAGE_V / 3**0.5
-                return float(flow.busbar_current_a()[1, 3]) > NEUTRAL_SHARE * rated_a
+                return float(flow.busbar_current_a()[instant, 3]) > NEUTRAL_SHARE * rated_a
             case DstatcomObjective.VOLTAGE:
-                low, high = float(flow.voltage_min_pu[1]), float(flow.voltage_max_pu[1])
+                low, high = float(flow.voltage_min_pu[instant]), float(flow.voltage_max_pu[instant])
                 return max(1 - low, high - 1) > DEADBAND_PU
 
     def _rest(self, segment_id: str, units: Sequence[Unit]) -> None:
@@ -154,6 +171,10 @@ class DstatcomCoordination(Behaviour):
     def _check(self, letter: Letter) -> None:
         if self._plan is None or letter.sender != self._plan.agent:
             raise Refused("only the agent of the DSO's D-STATCOMs reports of them")
+
+
+def _nothing(units: Sequence[Unit]) -> list[Complex]:
+    return [np.zeros(3, dtype=np.complex128) for _ in units]
 
 
 def drawn_va(status: DstatcomStatus) -> Complex:

@@ -123,7 +123,11 @@ class NetworkMonitoring(Behaviour):
         next_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
         foreseen_w = await self._foreseen_w(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
-        flows = self.flows(np.concatenate([measured_w[None, :], foreseen_w]))
+        net_w = np.concatenate([measured_w[None, :], foreseen_w])
+        flows = self.flows(net_w)
+        relief_va = self._relief_va(flows)
+        if relief_va.any():
+            flows = self.flows(net_w, relief_va)
         first = 0
         for network, flow in zip(self.settings.networks, flows, strict=True):
             own = slice(first, first := first + len(network.sites))
@@ -132,12 +136,9 @@ class NetworkMonitoring(Behaviour):
                 float(foreseen_w[0, own].sum()),
             )
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
-            self.sibling(DstatcomCoordination).foresee(
-                network, flow, self.settings.thresholds.unbalance_yellow
-            )
             self._set_light(network, strains[0], strains[1:], next_s)
-            net_w = foreseen_w[:, own].sum(axis=1).tolist()
-            self.sibling(FlexibilityProcurement).consider(network, strains[1:], net_w, next_s)
+            segment_w = foreseen_w[:, own].sum(axis=1).tolist()
+            self.sibling(FlexibilityProcurement).consider(network, strains[1:], segment_w, next_s)
 
     @every(minutes=15)
     def escalate(self) -> None:
@@ -150,18 +151,36 @@ class NetworkMonitoring(Behaviour):
                 self._announce(network, Light(GridState.RED), strain, start_s)
                 self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
-    def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
+    def flows(
+        self, net_w: npt.NDArray[np.float64], relief_va: npt.NDArray[np.complex128] | None = None
+    ) -> Sequence[FlowResult | None]:
         """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
 
-        None where the load is more than the network can carry.
+        What D-STATCOMs draw, (T, units, 3) in VA, counts if it is given. None where the load is more
+        than the network can carry.
         """
         power_w = over_phases(net_w, self._phases)
         reactive_var = np.maximum(power_w, 0.0) * self.settings.reactive_share
         try:
-            return self._flow.solve(power_w, reactive_var)
+            if relief_va is None:
+                return self._flow.solve(power_w, reactive_var)
+            return self._flow.solve(power_w, reactive_var, relief_va.real, relief_va.imag)
         except Failed:
             self.agent.counts["power flows unsolved"] += 1
             return [None] * len(self.settings.networks)
+
+    def _relief_va(self, flows: Sequence[FlowResult | None]) -> npt.NDArray[np.complex128]:
+        """Set all D-STATCOMs; return what they drew as was measured and are to draw, (T, units, 3) in VA."""
+        coordination, parts = self.sibling(DstatcomCoordination), []
+        for network, flow in zip(self.settings.networks, flows, strict=True):
+            drew_va = np.array(coordination.reported(network.segment_id)).reshape(-1, 3)
+            relief_va = np.zeros((1 + self.settings.outlook_steps, *drew_va.shape), dtype=np.complex128)
+            relief_va[0] = drew_va
+            ahead_va = coordination.foresee(network, flow, self.settings.thresholds.unbalance_yellow)
+            if ahead_va is not None:
+                relief_va[1:] = ahead_va
+            parts.append(relief_va)
+        return np.concatenate(parts, axis=1)
 
     def _set_light(
         self, network: Network, measured: Strain, foreseen: Sequence[Strain], start_s: int

@@ -85,3 +85,16 @@ def test_agents_of_a_community_do_the_same_minute_by_minute():
     assert [each.mode for each in units] == [DstatcomMode.BALANCE] * 2
     first, second = (each.converter.drawn_va for each in units)
     assert first == pytest.approx(second, abs=5)
+
+
+def lights(*units):
+    """Return the grid states of a community whose phases are uneven beyond its yellow threshold."""
+    given = {"sites": SITES, "intervals": 5, "step_s": 900, "grid.dstatcom_status_s": 900}
+    grid = {"grid.dstatcom_objective": "unbalance", "grid.thresholds": {"unbalance_yellow": 0.005}}
+    run = CommunityModel(parse_scenario(STREET, given | grid | {"grid.dstatcoms": list(units)})).run()
+    return list(run.tables().grid["grid_state"])
+
+
+def test_the_traffic_light_stays_green_where_a_unit_evens_the_phases_out():
+    assert "YELLOW" in lights()
+    assert set(lights({"segment": "segment-001"})) == {"GREEN"}
