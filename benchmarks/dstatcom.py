@@ -178,7 +178,7 @@ def rows() -> list[Mapping[str, Any]]:
                 "less, %": 100 * (1 - neutral_a / before_a),
                 "VUF, %": 100 * float(flow.unbalance_max[0]),
                 "lowest voltage, p.u.": float(flow.voltage_min_pu[0]),
-                "losses of the feeder, W": float(flow.losses_w[0]),
+                "losses with the units', W": float(flow.losses_w[0]),
                 "fullest leg, %": 100 * float(max(legs, default=0.0)),
                 "sum of p, % of rating": 100 * float(max(sums, default=0.0)),
                 "overshoot, %": 100 * overshoot(drawn_va)

@@ -65,7 +65,7 @@ class FlowResult:
     source_w: Array
     """(T,): drawn from medium voltage"""
     losses_w: Array
-    """(T,): of cables and transformer"""
+    """(T,): of cables, transformer and D-STATCOMs"""
 
     @property
     def loading(self) -> Array:
@@ -114,8 +114,8 @@ class PowerFlow:
         self._node_at = _offsets(len(each.nodes) for each in networks)
         self._line_at = _offsets(len(each.line_from) for each in networks)
         self._site_at = _offsets(len(each.sites) for each in networks)
-        self._unit_at = _offsets(len(each.compensator_nodes) for each in networks)
-        self.sites, self.compensators = self._site_at[-1], self._unit_at[-1]
+        self.sites = self._site_at[-1]
+        self.compensators = sum(len(each.compensator_nodes) for each in networks)
         self._model = PowerGridModel(_describe(self.networks, self._node_at))
 
     def solve(
@@ -180,8 +180,7 @@ class PowerFlow:
         angle = output[ComponentType.node]["u_angle"][:, nodes]
         transformer = {name: each[:, index] for name, each in output[ComponentType.transformer].items()}
         source_w = output[ComponentType.source]["p"][:, index].sum(axis=1)
-        units = slice(self.sites + self._unit_at[index], self.sites + self._unit_at[index + 1])
-        demand_w = served[:, sites].sum(axis=1) + served[:, units].sum(axis=1)
+        demand_w = served[:, sites].sum(axis=1)
         return FlowResult(
             voltage_pu=voltage,
             voltage_angle=angle,
