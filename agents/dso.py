@@ -1,6 +1,7 @@
 """The distribution system operator."""
 
 from behaviours.agent import Agent
+from behaviours.grid.dstatcom_coordination import DstatcomCoordination
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.grid.flexibility_settling import FlexibilitySettling
 from behaviours.grid.monitoring import ActiveNetworkManagement, NetworkMonitoring
@@ -16,6 +17,7 @@ class Dso(Agent):
     role = Role.DSO
     behaviours = (
         NetworkMonitoring,  # measured and foreseen, to green, yellow or red
+        DstatcomCoordination,  # phases evened out, or voltage held, by the units of a feeder together
         ActiveNetworkManagement,  # contracts called in red
         Paying,  # for flexibility and emergency services
         FlexibilityProcurement,  # flexibility bought before it comes to that

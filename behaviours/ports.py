@@ -130,13 +130,13 @@ class PhaseCompensator(Protocol):
     asset_id: str
 
     async def percepts(self) -> Sequence[Concept]:
-        """Return the unit's state.
+        """Return the unit's state, and what it measures at the head of its feeder where it can.
 
         Raises: Unavailable when the unit does not answer.
         """
 
     def command(self, command: DstatcomCommand) -> None:
-        """Set the powers of each phase."""
+        """Put a command into effect, within what the unit can carry."""
 
 
 class Repository(Protocol):

@@ -15,6 +15,7 @@ from agents.repository import RepositoryAgent
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.grid.compensation import DstatcomSettings
+from behaviours.grid.dstatcom_coordination import CoordinationSettings
 from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestor_evidence import AttestorSettings
@@ -38,7 +39,7 @@ from launch.scenario import Scenario, lem_parameters
 from launch.site_parts import site_parts
 from launch.uftp import buyers_of, gateways_of, sellers_of
 from launch.world_settings import sells_frequency, thresholds
-from ontology.grid import GridState
+from ontology.grid import DstatcomObjective, GridState
 from ontology.market import ExternalProduct
 
 __all__ = ["Cast", "Part", "cast_community"]
@@ -257,7 +258,11 @@ def _dso_node(
             networks=tuple(feeder.network for feeder in world.feeders),
             repository=at["repository"],
             aggregator=at["aggregator"],
-            dstatcom=at["dstatcom"],
+            dstatcoms=CoordinationSettings(
+                agent=at["dstatcom"],
+                units=tuple(each.unit for each in world.compensators()),
+                objective=DstatcomObjective(scenario.grid.dstatcom_objective.upper()),
+            ),
             thresholds=thresholds(scenario),
             contracts=contracts,
             payer=payer,
@@ -282,7 +287,9 @@ def _dso_node(
         Dstatcom,
         at["dstatcom"],
         DstatcomSettings(
-            dso=at["dso"], units=tuple(world.compensator(feeder.segment_id) for feeder in world.feeders)
+            dso=at["dso"],
+            units=tuple(world.compensators()),
+            status_s=scenario.grid.dstatcom_status_s,
         ),
     )
 

@@ -43,6 +43,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
     yield from _network(scenario.grid)
+    yield from _dstatcoms(scenario)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)
     yield from _products(scenario)
@@ -256,6 +257,23 @@ def _outside(scenario: Scenario) -> Iterator[Complaint]:
     yield from _traded_segments(scenario, trade, f"{path}.uftp")
     for key, value, expected in trade_problems(scenario, trade):
         yield f"{path}.uftp.{key}", value, expected
+
+
+def _dstatcoms(scenario: Scenario) -> Iterator[Complaint]:
+    """A D-STATCOM stands on a feeder that there is, at a site of that feeder; reports fall on steps."""
+    ids, most = site_ids(scenario), scenario.grid.sites_per_feeder
+    segments = {f"segment-{number + 1:03d}": number for number in range(-(-len(ids) // most))}
+    for i, unit in enumerate(scenario.grid.dstatcoms or ()):
+        number = segments.get(unit.segment)
+        if number is None:
+            expected = f"must be a segment of the grid, segment-001 to segment-{len(segments):03d}"
+            yield f"grid.dstatcoms[{i}].segment", unit.segment, expected
+        elif unit.site and unit.site not in ids[number * most : (number + 1) * most]:
+            yield f"grid.dstatcoms[{i}].site", unit.site, f"must be a site of {unit.segment}"
+    status_s, step_s = scenario.grid.dstatcom_status_s, scenario.step_s
+    if INTERVAL_S % status_s or (status_s % step_s and INTERVAL_S % step_s == 0):
+        expected = f"must divide {INTERVAL_S} and be a multiple of step_s, which is {step_s}"
+        yield "grid.dstatcom_status_s", status_s, expected
 
 
 def _traded_segments(scenario: Scenario, trade: Uftp, path: str) -> Iterator[Complaint]:

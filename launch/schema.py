@@ -9,6 +9,7 @@ __all__ = [
     "Agreement",
     "Battery",
     "Contract",
+    "Dstatcom",
     "Ev",
     "ExternalMarkets",
     "Faults",
@@ -102,6 +103,25 @@ class Thresholds(Section, frozen=True, kw_only=True):
     unbalance_red: Annotated[float, Meta(gt=0, le=1, description="voltage unbalance factor")] = 0.02
 
 
+class Dstatcom(Section, frozen=True, kw_only=True):
+    """A four-leg D-STATCOM of the grid operator."""
+
+    segment: Annotated[str, Meta(description="its feeder, such as `segment-001`")]
+    kva: Annotated[float, Meta(ge=0.1, le=10_000, description="rating of the three legs together, kVA")] = (
+        30.0
+    )
+    neutral_a: Annotated[
+        Annotated[float, Meta(gt=0, le=100_000)] | None,
+        Meta(description="rating of the neutral leg, A; by default twice a phase leg's"),
+    ] = None
+    site: Annotated[
+        str, Meta(description="it stands at this site's joint in the street; empty = far end of the feeder")
+    ] = ""
+    priority: Annotated[
+        Literal["active", "reactive"], Meta(description="power that a leg keeps when asked for too much")
+    ] = "active"
+
+
 class Grid(Section, frozen=True, kw_only=True):
     """The low-voltage grid: one transformer with one feeder for every `sites_per_feeder` sites."""
 
@@ -127,6 +147,18 @@ class Grid(Section, frozen=True, kw_only=True):
     joint_spacing_m: Annotated[
         float, Meta(ge=1, le=1000, description="cable (NAYY 4×150) between joints, metres")
     ] = 35.0
+    dstatcoms: Annotated[
+        tuple[Dstatcom, ...] | None,
+        Meta(description="D-STATCOMs; by default one of 30 kVA at the far end of each feeder"),
+    ] = None
+    dstatcom_objective: Annotated[
+        Literal["unbalance", "neutral", "voltage"],
+        Meta(description="what they make small: voltage unbalance, neutral current, deviations of voltage"),
+    ] = "unbalance"
+    dstatcom_status_s: Annotated[
+        int,
+        Meta(ge=1, le=900, description="how often they report, seconds; up to 60 they are corrected at once"),
+    ] = 900
     thresholds: Annotated[Thresholds, Meta(description="of the traffic light")] = Thresholds()
 
 

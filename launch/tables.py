@@ -75,7 +75,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("grid_state", "string", "", "GREEN, YELLOW or RED, as published by the DSO"),
             Column("loading", "float64", "0..1", "highest loading of transformer and lines, of the rated"),
             Column("transformer_w", "float64", "W", "mean flow through the transformer, import positive"),
-            Column("losses_w", "float64", "W", "mean losses of the feeder"),
+            Column("losses_w", "float64", "W", "mean losses of the feeder, its D-STATCOMs included"),
             Column("voltage_min_pu", "float64", "p.u.", "lowest voltage of any node and phase"),
             Column("voltage_max_pu", "float64", "p.u.", "highest voltage of any node and phase"),
             Column("unbalance", "float64", "0..1", "highest voltage unbalance factor", True),

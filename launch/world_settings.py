@@ -1,8 +1,10 @@
 """What a scenario means to the simulated world: kW become W, heat losses become resistances."""
 
+from behaviours.decisions.dstatcom import Priority
 from behaviours.decisions.grid import Thresholds
 from environments.simulation.world.settings import (
     BatterySettings,
+    CompensatorSettings,
     EvSettings,
     FeederSettings,
     HeatPumpSettings,
@@ -14,7 +16,7 @@ from environments.simulation.world.settings import (
 )
 from launch.population import all_sites
 from launch.rules import span_s
-from launch.schema import Battery, Ev, HeatPump, HotWater, Lighting, Scenario, Site
+from launch.schema import Battery, Dstatcom, Ev, HeatPump, HotWater, Lighting, Scenario, Site
 from ontology.assets import Phases
 
 __all__ = ["sells_frequency", "thresholds", "world_settings"]
@@ -41,8 +43,19 @@ def world_settings(scenario: Scenario) -> WorldSettings:
             transformer_va=0 if grid.transformer_kva is None else _watts(grid.transformer_kva),
             source_pu=grid.source_pu,
             joint_spacing_m=grid.joint_spacing_m,
+            compensators=None if grid.dstatcoms is None else tuple(map(_compensator, grid.dstatcoms)),
         ),
         sites=tuple(_site(site, scenario.zone) for site in all_sites(scenario)),
+    )
+
+
+def _compensator(unit: Dstatcom) -> CompensatorSettings:
+    return CompensatorSettings(
+        segment_id=unit.segment,
+        rated_va=_watts(unit.kva),
+        neutral_a=unit.neutral_a,
+        priority=Priority(unit.priority),
+        site=unit.site,
     )
 
 

@@ -9,6 +9,7 @@ from ontology.base import (
     MAX_MEMBERS,
     Amperes,
     Concept,
+    DegreesCelsius,
     Duration,
     EpochSeconds,
     Factor,
@@ -26,6 +27,7 @@ from ontology.base import (
 __all__ = [
     "DstatcomCommand",
     "DstatcomMode",
+    "DstatcomObjective",
     "DstatcomStatus",
     "GridConstraint",
     "GridMeasurement",
@@ -62,6 +64,14 @@ class DstatcomMode(StrEnum):
     VOLT = "VOLT"
     BALANCE = "BALANCE"
     SETPOINT = "SETPOINT"
+
+
+class DstatcomObjective(StrEnum):
+    """What D-STATCOMs make small: unbalance (VUF), current in the neutral, or deviations of voltage."""
+
+    UNBALANCE = "UNBALANCE"
+    NEUTRAL = "NEUTRAL"
+    VOLTAGE = "VOLTAGE"
 
 
 class GridSegment(Concept, frozen=True, kw_only=True, tag="parity:GridSegment"):
@@ -133,14 +143,22 @@ class DstatcomStatus(Concept, frozen=True, kw_only=True, tag="parity:DstatcomSta
     reactive_var: ThreePowers
     neutral_a: Amperes
     voltage_v: ThreeVolts
+    rated_va: PowerMagnitude = 0
+    """Of the whole unit; 0 is not told."""
+    temperature_degc: DegreesCelsius | None = None
+    """Of the heat sink, where it is measured."""
     alarms: Annotated[list[Label], Meta(max_length=100)] = []
 
 
 class DstatcomCommand(Concept, frozen=True, kw_only=True, tag="parity:DstatcomCommand"):
-    """What a D-STATCOM shall do, phase by phase (D8.1 3.10)."""
+    """What a D-STATCOM shall do, phase by phase (D8.1 3.10).
+
+    BALANCE without powers leaves it to the unit to serve the objective by what it measures itself.
+    """
 
     asset_id: Identifier
     mode: DstatcomMode
+    objective: DstatcomObjective = DstatcomObjective.UNBALANCE
     voltage_reference_pu: Factor = 1.0
     power_w: Annotated[list[Power], Meta(max_length=3)] = []
     reactive_var: Annotated[list[Power], Meta(max_length=3)] = []

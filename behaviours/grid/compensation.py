@@ -1,23 +1,29 @@
 """The D-STATCOM's agent: runs four-leg units as the DSO commands and reports their state (D8.1 3.10)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.ports import PhaseCompensator
+from ontology.base import INTERVAL_S, Concept
 from ontology.discourse import Acknowledgement
 from ontology.errors import Refused, Unavailable
-from ontology.grid import DstatcomCommand, DstatcomStatus
+from ontology.grid import DstatcomCommand, DstatcomStatus, GridMeasurement
 from ontology.letter import Letter
 
-__all__ = ["Compensating", "DstatcomSettings", "StatusReporting"]
+__all__ = ["FAST_S", "Compensating", "DstatcomSettings", "StatusReporting"]
+
+FAST_S = 60
+"""Units that report at least so often tell what is measured at the head, so that they can be corrected."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DstatcomSettings:
-    """Who commands the units, and the units."""
+    """Who commands the units, the units, and how often they report."""
 
     dso: str
     units: tuple[PhaseCompensator, ...]
+    status_s: int = INTERVAL_S
 
 
 class Compensating(Behaviour):
@@ -41,19 +47,25 @@ class Compensating(Behaviour):
 
 
 class StatusReporting(Behaviour):
-    """Reports what the units did in the interval that has just ended."""
+    """Reports what the units do, every interval or as often as every second."""
 
     settings: DstatcomSettings
 
-    @every(minutes=15, offset_s=15)
+    @every(seconds=lambda settings: settings.status_s, offset_s=15)
     async def report(self) -> None:
-        """Tell the DSO the state of each unit."""
+        """Tell the DSO the state of each unit, then what they measure at the heads of their feeders."""
+        heads: dict[str, GridMeasurement] = {}
         for unit in self.settings.units:
             try:
                 percepts = await unit.percepts()
             except Unavailable:
                 self.agent.counts["devices unavailable"] += 1
                 continue
-            for status in percepts:
-                if isinstance(status, DstatcomStatus):
-                    self.tell(self.settings.dso, status)
+            self._tell(each for each in percepts if isinstance(each, DstatcomStatus))
+            heads |= {each.node_id: each for each in percepts if isinstance(each, GridMeasurement)}
+        if self.settings.status_s <= FAST_S:
+            self._tell(heads.values())
+
+    def _tell(self, reports: Iterable[Concept]) -> None:
+        for report in reports:
+            self.tell(self.settings.dso, report)

@@ -16,7 +16,6 @@ from behaviours.decisions.bilateral_contract import (
     reason_to_refuse_signal,
     relief_w,
 )
-from behaviours.decisions.dstatcom import balancing_power_w
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
@@ -31,6 +30,7 @@ from behaviours.decisions.grid.traffic_light import (
     severity,
 )
 from behaviours.decisions.payments import tokens_of
+from behaviours.grid.dstatcom_coordination import CoordinationSettings, DstatcomCoordination
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.information.delivery import grouped
 from behaviours.market.payments import PayerSettings, Paying
@@ -41,9 +41,6 @@ from ontology.errors import Failed, ParityError, Refused
 from ontology.flexibility_trading import DemandResponseReport, DRSignal
 from ontology.forecasts import Forecast
 from ontology.grid import (
-    DstatcomCommand,
-    DstatcomMode,
-    DstatcomStatus,
     GridConstraint,
     GridState,
     GridStatusEvent,
@@ -62,11 +59,6 @@ _READING = message_type_of(IntervalReading)
 
 UNSOLVABLE = Strain(loading=9.99, voltage_min_pu=0.5, voltage_max_pu=1.5, unbalance=1.0)
 """What a load that the feeder cannot carry counts as: the power flow has no solution."""
-
-UNEVEN = 0.5
-"""Share of the yellow limit of unbalance from which a D-STATCOM is put to work."""
-
-DSTATCOM_VA = 30_000
 
 _ACTIVATED, _REPORTED, _SINCE = "activated ", "reported ", "contracts since"
 SECONDS_AN_HOUR = 3600
@@ -89,7 +81,8 @@ class DsoSettings:
     networks: tuple[Network, ...]
     repository: str
     aggregator: str
-    dstatcom: str = ""
+    dstatcoms: CoordinationSettings | None = None
+    """Its D-STATCOMs, where it has any."""
     thresholds: Thresholds = STANDARD
     outlook_steps: int = OUTLOOK_STEPS
     reactive_share: float = 0.2
@@ -115,7 +108,6 @@ class NetworkMonitoring(Behaviour):
         self._flow = PowerFlow(self.settings.networks)
         self._sites = [site for network in self.settings.networks for site in network.sites]
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
-        self._balancing: set[str] = set()
         self._escalated: set[tuple[str, int]] = set()
         self.import_w: dict[str, tuple[float, float]] = {}
         """What each segment's sites drew last, and are expected to draw next, in W."""
@@ -131,7 +123,11 @@ class NetworkMonitoring(Behaviour):
         next_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
         foreseen_w = await self._foreseen_w(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
-        flows = self.flows(np.concatenate([measured_w[None, :], foreseen_w]))
+        net_w = np.concatenate([measured_w[None, :], foreseen_w])
+        flows = self.flows(net_w)
+        relief_va = self._relief_va(flows)
+        if relief_va.any():
+            flows = self.flows(net_w, relief_va)
         first = 0
         for network, flow in zip(self.settings.networks, flows, strict=True):
             own = slice(first, first := first + len(network.sites))
@@ -140,10 +136,9 @@ class NetworkMonitoring(Behaviour):
                 float(foreseen_w[0, own].sum()),
             )
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + len(foreseen_w))
-            self._balance(network, flow)
             self._set_light(network, strains[0], strains[1:], next_s)
-            net_w = foreseen_w[:, own].sum(axis=1).tolist()
-            self.sibling(FlexibilityProcurement).consider(network, strains[1:], net_w, next_s)
+            segment_w = foreseen_w[:, own].sum(axis=1).tolist()
+            self.sibling(FlexibilityProcurement).consider(network, strains[1:], segment_w, next_s)
 
     @every(minutes=15)
     def escalate(self) -> None:
@@ -156,35 +151,36 @@ class NetworkMonitoring(Behaviour):
                 self._announce(network, Light(GridState.RED), strain, start_s)
                 self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
-    def flows(self, net_w: npt.NDArray[np.float64]) -> Sequence[FlowResult | None]:
+    def flows(
+        self, net_w: npt.NDArray[np.float64], relief_va: npt.NDArray[np.complex128] | None = None
+    ) -> Sequence[FlowResult | None]:
         """Return each segment's flow at each instant, from the sites' net power (T, sites) in W.
 
-        None where the load is more than the network can carry.
+        What D-STATCOMs draw, (T, units, 3) in VA, counts if it is given. None where the load is more
+        than the network can carry.
         """
         power_w = over_phases(net_w, self._phases)
         reactive_var = np.maximum(power_w, 0.0) * self.settings.reactive_share
         try:
-            return self._flow.solve(power_w, reactive_var)
+            if relief_va is None:
+                return self._flow.solve(power_w, reactive_var)
+            return self._flow.solve(power_w, reactive_var, relief_va.real, relief_va.imag)
         except Failed:
             self.agent.counts["power flows unsolved"] += 1
             return [None] * len(self.settings.networks)
 
-    def _balance(self, network: Network, flow: FlowResult | None) -> None:
-        """Let the segment's D-STATCOM even its phases out where they are foreseen to be uneven."""
-        if flow is None or not self.settings.dstatcom:
-            return
-        strained = float(flow.unbalance_max[1]) > UNEVEN * self.settings.thresholds.unbalance_yellow
-        asset_id = f"{network.segment_id}-dstatcom"
-        if not strained and asset_id not in self._balancing:
-            return
-        load_w = [round(w) for w in flow.busbar_w[1].tolist()]
-        command = DstatcomCommand(
-            asset_id=asset_id,
-            mode=DstatcomMode.BALANCE if strained else DstatcomMode.OFF,
-            power_w=balancing_power_w(load_w, DSTATCOM_VA) if strained else [],
-        )
-        (self._balancing.add if strained else self._balancing.discard)(asset_id)
-        self.tell(self.settings.dstatcom, command, Performative.REQUEST)
+    def _relief_va(self, flows: Sequence[FlowResult | None]) -> npt.NDArray[np.complex128]:
+        """Set all D-STATCOMs; return what they drew as was measured and are to draw, (T, units, 3) in VA."""
+        coordination, parts = self.sibling(DstatcomCoordination), []
+        for network, flow in zip(self.settings.networks, flows, strict=True):
+            drew_va = np.array(coordination.reported(network.segment_id)).reshape(-1, 3)
+            relief_va = np.zeros((1 + self.settings.outlook_steps, *drew_va.shape), dtype=np.complex128)
+            relief_va[0] = drew_va
+            ahead_va = coordination.foresee(network, flow, self.settings.thresholds.unbalance_yellow)
+            if ahead_va is not None:
+                relief_va[1:] = ahead_va
+            parts.append(relief_va)
+        return np.concatenate(parts, axis=1)
 
     def _set_light(
         self, network: Network, measured: Strain, foreseen: Sequence[Strain], start_s: int
@@ -408,11 +404,6 @@ class ActiveNetworkManagement(Behaviour):
         if payer is not None and contract.payee and ticks:
             tokens = tokens_of([(contract.payee, ticks)], payer.tokens_per_currency)
             self.sibling(Paying).pay(SettlementKind.DEMAND_RESPONSE, payment_id, tokens)
-
-    @on(DstatcomStatus)
-    def note(self, status: DstatcomStatus, letter: Letter) -> None:
-        """Count alarms of a D-STATCOM."""
-        self.agent.counts["dstatcom alarms"] += len(status.alarms)
 
 
 def strains_of(result: FlowResult) -> list[Strain]:

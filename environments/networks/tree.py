@@ -115,7 +115,7 @@ def network_of(
         sites=tuple(sites),
         site_node=np.array([position[node] for node in site_node], dtype=np.int64),
         site_phase=np.array(site_phase, dtype=np.int64),
-        compensator_node=position[farthest.node],
+        compensator_nodes=(position[farthest.node],),
         medium_voltage_v=supply.medium_voltage_v,
         low_voltage_v=supply.low_voltage_v,
         short_circuit_va=supply.short_circuit_va,

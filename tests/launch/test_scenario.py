@@ -128,6 +128,30 @@ BAD = {
         "1.2",
         "must be at most loading_red (1)",
     ),
+    "D-STATCOM on a feeder that is not there": (
+        SITE + "grid: {dstatcoms: [{segment: segment-002}]}",
+        "grid.dstatcoms[0].segment",
+        "segment-002",
+        "must be a segment of the grid",
+    ),
+    "D-STATCOM at a site of nobody": (
+        SITE + "grid: {dstatcoms: [{segment: segment-001, site: nobody}]}",
+        "grid.dstatcoms[0].site",
+        "nobody",
+        "must be a site of segment-001",
+    ),
+    "D-STATCOM without a rating": (
+        SITE + "grid: {dstatcoms: [{segment: segment-001, kva: 0}]}",
+        "grid.dstatcoms[0].kva",
+        "0",
+        "must be between 0.1 and 10000",
+    ),
+    "D-STATCOM that reports between steps": (
+        SITE + "step_s: 60\ngrid: {dstatcom_status_s: 90}",
+        "grid.dstatcom_status_s",
+        "90",
+        "a multiple of step_s",
+    ),
     "external server without a port": (
         SITE + "server: external\n",
         "server.port",

@@ -52,7 +52,7 @@ class FourWire:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self._places = np.append(network.site_node, network.compensator_node)
+        self._places = np.append(network.site_node, network.compensator_nodes).astype(np.int64)
         self._path = _paths(network)
         phase, neutral = _impedances(network)
         mine = self._path[:, self._places].astype(float)
@@ -72,8 +72,8 @@ class FourWire:
         Args:
             power_w: (T, sites, 3) W, consumption positive.
             reactive_var: (T, sites, 3) var, inductive positive.
-            compensation_w: (T, 3) W drawn by a D-STATCOM, if any.
-            compensation_var: (T, 3) var.
+            compensation_w: (T, D-STATCOMs, 3) W that they draw, if any.
+            compensation_var: (T, D-STATCOMs, 3) var.
 
         Raises: InvalidInput when shapes do not match, Failed when the fixed point is not found (the load is
             more than the feeder can carry).
@@ -82,9 +82,10 @@ class FourWire:
         if power_w.shape != expected or reactive_var.shape != expected:
             raise InvalidInput(problem("power_w", power_w.shape, f"(T, {expected[1]}, 3)"))
         power = np.zeros((expected[0], len(self._places), 3), dtype=np.complex128)
-        power.real[:, :-1], power.imag[:, :-1] = power_w, reactive_var
-        power.real[:, -1] = 0.0 if compensation_w is None else compensation_w
-        power.imag[:, -1] = 0.0 if compensation_var is None else compensation_var
+        sites = expected[1]
+        power.real[:, :sites], power.imag[:, :sites] = power_w, reactive_var
+        power.real[:, sites:] = 0.0 if compensation_w is None else compensation_w
+        power.imag[:, sites:] = 0.0 if compensation_var is None else compensation_var
         current = self._currents(power)
         total = current.sum(axis=1)
         neutral_v = current.sum(axis=2) @ self._neutral

@@ -18,6 +18,7 @@ __all__ = [
     "Network",
     "Transformer",
     "connect_sites",
+    "joint_of",
     "phase_index",
     "radial_feeder",
     "standard_transformer",
@@ -137,14 +138,25 @@ class Network:
     sites: tuple[str, ...]
     site_node: NDArray[np.int64]
     site_phase: NDArray[np.int64]
-    compensator_node: int
-    """Where a D-STATCOM would stand: the joint farthest from the transformer."""
+    compensator_nodes: tuple[int, ...]
+    """Where D-STATCOMs stand; as laid out one, at the joint farthest from the transformer."""
     medium_voltage_v: float = MEDIUM_VOLTAGE_V
     low_voltage_v: float = LINE_VOLTAGE_V
     short_circuit_va: float = SHORT_CIRCUIT_VA
     """Of the grid above, at the medium-voltage busbar."""
     short_circuit_rx: float = SHORT_CIRCUIT_RX
     """Resistance over reactance of the grid above."""
+
+
+def joint_of(network: Network, site: str) -> int:
+    """Return the node in the street that a site's service cable comes from.
+
+    Raises: InvalidInput when the site is not on the network.
+    """
+    if site not in network.sites:
+        raise InvalidInput(problem("site", site, f"a site of {network.segment_id}"))
+    node = network.site_node[network.sites.index(site)]
+    return int(network.line_from[np.flatnonzero(network.line_to == node)[0]])
 
 
 def phase_index(phases: Phases | str, position: int) -> int:
@@ -224,7 +236,7 @@ def radial_feeder(
         sites=tuple(sites),
         site_node=np.array(site_node),
         site_phase=np.array([phase_index(each, position) for position, each in enumerate(chosen)]),
-        compensator_node=far_node,
+        compensator_nodes=(far_node,),
     )
 
 

@@ -66,7 +66,7 @@ class FlowResult:
     source_w: Array
     """(T,): drawn from medium voltage"""
     losses_w: Array
-    """(T,): of cables and transformer"""
+    """(T,): of cables, transformer and D-STATCOMs"""
     line_current_a: Array
     """(T, lines, 3)"""
     phase_voltage_v: float = PHASE_VOLTAGE_V
@@ -96,10 +96,14 @@ class FlowResult:
         highest: Array = self.unbalance[:, 1:].max(axis=1)
         return highest
 
+    def phasors_v(self, node: int) -> NDArray[np.complex128]:
+        """Return the voltages of a node to neutral, (T, 3), in V."""
+        magnitude, angle = self.voltage_pu[:, node], self.voltage_angle[:, node]
+        return np.asarray(magnitude * self.phase_voltage_v * np.exp(1j * angle))
+
     def busbar_current_a(self) -> Array:
         """Return the currents of the three phases and the neutral at the busbar, (T, 4), in A."""
-        volts = self.voltage_pu[:, 1] * self.phase_voltage_v * np.exp(1j * self.voltage_angle[:, 1])
-        current = np.conj((self.busbar_w + 1j * self.busbar_var) / volts)
+        current = np.conj((self.busbar_w + 1j * self.busbar_var) / self.phasors_v(1))
         magnitude: Array = np.abs(np.column_stack([current, current.sum(axis=1)]))
         return magnitude
 
@@ -116,6 +120,7 @@ class PowerFlow:
         self._line_at = _offsets(len(each.line_from) for each in networks)
         self._site_at = _offsets(len(each.sites) for each in networks)
         self.sites = self._site_at[-1]
+        self.compensators = sum(len(each.compensator_nodes) for each in networks)
         self._model = PowerGridModel(_describe(self.networks, self._node_at))
 
     def solve(
@@ -130,8 +135,8 @@ class PowerFlow:
         Args:
             power_w: (T, sites, 3) W, consumption positive.
             reactive_var: (T, sites, 3) var, inductive positive.
-            compensation_w: (T, networks, 3) W drawn by the feeder's D-STATCOM, if any.
-            compensation_var: (T, networks, 3) var.
+            compensation_w: (T, D-STATCOMs, 3) W that they draw, network after network; none by default.
+            compensation_var: (T, D-STATCOMs, 3) var.
 
         Raises: InvalidInput when shapes do not match, Failed when the flow does not converge (the load
             is more than the feeder can carry).
@@ -142,7 +147,7 @@ class PowerFlow:
         if instants == 0:
             return [_empty(network) for network in self.networks]
         update = initialize_array(
-            DatasetType.update, ComponentType.asym_load, (instants, self.sites + len(self.networks))
+            DatasetType.update, ComponentType.asym_load, (instants, self.sites + self.compensators)
         )
         update["id"] = np.arange(update.shape[1]) + self._first_load
         update["p_specified"][:, : self.sites] = power_w
@@ -195,7 +200,7 @@ class PowerFlow:
         transformer = {name: each[:, index] for name, each in output[ComponentType.transformer].items()}
         branch = output.get(ComponentType.line) or _no_lines(len(voltage))
         source_w = output[ComponentType.source]["p"][:, index].sum(axis=1)
-        demand_w = served[:, sites].sum(axis=1) + served[:, self.sites + index]
+        demand_w = served[:, sites].sum(axis=1)
         return FlowResult(
             voltage_pu=voltage,
             voltage_angle=angle,
@@ -336,11 +341,12 @@ def _sources(networks: Sequence[Network], node_at: list[int]) -> NDArray[Any]:
 
 
 def _loads(networks: Sequence[Network], node_at: list[int]) -> NDArray[Any]:
-    sites = sum(len(each.sites) for each in networks)
-    array = _new(ComponentType.asym_load, sites + len(networks), 3 * _KIND)
+    count = sum(len(each.sites) + len(each.compensator_nodes) for each in networks)
+    array = _new(ComponentType.asym_load, count, 3 * _KIND)
     placed = list(zip(networks, node_at[:-1], strict=True))
     array["node"] = np.concatenate(
-        [each.site_node + at for each, at in placed] + [[each.compensator_node + at] for each, at in placed]
+        [each.site_node + at for each, at in placed]
+        + [np.array(each.compensator_nodes, dtype=np.int64) + at for each, at in placed]
     )
     array["status"] = 1
     array["type"] = LoadGenType.const_power

@@ -3,6 +3,7 @@
 from environments.simulation.world.meter_csv import MeterReadings, read_meter_csv
 from environments.simulation.world.settings import (
     BatterySettings,
+    CompensatorSettings,
     EvSettings,
     FeederSettings,
     HeatPumpSettings,
@@ -18,6 +19,7 @@ from environments.simulation.world.world import World
 
 __all__ = [
     "BatterySettings",
+    "CompensatorSettings",
     "EvSettings",
     "FeederSettings",
     "HeatPumpSettings",

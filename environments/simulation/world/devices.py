@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from behaviours.decisions.grid.network import Network
 from environments.simulation.world.buildings import heat_pump_cop
+from environments.simulation.world.compensators import busbar_measurement
 from environments.simulation.world.controls import Controls
 from environments.simulation.world.energy import DEVICES
 from environments.simulation.world.feeder import strain_of
@@ -20,7 +20,6 @@ from environments.simulation.world.generators import generator
 from ontology.base import INTERVAL_S, Concept
 from ontology.charging import EvSocUpdate
 from ontology.control import Instruction, InstructionState, InstructionStatus
-from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridMeasurement
 from ontology.measurements import IntervalReading, Measurement, Quantity
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Battery",
     "Charger",
-    "Compensator",
     "FeederMonitor",
     "FrequencyMeter",
     "HeatPump",
@@ -443,16 +441,7 @@ class FeederMonitor:
         flow = self.world.flows[self.feeder] if self.world.flows else None
         if flow is None:
             return []
-        return [
-            GridMeasurement(
-                node_id=self.world.grid.networks[self.feeder].nodes[1],
-                time_s=self.world.now_s,
-                voltage_v=_volts(flow.voltage_pu[-1, 1], self.world.grid.networks[self.feeder]),
-                current_a=[round(float(each), 3) for each in flow.busbar_current_a()[-1]],
-                power_w=[round(float(each)) for each in flow.busbar_w[-1]],
-                reactive_var=[round(float(each)) for each in flow.busbar_var[-1]],
-            )
-        ]
+        return [busbar_measurement(self.world.grid.networks[self.feeder], flow, self.world.now_s)]
 
     async def instruct(self, instruction: Instruction) -> InstructionStatus:
         """Refuse: there is nothing to control."""
@@ -469,66 +458,3 @@ class FeederMonitor:
     def strain_now(self) -> Strain:
         """Solve the feeder for the powers of the last step and return how hard it is used."""
         return strain_of(self.world.solve_now()[self.feeder])
-
-
-class Compensator:
-    """A D-STATCOM at the far end of a feeder: shifts power between phases and gives reactive power."""
-
-    name = "dstatcom"
-
-    def __init__(self, world: World, feeder: int, rated_va: int = 30_000) -> None:
-        self.world = world
-        self.feeder = feeder
-        self.rated_va = rated_va
-        self.asset_id = f"{world.grid.segments[feeder].segment_id}-dstatcom"
-        self.mode = DstatcomMode.OFF
-
-    async def percepts(self) -> Sequence[Concept]:
-        """Return mode, powers and the voltages where it stands."""
-        node = self.world.grid.networks[self.feeder].compensator_node
-        volts = [1.0] * 3
-        if self.world.flows:
-            volts = list(self.world.flows[self.feeder].voltage_pu[-1, node])
-        power = self.world.grid.compensation_w[self.feeder]
-        reactive = self.world.grid.compensation_var[self.feeder]
-        phasor = np.exp(-2j * np.pi / 3 * np.arange(3))
-        neutral = abs(sum(np.conj((power + 1j * reactive) / (230.94 * phasor))))
-        return [
-            DstatcomStatus(
-                asset_id=self.asset_id,
-                time_s=self.world.now_s,
-                mode=self.mode,
-                power_w=[round(float(each)) for each in power],
-                reactive_var=[round(float(each)) for each in reactive],
-                neutral_a=round(float(neutral), 3),
-                voltage_v=_volts(volts, self.world.grid.networks[self.feeder]),
-            )
-        ]
-
-    async def instruct(self, instruction: Instruction) -> InstructionStatus:
-        """Refuse: a D-STATCOM takes commands by phase (`command`)."""
-        return InstructionStatus(
-            instruction_id=instruction.instruction_id,
-            status=InstructionState.REJECTED,
-            time_s=self.world.now_s,
-        )
-
-    def command(self, command: DstatcomCommand) -> None:
-        """Set the powers of each phase, consumption positive; their sum is brought to 0, each to a third
-        of the rating."""
-        self.mode = command.mode
-        off = command.mode is DstatcomMode.OFF
-        power = np.zeros(3) if off or not command.power_w else np.array(command.power_w, dtype=float)
-        reactive = (
-            np.zeros(3) if off or not command.reactive_var else np.array(command.reactive_var, dtype=float)
-        )
-        power -= power.mean()
-        limit = self.rated_va / 3
-        power *= min(1.0, limit / max(float(np.abs(power).max()), 1e-9))
-        room = np.sqrt(np.maximum(limit**2 - power**2, 0.0))
-        self.world.grid.compensation_w[self.feeder] = power
-        self.world.grid.compensation_var[self.feeder] = np.clip(reactive, -room, room)
-
-
-def _volts(values: Sequence[float], network: Network) -> list[float]:
-    return [round(float(each) * network.low_voltage_v / 3**0.5, 3) for each in values]

@@ -1,16 +1,17 @@
 """The low-voltage feeders of the world: which site is where, and the power that flows there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from behaviours.decisions.grid.network import Network, connect_sites, radial_feeder
+from behaviours.decisions.grid.network import Network, connect_sites, joint_of, radial_feeder
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, own_phase
 from behaviours.decisions.grid.traffic_light import Strain
 from environments.networks import feeder_named
 from environments.simulation.world.energy import DEVICES
-from environments.simulation.world.settings import STREET, FeederSettings, SiteSettings
+from environments.simulation.world.settings import STREET, CompensatorSettings, FeederSettings, SiteSettings
 from ontology.errors import InvalidInput, problem
 from ontology.grid import GridSegment
 
@@ -50,8 +51,11 @@ class Feeders:
         self.networks = _networks(sites, settings)
         self.segments = [_segment(each) for each in self.networks]
         self.of_site = np.repeat(np.arange(len(self.networks)), [len(each.sites) for each in self.networks])
-        self.compensation_w = np.zeros((len(self.networks), 3))
-        self.compensation_var = np.zeros((len(self.networks), 3))
+        self.compensators = _compensators(self.networks, settings)
+        self.networks = [_with_compensators(each, self.compensators) for each in self.networks]
+        self._compensation_va = np.zeros((len(self.compensators), 3), dtype=np.complex128)
+        self.revision = 0
+        """Counts the changes of what D-STATCOMs draw and are told."""
         self._share = _phase_shares(sites, np.concatenate([each.site_phase for each in self.networks]))
         self._reactive = np.array([REACTIVE_SHARE[name] for name in DEVICES])
         self._flow = PowerFlow(self.networks)
@@ -67,13 +71,18 @@ class Feeders:
         names = ", ".join(each.segment_id for each in self.segments[:10])
         raise InvalidInput(problem("segment_id", segment_id, f"one of {names}"))
 
+    def compensate(self, position: int, drawn_va: NDArray[np.complex128]) -> None:
+        """Let a D-STATCOM draw powers (3,) in VA from now on."""
+        if not np.array_equal(self._compensation_va[position], drawn_va):
+            self._compensation_va[position] = drawn_va
+            self.revision += 1
+
     def solve(self, device_w: Array) -> list[FlowResult]:
         """Return the flow of every feeder for one instant of device powers (devices, sites) in W."""
         power = np.einsum("dn,dnp->np", device_w, self._share)
         reactive = np.einsum("dn,dnp->np", device_w * self._reactive[:, None], self._share)
-        return self._flow.solve(
-            power[None], reactive[None], self.compensation_w[None], self.compensation_var[None]
-        )
+        drawn = self._compensation_va[None]
+        return self._flow.solve(power[None], reactive[None], drawn.real, drawn.imag)
 
 
 def _networks(sites: Sequence[SiteSettings], settings: FeederSettings) -> list[Network]:
@@ -95,6 +104,24 @@ def _network(segment_id: str, members: Sequence[SiteSettings], settings: FeederS
         source_pu=settings.source_pu,
         joint_spacing_m=settings.joint_spacing_m,
     )
+
+
+def _compensators(networks: Sequence[Network], settings: FeederSettings) -> list[CompensatorSettings]:
+    """Return the D-STATCOMs in the order of their feeders."""
+    if settings.compensators is None:
+        return [CompensatorSettings(segment_id=each.segment_id) for each in networks]
+    return [unit for each in networks for unit in settings.compensators if unit.segment_id == each.segment_id]
+
+
+def _with_compensators(network: Network, units: Sequence[CompensatorSettings]) -> Network:
+    """Return a network with its D-STATCOMs where they stand."""
+    (end,) = network.compensator_nodes
+    nodes = [
+        joint_of(network, unit.site) if unit.site else end
+        for unit in units
+        if unit.segment_id == network.segment_id
+    ]
+    return replace(network, compensator_nodes=tuple(nodes))
 
 
 def _segment(network: Network) -> GridSegment:

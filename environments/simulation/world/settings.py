@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from behaviours.decisions.dstatcom import Priority
 from behaviours.decisions.grid.network import MAX_SITES
 from environments.networks import FEEDERS
 from ontology.assets import Phases
@@ -13,6 +14,7 @@ from ontology.errors import Problem, problem
 
 __all__ = [
     "BatterySettings",
+    "CompensatorSettings",
     "EvSettings",
     "FeederSettings",
     "HeatPumpSettings",
@@ -126,6 +128,18 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     lighting: LightingSettings | None = None
 
 
+class CompensatorSettings(Settings, frozen=True, kw_only=True):
+    """A four-leg D-STATCOM: its feeder by segment, and the joint of the site that it stands at."""
+
+    segment_id: str
+    rated_va: int = 30_000
+    neutral_a: float | None = None
+    """Of the neutral leg; by default twice a phase leg's current."""
+    priority: Priority = Priority.ACTIVE
+    site: str = ""
+    """Without one it stands at the far end of the feeder."""
+
+
 STREET = "street"
 """The network that is laid out for its sites; others are built in."""
 
@@ -141,6 +155,8 @@ class FeederSettings(Settings, frozen=True, kw_only=True):
     transformer_va: int = 0
     source_pu: float = 1.01
     joint_spacing_m: float = 35.0
+    compensators: tuple[CompensatorSettings, ...] | None = None
+    """None is one at the far end of every feeder."""
 
 
 class WorldSettings(Settings, frozen=True, kw_only=True):
@@ -164,7 +180,12 @@ class WorldSettings(Settings, frozen=True, kw_only=True):
 
 def problems(settings: WorldSettings) -> list[Problem]:
     """Return everything that is wrong with the settings of a world, with the path of each value."""
-    return [*_world_problems(settings), *_feeder_problems(settings.feeder), *_site_problems(settings.sites)]
+    return [
+        *_world_problems(settings),
+        *_feeder_problems(settings.feeder),
+        *_compensator_problems(settings),
+        *_site_problems(settings.sites),
+    ]
 
 
 def _world_problems(world: WorldSettings) -> Iterator[Problem]:
@@ -195,6 +216,26 @@ def _feeder_problems(feeder: FeederSettings) -> Iterator[Problem]:
         source_pu=(0.9, 1.1),
         joint_spacing_m=(1, 1_000),
     )
+
+
+def _compensator_problems(settings: WorldSettings) -> Iterator[Problem]:
+    names, most = [site.id for site in settings.sites], max(1, settings.feeder.sites_max)
+    for index, unit in enumerate(settings.feeder.compensators or ()):
+        path = f"feeder.compensators[{index}]"
+        yield from _ranges(path, unit, rated_va=(100, 10**7))
+        if unit.neutral_a is not None:
+            yield from _ranges(path, unit, neutral_a=(0.1, 10**5))
+        number = segment_number(unit.segment_id, len(names), most)
+        if number is None:
+            yield problem(f"{path}.segment_id", unit.segment_id, "a segment of the world")
+        elif unit.site and unit.site not in names[(number - 1) * most : number * most]:
+            yield problem(f"{path}.site", unit.site, f"a site of {unit.segment_id}")
+
+
+def segment_number(segment_id: str, sites: int, sites_max: int) -> int | None:
+    """Return which feeder, from 1, a segment names; None where there is none of that name."""
+    numbers = {f"segment-{number:03d}": number for number in range(1, -(-sites // sites_max) + 1)}
+    return numbers.get(segment_id)
 
 
 def _site_problems(sites: tuple[SiteSettings, ...]) -> Iterator[Problem]:

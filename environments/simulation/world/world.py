@@ -10,11 +10,11 @@ from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.power_flow import FlowResult
 from environments.simulation.world.battery import Batteries
 from environments.simulation.world.buildings import Buildings
+from environments.simulation.world.compensators import Compensator
 from environments.simulation.world.controls import Controls
 from environments.simulation.world.devices import (
     Battery,
     Charger,
-    Compensator,
     FeederMonitor,
     FrequencyMeter,
     HeatPump,
@@ -46,6 +46,8 @@ __all__ = ["Feeder", "Site", "WeatherStation", "World"]
 Array = NDArray[np.float64]
 
 HOUR_S = 3_600
+SETTLING_ROUNDS = 30
+"""Flows solved at most until D-STATCOMs that control by themselves have settled."""
 
 
 class Site(mesa.Agent):  # type: ignore[misc]
@@ -148,9 +150,12 @@ class World(mesa.Model):  # type: ignore[misc]
         self.feeders = [Feeder(self, index) for index in range(len(self.grid.networks))]
         self.sites = [Site(self, index) for index in range(len(settings.sites))]
         self._devices = [self._devices_of(index) for index in range(len(settings.sites))]
-        self._monitors = [
-            (FeederMonitor(self, index), Compensator(self, index)) for index in range(len(self.feeders))
+        self._monitors = [FeederMonitor(self, index) for index in range(len(self.feeders))]
+        self._compensators = [
+            Compensator(self, self.grid.index(unit.segment_id), position)
+            for position, unit in enumerate(self.grid.compensators)
         ]
+        self._flows_now: tuple[tuple[int, int], list[FlowResult]] = ((-1, -1), [])
         self.datacollector = _collector() if settings.collect else None
 
     def _build(self, settings: WorldSettings) -> None:
@@ -230,11 +235,11 @@ class World(mesa.Model):  # type: ignore[misc]
 
     def monitor(self, segment_id: str) -> FeederMonitor:
         """Return the measurement in a feeder's transformer station."""
-        return self._monitors[self.grid.index(segment_id)][0]
+        return self._monitors[self.grid.index(segment_id)]
 
-    def compensator(self, segment_id: str) -> Compensator:
-        """Return the D-STATCOM of a feeder; it does nothing until it is commanded."""
-        return self._monitors[self.grid.index(segment_id)][1]
+    def compensators(self, segment_id: str = "") -> list[Compensator]:
+        """Return the D-STATCOMs, of one feeder or of all; they do nothing until they are commanded."""
+        return [each for each in self._compensators if segment_id in ("", each.segment_id)]
 
     def step(self) -> None:
         """Advance by one step; at the end of a market interval read meters and solve the grid."""
@@ -255,6 +260,8 @@ class World(mesa.Model):  # type: ignore[misc]
         self._meters.add(power, step_s)
         self._frequency.step()
         self.now_s = start_s + step_s
+        for unit in self._compensators:
+            unit.converter.warm(self.outdoor_degc, step_s)
         if self.now_s % INTERVAL_S == 0:
             self._close_interval()
         if self.datacollector is not None:
@@ -266,9 +273,27 @@ class World(mesa.Model):  # type: ignore[misc]
         while self.now_s % INTERVAL_S:
             self.step()
 
+    @property
+    def has_stepped(self) -> bool:
+        """Whether there are powers of a last step."""
+        return self.now_s > self.settings.start_s
+
     def solve_now(self) -> list[FlowResult]:
-        """Solve every feeder for the powers of the last step."""
-        return self.grid.solve(self.power_w)
+        """Solve every feeder for the powers of the last step and what the D-STATCOMs do now."""
+        if self._flows_now[0] != (self.now_s, self.grid.revision):
+            flows = self._settled(self.power_w)
+            self._flows_now = ((self.now_s, self.grid.revision), flows)
+        return self._flows_now[1]
+
+    def _settled(self, device_w: Array) -> list[FlowResult]:
+        """Solve every feeder together with the D-STATCOMs that control by what they measure themselves."""
+        flows = self.grid.solve(device_w)
+        for _ in range(SETTLING_ROUNDS):
+            moved = [unit.pursue(flows[unit.feeder]) for unit in self._compensators]
+            if not any(moved):
+                break
+            flows = self.grid.solve(device_w)
+        return flows
 
     def site_table(self, from_s: int = 0) -> dict[str, NDArray[np.generic]]:
         """Return a column a quantity, a row for every interval and site, by time and then site."""
@@ -338,7 +363,7 @@ class World(mesa.Model):  # type: ignore[misc]
     def _close_interval(self) -> None:
         energy = self._meters.close()
         self.last_interval = energy
-        self.flows = self.grid.solve(energy.device_wh.astype(np.float64) * (HOUR_S / INTERVAL_S))
+        self.flows = self._settled(energy.device_wh.astype(np.float64) * (HOUR_S / INTERVAL_S))
         states = [
             self.batteries.state_of_charge,
             self.vehicles.state_of_charge,

@@ -29,7 +29,7 @@ from environments.simulation.world import (
 )
 from ontology.charging import EvConnectionEvent, EvDisconnectionEvent, EvSocUpdate, EvUserInput
 from ontology.control import InstructionState, Priority
-from ontology.grid import DstatcomCommand, DstatcomMode, GridMeasurement
+from ontology.grid import GridMeasurement
 from ontology.measurements import IntervalReading, Measurement, Quantity
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 
@@ -322,23 +322,3 @@ def test_a_feeder_is_measured_at_its_busbar() -> None:
     assert strain is not None
     assert strain.voltage_min_pu <= strain.voltage_max_pu
     assert monitor.strain_now().loading > 0
-
-
-def test_a_compensator_moves_power_between_phases_without_keeping_any() -> None:
-    model = world()
-    statcom = model.compensator("segment-001")
-    statcom.command(
-        DstatcomCommand(
-            asset_id=statcom.asset_id,
-            mode=DstatcomMode.SETPOINT,
-            power_w=[30_000, 0, 0],
-            reactive_var=[0] * 3,
-        )
-    )
-    run(model, 1)
-    (status,) = asyncio.run(statcom.percepts())
-    assert status.power_w == [10_000, -5_000, -5_000]
-    assert status.neutral_a > 50
-    statcom.command(DstatcomCommand(asset_id=statcom.asset_id, mode=DstatcomMode.OFF))
-    (status,) = asyncio.run(statcom.percepts())
-    assert status.power_w == [0, 0, 0]
