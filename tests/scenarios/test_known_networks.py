@@ -22,5 +22,6 @@ def test_a_community_lives_on_a_known_network(community, network, rated_v, low_p
 def test_a_compensator_measures_volts_of_the_networks_own_rating(community):
     model = community(sites=3, intervals=2, grid__network="ieee-european-lv")
     model.run()
-    (status,) = asyncio.run(model.world.compensator("segment-001").percepts())
+    (unit,) = model.world.compensators("segment-001")
+    (status,) = asyncio.run(unit.percepts())
     assert all(240 < volts < 256 for volts in status.voltage_v)
