@@ -192,6 +192,6 @@ def test_agents_on_two_hosts_form_one_plant(tmp_path):
     assert set(first.sites["site"]).isdisjoint(second.sites["site"])
     assert len(set(first.sites["site"]) | set(second.sites["site"])) == 24
     (delivered,), (committed,) = first.plants["delivered_wh"], first.plants["committed_wh"]
-    assert first.plants["members"][0] >= 8
+    assert first.plants["members"][0] >= 6
     assert delivered == pytest.approx(committed, rel=0.05)
     assert not first.sites["estimated"].any()
