@@ -62,6 +62,9 @@ def _continued(work: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, A
     while True:
         try:
             value = yield awaited
+        except GeneratorExit:
+            work.close()
+            raise
         except BaseException as error:
             step = partial(work.throw, error)
         else:
