@@ -7,20 +7,10 @@ from hypothesis import strategies as st
 
 from behaviours.decisions.battery_control import peak_shaving_power_w, rule_for, threshold_of_rest_w
 from behaviours.decisions.peak_shaving import LoadRecord, lowest_thresholds_w, planned_shaving, rest_envelope
-from ontology.storage import StorageModel, StorageStatus
+from ontology.storage import StorageStatus
 from tests.behaviours.decisions.quick import quick
+from tests.behaviours.decisions.test_battery_control import BATTERY
 
-BATTERY = StorageModel(
-    asset_id="bess",
-    capacity_wh=10_000,
-    fill_min_wh=1_000,
-    fill_max_wh=9_000,
-    charge_max_w=4_000,
-    discharge_max_w=5_000,
-    charge_efficiency=0.95,
-    discharge_efficiency=0.95,
-    leakage_w=0,
-)
 EVENING = [2_000] * 4 + [10_000] * 4 + [2_000] * 4
 DAYS = st.lists(st.integers(0, 12_000), min_size=8, max_size=24)
 
