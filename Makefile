@@ -19,7 +19,7 @@ test: install
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not soak"
 
 test-slow: install
-	$(BIN)/pytest -m "slow and not soak"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not soak"
 
 soak: install
 	$(BIN)/pytest -m soak
