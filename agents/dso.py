@@ -1,10 +1,11 @@
 """The distribution system operator."""
 
 from behaviours.agent import Agent
+from behaviours.grid.active_network_management import ActiveNetworkManagement
 from behaviours.grid.dstatcom_coordination import DstatcomCoordination
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.grid.flexibility_settling import FlexibilitySettling
-from behaviours.grid.monitoring import ActiveNetworkManagement, NetworkMonitoring
+from behaviours.grid.monitoring import NetworkMonitoring
 from behaviours.market.payments import Paying
 from ontology.roles import Role
 

@@ -4,6 +4,7 @@
 Clock       what time it is, and waking up later
 Transport   carries envelopes between addresses
 Device      percepts in, instructions out
+Monitoring  what the DSO measures in its network
 Repository  stores and answers for measurements, forecasts and events
 Ledger      settles tokens between accounts
 Register    what everyone may read of grid and markets
@@ -21,7 +22,7 @@ import msgspec
 
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
-from ontology.grid import DstatcomCommand, GridConstraint, GridState, GridStatusEvent
+from ontology.grid import DstatcomCommand, GridConstraint, GridMeasurement, GridState, GridStatusEvent
 from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
 from ontology.market import LemParameters, LemState
@@ -40,6 +41,7 @@ __all__ = [
     "Heard",
     "Ledger",
     "MarketRegister",
+    "MonitoringSystem",
     "PhaseCompensator",
     "Presence",
     "Recorder",
@@ -137,6 +139,16 @@ class PhaseCompensator(Protocol):
 
     def command(self, command: DstatcomCommand) -> None:
         """Put a command into effect, within what the unit can carry."""
+
+
+class MonitoringSystem(Protocol):
+    """The DSO's measurements of its network, beyond what the sites' meters say (D8.1 3.9)."""
+
+    async def measurements(self, since_s: int) -> Sequence[GridMeasurement]:
+        """Return what was measured at metered nodes from a time on, ascending.
+
+        Raises: Unavailable when the system does not answer.
+        """
 
 
 class Repository(Protocol):

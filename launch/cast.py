@@ -15,8 +15,8 @@ from agents.repository import RepositoryAgent
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.grid.compensation import DstatcomSettings
+from behaviours.grid.dso_settings import OUTLOOK_STEPS, DsoSettings
 from behaviours.grid.dstatcom_coordination import CoordinationSettings
-from behaviours.grid.monitoring import OUTLOOK_STEPS, DsoSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestor_evidence import AttestorSettings
 from behaviours.market.blockchain_settings import BlockchainSettings

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from scenario_helpers import assert_same_tables
 
-from behaviours.grid.monitoring import ActiveNetworkManagement
+from behaviours.grid.active_network_management import ActiveNetworkManagement
 from launch.offline import OfflineCommunity
 from launch.results import completed, run_tables
 from launch.runs import run_live, run_offline

@@ -1,0 +1,94 @@
+"""The world of a scenario: where it is, and the feeders."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from launch.schema.section import Section
+
+__all__ = ["Dstatcom", "Grid", "Location", "Thresholds", "Weather"]
+
+
+class Location(Section, frozen=True, kw_only=True):
+    """Where the sun is seen from; without it the station of the reference year."""
+
+    latitude: Annotated[float, Meta(ge=-66, le=66, description="degrees north")]
+    longitude: Annotated[float, Meta(ge=-180, le=180, description="degrees east")]
+
+
+class Weather(Section, frozen=True, kw_only=True):
+    """A DWD test reference year, which ships with demandlib. Short form: its number."""
+
+    reference_year: Annotated[
+        int, Meta(ge=1, le=15, description="test reference region, such as 4 Potsdam, 12 Mannheim")
+    ] = 4
+
+
+class Thresholds(Section, frozen=True, kw_only=True):
+    """When the traffic light leaves GREEN (yellow) and YELLOW (red); SPEC 2.1."""
+
+    loading_yellow: Annotated[float, Meta(gt=0, le=3, description="of the rated power or current")] = 0.80
+    loading_red: Annotated[float, Meta(gt=0, le=3, description="of the rated power or current")] = 1.00
+    voltage_yellow_pu: Annotated[float, Meta(gt=0, le=0.5, description="deviation from nominal, p.u.")] = 0.05
+    voltage_red_pu: Annotated[float, Meta(gt=0, le=0.5, description="deviation from nominal, p.u.")] = 0.10
+    unbalance_yellow: Annotated[float, Meta(gt=0, le=1, description="voltage unbalance factor")] = 0.015
+    unbalance_red: Annotated[float, Meta(gt=0, le=1, description="voltage unbalance factor")] = 0.02
+
+
+class Dstatcom(Section, frozen=True, kw_only=True):
+    """A four-leg D-STATCOM of the grid operator."""
+
+    segment: Annotated[str, Meta(description="its feeder, such as `segment-001`")]
+    kva: Annotated[float, Meta(ge=0.1, le=10_000, description="rating of the three legs together, kVA")] = (
+        30.0
+    )
+    neutral_a: Annotated[
+        Annotated[float, Meta(gt=0, le=100_000)] | None,
+        Meta(description="rating of the neutral leg, A; by default twice a phase leg's"),
+    ] = None
+    site: Annotated[
+        str, Meta(description="it stands at this site's joint in the street; empty = far end of the feeder")
+    ] = ""
+    priority: Annotated[
+        Literal["active", "reactive"], Meta(description="power that a leg keeps when asked for too much")
+    ] = "active"
+
+
+class Grid(Section, frozen=True, kw_only=True):
+    """The low-voltage grid: one transformer with one feeder for every `sites_per_feeder` sites."""
+
+    network: Annotated[
+        Literal[
+            "street",
+            "ieee-european-lv",
+            "cigre-lv-residential",
+            "cigre-lv-industrial",
+            "cigre-lv-commercial",
+        ],
+        Meta(
+            description="street is laid out for its sites; the others are known networks with a transformer, "
+            "cables and a voltage of their own, on whose connection points a feeder's sites are spread"
+        ),
+    ] = "street"
+    transformer_kva: Annotated[
+        Annotated[float, Meta(gt=0, le=2500)] | None,
+        Meta(description="rated power of each transformer, kVA; by default the usual one for its sites"),
+    ] = None
+    sites_per_feeder: Annotated[int, Meta(ge=1, le=60, description="the most on one feeder")] = 60
+    source_pu: Annotated[float, Meta(ge=0.9, le=1.1, description="voltage at the busbar, p.u.")] = 1.01
+    joint_spacing_m: Annotated[
+        float, Meta(ge=1, le=1000, description="cable (NAYY 4×150) between joints, metres")
+    ] = 35.0
+    dstatcoms: Annotated[
+        tuple[Dstatcom, ...] | None,
+        Meta(description="D-STATCOMs; by default one of 30 kVA at the far end of each feeder"),
+    ] = None
+    dstatcom_objective: Annotated[
+        Literal["unbalance", "neutral", "voltage"],
+        Meta(description="what they make small: voltage unbalance, neutral current, deviations of voltage"),
+    ] = "unbalance"
+    dstatcom_status_s: Annotated[
+        int,
+        Meta(ge=1, le=900, description="how often they report, seconds; up to 60 they are corrected at once"),
+    ] = 900
+    thresholds: Annotated[Thresholds, Meta(description="of the traffic light")] = Thresholds()
