@@ -3,6 +3,14 @@
 from behaviours.decisions.grid.four_wire import FourWire, FourWireResult
 from behaviours.decisions.grid.network import Cable, Network, Transformer, connect_sites, radial_feeder
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
+from behaviours.decisions.grid.pseudo_measurements import Expectation, expected_loads
+from behaviours.decisions.grid.state_estimation import (
+    Discarded,
+    Estimate,
+    ExpectedLoads,
+    NodeReadings,
+    StateEstimation,
+)
 from behaviours.decisions.grid.traffic_light import (
     Light,
     Strain,
@@ -16,17 +24,24 @@ from behaviours.decisions.grid.traffic_light import (
 
 __all__ = [
     "Cable",
+    "Discarded",
+    "Estimate",
+    "Expectation",
+    "ExpectedLoads",
     "FlowResult",
     "FourWire",
     "FourWireResult",
     "Light",
     "Network",
+    "NodeReadings",
     "PowerFlow",
+    "StateEstimation",
     "Strain",
     "Thresholds",
     "Transformer",
     "causes",
     "connect_sites",
+    "expected_loads",
     "next_light",
     "over_phases",
     "radial_feeder",

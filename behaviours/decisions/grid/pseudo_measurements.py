@@ -1,0 +1,100 @@
+"""Pseudo-measurements: what unmetered sites are taken to draw, phase by phase, and how wrong that may be.
+
+The best that is known counts: the meter reading of the interval, else the site's own forecast, else the
+standard profile of a household. Deviations are standard deviations.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from behaviours.decisions.grid.power_flow import over_phases, own_phase
+from behaviours.decisions.grid.state_estimation import ExpectedLoads
+
+__all__ = ["Expectation", "expected_loads", "from_forecast", "from_meter", "from_profile", "of_minutes"]
+
+Array = NDArray[np.float64]
+
+HOUSEHOLD_W = 400.0
+"""What a household draws on average, 3 500 kWh a year."""
+SHAPE = (
+    *(0.73, 0.63, 0.59, 0.58, 0.60, 0.67, 0.82, 0.92, 0.95, 0.98, 1.01, 1.10),
+    *(1.12, 1.08, 1.04, 1.04, 1.13, 1.31, 1.47, 1.50, 1.42, 1.29, 1.14, 0.91),
+)
+"""Of a household's day by local hours, its mean is 1 (BDEW H25, mean of a year)."""
+HOUSEHOLD_DEVIATION_W = 700.0
+"""By which a household's quarter of an hour differs from it, with a heat pump or car here and there."""
+FORECAST_DEVIATION_W, FORECAST_SHARE = 300.0, 0.3
+"""Of a forecast without quantiles: some W, and a share of its value."""
+METER_SHARE = 0.01
+FORECAST_COMMON, PROFILE_COMMON = 0.5, 1.5
+"""How wrong forecasts, and profiles, of all sites may be together: on a cold evening, or at half time."""
+MINUTE_DEVIATION_W, MINUTE_COMMON = 300.0, 0.2
+"""By which a minute differs from its quarter of an hour: kettles and hobs."""
+QUANTILES = 2.563
+"""Distance between the 10 and 90 % quantiles of a normal distribution, in standard deviations."""
+PHASE_DOUBT = 0.1
+"""Share of a total of which one does not know on which phase it is."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What sites draw in total and how wrong that may be; both (T, sites) or (sites,) in W."""
+
+    net_w: Array
+    deviation_w: Array
+    common: float = 0.0
+    """Share by which all sites may be wrong together"""
+
+
+def from_meter(net_w: Array) -> Expectation:
+    """Return what meter readings of the same interval say: nearly the truth."""
+    return Expectation(net_w, METER_SHARE * np.abs(net_w))
+
+
+def from_forecast(net_w: Array, low_w: Array, high_w: Array) -> Expectation:
+    """Return what forecasts say, with 10 and 90 % quantiles that are equal where there are none."""
+    spread = (high_w - low_w) / QUANTILES
+    usual = FORECAST_DEVIATION_W + FORECAST_SHARE * np.abs(net_w)
+    return Expectation(net_w, np.where(spread > 0, spread, usual), FORECAST_COMMON)
+
+
+def from_profile(local_hour: float, sites: int) -> Expectation:
+    """Return what households of the standard profile draw at a local hour of the day, (sites,)."""
+    share = SHAPE[int(local_hour) % 24]
+    net_w, deviation_w = np.full(sites, HOUSEHOLD_W * share), np.full(sites, HOUSEHOLD_DEVIATION_W)
+    return Expectation(net_w, deviation_w, PROFILE_COMMON)
+
+
+def of_minutes(quarter: Expectation) -> Expectation:
+    """Return what a minute of a quarter of an hour is expected to be: the same, less surely."""
+    deviation_w = np.hypot(quarter.deviation_w, MINUTE_DEVIATION_W)
+    return Expectation(quarter.net_w, deviation_w, max(quarter.common, MINUTE_COMMON))
+
+
+def expected_loads(
+    expectation: Expectation,
+    site_phase: NDArray[np.int64],
+    reactive_share: float,
+    compensation_va: NDArray[np.complex128] | None = None,
+) -> ExpectedLoads:
+    """Return the pseudo-measurements of state estimation, as (T, sites, 3).
+
+    The deviation of a total is on the phases of the site; a share of the total may be on any phase.
+
+    Args:
+        expectation: totals of sites, (T, sites) in W.
+        site_phase: 0, 1, 2 or 3 for all three, by site.
+        reactive_share: var that a consumed W brings with it; how much is known as badly as it is large.
+        compensation_va: what D-STATCOMs draw, (T, units, 3).
+    """
+    power_w = over_phases(expectation.net_w, site_phase)
+    reactive_var = np.maximum(power_w, 0.0) * reactive_share
+    shares = own_phase(site_phase)
+    own_w = expectation.deviation_w[..., None] * np.where(site_phase == 3, 3**-0.5, shares.T).T
+    deviation_w = np.hypot(own_w, PHASE_DOUBT * np.abs(expectation.net_w)[..., None])
+    deviation_var = reactive_share * (deviation_w + np.abs(power_w))
+    return ExpectedLoads(
+        power_w, reactive_var, deviation_w, deviation_var, expectation.common, compensation_va
+    )
