@@ -52,6 +52,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _preferences(scenario)
     yield from _services(scenario)
     yield from _outside(scenario)
+    yield from _dso_systems(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
 
@@ -269,6 +270,14 @@ def _outside(scenario: Scenario) -> Iterator[Complaint]:
     yield from _traded_segments(scenario, trade, f"{path}.uftp")
     for key, value, expected in trade_problems(scenario, trade):
         yield f"{path}.uftp.{key}", value, expected
+
+
+def _dso_systems(scenario: Scenario) -> Iterator[Complaint]:
+    """Addresses and secrets of the grid operator's systems."""
+    from launch.dso_systems import outside_problems
+
+    for key, value, expected in outside_problems(scenario):
+        yield f"grid.{key}", value, expected
 
 
 def _dstatcoms(scenario: Scenario) -> Iterator[Complaint]:

@@ -1,6 +1,7 @@
 """A connection to an MQTT broker that comes back by itself, with growing pauses."""
 
 import asyncio
+import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -190,6 +191,7 @@ class MqttLink:
             will=will,
             timeout=_ANSWER_S,
             keepalive=_KEEP_ALIVE_S,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             tls_context=(trust or ssl.create_default_context()) if place.is_secured else None,
         )
 

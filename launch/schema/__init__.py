@@ -1,5 +1,6 @@
 """The schema of a scenario file, one module a part of it."""
 
+from launch.schema.dso_systems import Access, DsoSystems
 from launch.schema.flexibility import FlexibilityMarket, Uftp, UftpCounterparty, UftpPoint
 from launch.schema.markets import (
     Agreement,
@@ -19,9 +20,11 @@ from launch.schema.world import Dstatcom, Grid, Location, Monitoring, Thresholds
 
 __all__ = [
     "SHORT_FORMS",
+    "Access",
     "Agreement",
     "Battery",
     "Contract",
+    "DsoSystems",
     "Dstatcom",
     "Ev",
     "ExternalMarkets",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from launch.schema.dso_systems import Access, DsoSystems
 from launch.schema.section import Section
 
 __all__ = ["Dstatcom", "Grid", "Location", "Monitoring", "Thresholds", "Weather"]
@@ -52,6 +53,11 @@ class Dstatcom(Section, frozen=True, kw_only=True):
     priority: Annotated[
         Literal["active", "reactive"], Meta(description="power that a leg keeps when asked for too much")
     ] = "active"
+    address: Annotated[
+        str,
+        Meta(description="of the unit: `http://…/dstatcoms/ID` or `mqtt://…/prefix`; empty = simulated"),
+    ] = ""
+    access: Annotated[Access, Meta(description="to the unit at an address")] = Access()
 
 
 class Monitoring(Section, frozen=True, kw_only=True):
@@ -74,6 +80,11 @@ class Monitoring(Section, frozen=True, kw_only=True):
     period_s: Annotated[
         int, Meta(ge=1, le=900, description="how often it measures, seconds; at most once a `step_s`")
     ] = 60
+    source: Annotated[
+        str,
+        Meta(description="where measurements come from: `world`, or `http://…` or `mqtt://host:port/prefix`"),
+    ] = "world"
+    access: Annotated[Access, Meta(description="to the source")] = Access()
 
 
 class Grid(Section, frozen=True, kw_only=True):
@@ -116,5 +127,8 @@ class Grid(Section, frozen=True, kw_only=True):
     monitoring: Annotated[
         Monitoring | None,
         Meta(description="network monitoring; without it the light knows meter readings and forecasts only"),
+    ] = None
+    systems: Annotated[
+        DsoSystems | None, Meta(description="systems of the grid operator on sockets, in live runs")
     ] = None
     thresholds: Annotated[Thresholds, Meta(description="of the traffic light")] = Thresholds()
