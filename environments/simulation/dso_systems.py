@@ -1,15 +1,16 @@
 """The systems of a DSO around a simulated world, on real sockets: its monitoring and its D-STATCOMs."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from behaviours.ports import Barrier, Clock
 from environments.devices.dstatcom_http import dstatcom_routes
-from environments.devices.dstatcom_mqtt import MqttUnit
+from environments.devices.dstatcom_mqtt import MqttUnit, Topics
 from environments.devices.dstatcom_unit import GuardedUnit
 from environments.monitoring import MeasurementPublisher, MonitoringServer
 from environments.monitoring.http_client import MONITORING
+from environments.monitoring.mqtt_client import measurement_topic
 from environments.simulation.world import World
 from environments.wire.http_service import HttpService
 from environments.wire.mqtt_link import Broker
@@ -104,6 +105,19 @@ class DsoSystems:
         for guarded in self.units.values():
             await guarded.watch()
         await asyncio.gather(*(unit.tell() for unit in self._mqtt_units))
+
+    def places(self) -> Iterator[str]:
+        """Yield where what is to be found: addresses by HTTP, topics by MQTT."""
+        if self._settings.listen is not None:
+            yield f"GET  {self.http.url}/measurements/latest"
+            for asset_id in self.units:
+                yield f"GET  {self.http.url}/dstatcoms/{asset_id}/status"
+                yield f"POST {self.http.url}/dstatcoms/{asset_id}/commands"
+        if self._settings.broker is not None:
+            place = self._settings.broker.place
+            yield f"{place.url}: topic {measurement_topic(place.path, '+')}"
+            for asset_id in self.units:
+                yield f"{place.url}: topics {Topics(place.path, asset_id).of('#')}"
 
     async def close(self) -> None:
         """Be gone."""
