@@ -270,6 +270,7 @@ def _dso_node(
             flexibility=terms,
             sellers=sellers_of(scenario, at, [feeder.segment_id for feeder in world.feeders]),
             metering=metering_of(scenario),
+            outlook_intervals=scenario.grid.outlook_intervals,
         ),
         ports={"monitoring": world.network_meters},
     )

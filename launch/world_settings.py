@@ -87,6 +87,7 @@ def metering_of(scenario: Scenario) -> Metering | None:
         voltage_error=monitoring.voltage_error,
         power_error=monitoring.power_error,
         period_s=monitoring.period_s,
+        zone=scenario.zone,
     )
 
 
@@ -102,6 +103,10 @@ def thresholds(scenario: Scenario) -> Thresholds:
         high_red_pu=1 + given.voltage_red_pu,
         unbalance_yellow=given.unbalance_yellow,
         unbalance_red=given.unbalance_red,
+        ratio_margin=given.ratio_margin,
+        voltage_margin_pu=given.voltage_margin_pu,
+        calm_intervals=given.calm_intervals,
+        red_after_s=given.red_after_s,
     )
 
 

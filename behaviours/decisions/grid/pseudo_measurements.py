@@ -4,15 +4,26 @@ The best that is known counts: the meter reading of the interval, else the site'
 standard profile of a household. Deviations are standard deviations.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from behaviours.decisions.grid.network import Network
+from behaviours.decisions.grid.node_readings import BUSBAR, LEAST_W, NodeReadings
 from behaviours.decisions.grid.power_flow import over_phases, own_phase
-from behaviours.decisions.grid.state_estimation import ExpectedLoads
 
-__all__ = ["Expectation", "expected_loads", "from_forecast", "from_meter", "from_profile", "of_minutes"]
+__all__ = [
+    "Expectation",
+    "ExpectedLoads",
+    "expected_loads",
+    "from_forecast",
+    "from_meter",
+    "from_profile",
+    "of_minutes",
+]
 
 Array = NDArray[np.float64]
 
@@ -36,6 +47,42 @@ QUANTILES = 2.563
 """Distance between the 10 and 90 % quantiles of a normal distribution, in standard deviations."""
 PHASE_DOUBT = 0.1
 """Share of a total of which one does not know on which phase it is."""
+
+
+@dataclass(frozen=True)
+class ExpectedLoads:
+    """What sites are expected to draw at T instants, and how wrong that usually is (standard deviations)."""
+
+    power_w: Array
+    """(T, sites, 3)"""
+    reactive_var: Array
+    """(T, sites, 3)"""
+    deviation_w: Array
+    """(T, sites, 3)"""
+    deviation_var: Array
+    """(T, sites, 3)"""
+    common: float = 0.0
+    """Share by which all may be wrong together, as on a cold evening: without it, a transformer's meter
+    that tells of a rush that nobody expected would be taken for broken."""
+    compensation_va: NDArray[np.complex128] | None = None
+    """What D-STATCOMs say that they draw, (T, units, 3); nothing by default."""
+
+    def with_meters(self, network: Network, meters: Sequence[NodeReadings]) -> "ExpectedLoads":
+        """Return expectations in which the sites of metered nodes draw together what was measured there."""
+        power, reactive = self.power_w.copy(), self.reactive_var.copy()
+        deviation_w = np.maximum(self.deviation_w, LEAST_W)
+        deviation_var = np.maximum(self.deviation_var, LEAST_W)
+        for meter in meters:
+            behind, known = np.flatnonzero(network.site_node == meter.node), np.flatnonzero(meter.has_power)
+            if meter.node == BUSBAR or not len(behind) or not len(known):
+                continue
+            errors = meter.power_deviations()
+            at = np.ix_(known, behind)
+            _share_out(power, deviation_w, at, meter.power_w[known], errors[0][known])
+            _share_out(reactive, deviation_var, at, meter.reactive_var[known], errors[1][known])
+        return replace(
+            self, power_w=power, reactive_var=reactive, deviation_w=deviation_w, deviation_var=deviation_var
+        )
 
 
 @dataclass(frozen=True)
@@ -98,3 +145,19 @@ def expected_loads(
     return ExpectedLoads(
         power_w, reactive_var, deviation_w, deviation_var, expectation.common, compensation_va
     )
+
+
+def _share_out(values: Array, deviations: Array, at: tuple[Any, ...], sums: Array, errors: Array) -> None:
+    """Let values of several sites have a known sum; who was known worst differs most from before.
+
+    Args:
+        values: (T, sites, 3), changed in place, as are their deviations.
+        deviations: (T, sites, 3).
+        at: which instants and sites.
+        sums: (instants, 3).
+        errors: deviations of the sums, (instants, 3).
+    """
+    variance = deviations[at] ** 2
+    share = variance / variance.sum(axis=1, keepdims=True)
+    values[at] += share * (sums - values[at].sum(axis=1))[:, None]
+    deviations[at] = np.broadcast_to(errors[:, None] / variance.shape[1] ** 0.5, variance.shape)
