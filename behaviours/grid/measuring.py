@@ -1,7 +1,7 @@
-"""What the DSO measures in its network: stored, estimated from, and red at once where it lasts (SPEC 2.1, 4.10).
+"""What the DSO measures in its network: stored, estimated from, and red at once where it lasts (SPEC 4.10).
 
-Each minute the monitoring system is asked for what is new. A state of each segment is estimated from it; where
-that is red for two minutes, the running interval is red from then on.
+Each minute the monitoring system is asked for what is new. A state of each segment is estimated from it;
+where that is red for two minutes, the running interval is red from then on (SPEC 2.1).
 """
 
 from collections import defaultdict
@@ -64,7 +64,7 @@ class Foresight:
         self._of_interval[start_s] = (power_w, low_w, high_w)
 
     def of(self, start_s: int, sites: slice, local_hour: float) -> Expectation:
-        """Return what some sites are expected to draw in an interval: by forecast, else by standard profile."""
+        """Return what some sites are expected to draw in an interval: by forecast, or standard profile."""
         if start_s not in self._of_interval:
             return from_profile(local_hour, sites.stop - sites.start)
         return from_forecast(*(each[sites] for each in self._of_interval[start_s]))
@@ -122,11 +122,10 @@ class NetworkMeasuring(Behaviour):
         times = [time_s for time_s in segment.times if start_s < time_s <= start_s + INTERVAL_S]
         guess = self._expectation(segment, start_s)
         read, is_read = from_meter(np.nan_to_num(read_w)), np.isfinite(read_w)
-        share = float(is_read.mean())
         known = Expectation(
             np.where(is_read, read.net_w, guess.net_w),
             np.where(is_read, read.deviation_w, guess.deviation_w),
-            (1 - share) * guess.common,
+            np.where(is_read, read.surprise_w, guess.surprise_w),
         )
         readings = [each.mean() for each in segment.readings(times, self._metering)] if times else []
         return self._estimate(segment, known, readings)
@@ -144,9 +143,7 @@ class NetworkMeasuring(Behaviour):
         segment_id = segment.network.segment_id
         drawn_va = np.array(self.sibling(DstatcomCoordination).reported(segment_id)).reshape(-1, 3)
         loads = expected_loads(
-            Expectation(
-                np.tile(known.net_w, (instants, 1)), np.tile(known.deviation_w, (instants, 1)), known.common
-            ),
+            known.repeated(instants),
             segment.network.site_phase,
             self.settings.reactive_share,
             np.tile(drawn_va, (instants, 1, 1)),
@@ -261,19 +258,20 @@ class _Segment:
         return [
             NodeReadings(
                 node,
-                *(
-                    np.array([_values(self._measured[time_s].get(node), name) for time_s in times])
-                    for name in ("voltage_v", "power_w", "reactive_var")
-                ),
-                voltage_error=metering.voltage_error,
-                power_error=metering.power_error,
+                self._values(node, times, "voltage_v"),
+                self._values(node, times, "power_w"),
+                self._values(node, times, "reactive_var"),
+                metering.voltage_error,
+                metering.power_error,
             )
             for node in nodes
         ]
 
-
-def _values(measurement: GridMeasurement | None, name: str) -> list[float]:
-    return [np.nan] * 3 if measurement is None else list(getattr(measurement, name))
+    def _values(self, node: int, times: Sequence[int], name: str) -> Array:
+        """Return a quantity at a node, (times, 3)."""
+        measured = [self._measured[time_s].get(node) for time_s in times]
+        values = [[np.nan] * 3 if each is None else getattr(each, name) for each in measured]
+        return np.array(values, dtype=np.float64)
 
 
 def _with_sites(networks: Sequence[Network]) -> Iterator[tuple[Network, slice]]:

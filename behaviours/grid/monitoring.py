@@ -44,6 +44,8 @@ Array = npt.NDArray[np.float64]
 _FORECAST = message_type_of(Forecast)
 _READING = message_type_of(IntervalReading)
 
+HELD = "held"
+"""The cause of a light that is not over yet although nothing is wrong any more."""
 SITES_A_QUERY = 24
 """Forecasts of a day that fit one letter."""
 
@@ -85,7 +87,7 @@ class NetworkMonitoring(Behaviour):
 
     @every(minutes=15, offset_s=600)
     async def set_lights(self) -> None:
-        """Publish the state of every segment for the coming interval, and the outlook of the day from it on."""
+        """Publish the state of every segment for the coming interval, and the outlook of the day from it."""
         next_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
         foreseen = await self._foreseen(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
@@ -114,14 +116,14 @@ class NetworkMonitoring(Behaviour):
         return self.flows(net_w, relief_va) if relief_va.any() else flows
 
     def _far(self, net_w: Array) -> list[list[Strain]]:
-        """Return the strains of each segment in what is foreseen beyond the next steps, without D-STATCOMs."""
+        """Return the strains of each segment in what is foreseen beyond the next steps, D-STATCOMs off."""
         found = [strains_of(flow) if flow else None for flow in self.flows(net_w)]
         if not len(net_w) or None not in found:
             return [strains or [] for strains in found]
         return [self._far_alone(network, net_w) for network in self.settings.networks]
 
     def _far_alone(self, network: Network, net_w: Array) -> list[Strain]:
-        """Return the strains of one segment instant by instant, so that one without solution spoils no other."""
+        """Return the strains of a segment instant by instant: one without solution shall spoil no other."""
         flow = self._alone.setdefault(network.segment_id, PowerFlow([network]))
         power_w = over_phases(net_w, self._phases)[:, [self._sites.index(site) for site in network.sites]]
         strains = []
@@ -135,7 +137,7 @@ class NetworkMonitoring(Behaviour):
         return strains
 
     def _measured_strain(self, network: Network, start_s: int, read_w: Array, by_readings: Strain) -> Strain:
-        """Return how hard a segment was used: estimated where the network is metered, else by readings alone."""
+        """Return how hard a segment was used: estimated where the network is metered, else by readings."""
         estimate = self.sibling(NetworkMeasuring).estimate_interval(network.segment_id, start_s, read_w)
         return strains_of(estimate.flow)[0] if estimate else by_readings
 
@@ -152,8 +154,9 @@ class NetworkMonitoring(Behaviour):
             if said is GridState.RED or (said is None and start_s > running_s):
                 continue
             self.agent.counts["intervals red by measurement"] += 1
-            places = places_of(network, flow, instant, causes(strain, self.settings.thresholds))
-            self._announce(network, Light(GridState.RED), strain, start_s, places)
+            named = causes(strain, self.settings.thresholds)
+            places = places_of(network, flow, instant, named)
+            self._announce(network, Light(GridState.RED), strain, start_s, named, places)
             self.sibling(ActiveNetworkManagement).relieve(network, start_s)
         self._lights[segment_id] = Light(GridState.RED)
 
@@ -165,7 +168,8 @@ class NetworkMonitoring(Behaviour):
             strain = self.sibling(FlexibilityProcurement).unresolved(network.segment_id, start_s)
             if strain is not None:
                 self._escalated.add((network.segment_id, start_s))
-                self._announce(network, Light(GridState.RED), strain, start_s)
+                named = causes(strain, self.settings.thresholds)
+                self._announce(network, Light(GridState.RED), strain, start_s, named)
                 self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
     def flows(
@@ -219,15 +223,30 @@ class NetworkMonitoring(Behaviour):
             light = Light(GridState.RED)
         self._escalated = {key for key in self._escalated if key[1] >= start_s}
         self._lights[segment_id] = light
-        named = causes(ahead, settings.thresholds)
-        self._announce(network, light, ahead, start_s, places_of(network, flow, 1, named) if flow else ())
+        self._announce(network, light, ahead, start_s, *self._reasons(network, measured, ahead, light, flow))
         if light.state is not GridState.RED:
             self.sibling(ActiveNetworkManagement).stand_down(network)
         elif not escalated:
             self.sibling(ActiveNetworkManagement).relieve(network, start_s)
 
+    def _reasons(
+        self, network: Network, measured: Strain, ahead: Strain, light: Light, flow: FlowResult | None
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """Return why a light is not green, by what is foreseen or else was measured, and where."""
+        for instant, strain in ((1, ahead), (0, measured)):
+            named = causes(strain, self.settings.thresholds)
+            if named:
+                return named, places_of(network, flow, instant, named) if flow else ()
+        return ([] if light.state is GridState.GREEN else [HELD]), ()
+
     def _announce(
-        self, network: Network, light: Light, ahead: Strain, start_s: int, places: Sequence[str] = ()
+        self,
+        network: Network,
+        light: Light,
+        strain: Strain,
+        start_s: int,
+        named: Sequence[str],
+        places: Sequence[str] = (),
     ) -> None:
         """Tell everybody the light of an interval, why, where, and what the segment may take and give."""
         settings, segment_id = self.settings, network.segment_id
@@ -242,10 +261,10 @@ class NetworkMonitoring(Behaviour):
             end_s=start_s + INTERVAL_S,
             published_at_s=self.now_s(),
             state=light.state,
-            causes=causes(ahead, settings.thresholds),
-            loading=round(float(ahead.loading), 4),
-            voltage_min_pu=round(float(ahead.voltage_min_pu), 4),
-            voltage_max_pu=round(float(ahead.voltage_max_pu), 4),
+            causes=list(named),
+            loading=round(float(strain.loading), 4),
+            voltage_min_pu=round(float(strain.voltage_min_pu), 4),
+            voltage_max_pu=round(float(strain.voltage_max_pu), 4),
             places=list(places),
             constraints=[constraint],
         )

@@ -24,6 +24,8 @@ SUSPICIOUS = 4.0
 """Normalised residual from which a reading is discarded."""
 PLAUSIBLE_PU = (0.5, 1.5)
 """Voltages outside are no voltages of a network that carries load."""
+PLAUSIBLE_LOADING = 4.0
+"""No phase of a transformer carries more of its rating for a minute."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,20 @@ def rows_of(meters: Sequence[NodeReadings], flow: FlowResult) -> list[Row]:
     return rows
 
 
-def implausible(meters: Sequence[NodeReadings], rated_v: float) -> list[Discarded]:
-    """Return the voltages that cannot be."""
+def implausible(meters: Sequence[NodeReadings], rated_v: float, rated_va: float) -> list[Discarded]:
+    """Return the voltages and powers that cannot be, by the rated voltage and the transformer's rating."""
     low, high = (limit * rated_v for limit in PLAUSIBLE_PU)
-    return [
-        Discarded(int(instant), meter.node, "voltage", float("inf"))
-        for meter in meters
-        for instant in np.flatnonzero(((meter.voltage_v < low) | (meter.voltage_v > high)).any(axis=1))
-    ]
+    most_va = PLAUSIBLE_LOADING * rated_va / 3
+    found = []
+    for meter in meters:
+        wrong: dict[Quantity, NDArray[np.bool_]] = {
+            "voltage": (meter.voltage_v < low) | (meter.voltage_v > high),
+            "power": np.hypot(meter.power_w, meter.reactive_var) > most_va,
+        }
+        for quantity, phases in wrong.items():
+            instants = np.flatnonzero(phases.any(axis=1)).tolist()
+            found += [Discarded(instant, meter.node, quantity, float("inf")) for instant in instants]
+    return found
 
 
 def without(meters: Sequence[NodeReadings], discarded: Sequence[Discarded]) -> list[NodeReadings]:

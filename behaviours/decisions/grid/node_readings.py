@@ -58,12 +58,12 @@ class NodeReadings:
 
     def mean(self) -> "NodeReadings":
         """Return its mean over all instants as one; what never came stays unknown."""
-        known = {"voltage_v": self.has_voltage, "power_w": self.has_power, "reactive_var": self.has_power}
-        means = {
-            name: getattr(self, name)[at].mean(axis=0, keepdims=True) if at.any() else np.full((1, 3), np.nan)
-            for name, at in known.items()
-        }
-        return replace(self, **means)
+        return replace(
+            self,
+            voltage_v=_mean(self.voltage_v[self.has_voltage]),
+            power_w=_mean(self.power_w[self.has_power]),
+            reactive_var=_mean(self.reactive_var[self.has_power]),
+        )
 
     def without(self, quantity: Quantity, instants: list[int]) -> "NodeReadings":
         """Return the readings without a quantity at some instants."""
@@ -74,3 +74,8 @@ class NodeReadings:
         else:
             power_w[instants] = reactive_var[instants] = np.nan
         return replace(self, voltage_v=voltage_v, power_w=power_w, reactive_var=reactive_var)
+
+
+def _mean(values: Array) -> Array:
+    """Return the mean (1, 3) of values (T, 3), not a number where there are none."""
+    return np.asarray(values.mean(axis=0, keepdims=True) if len(values) else np.full((1, 3), np.nan))

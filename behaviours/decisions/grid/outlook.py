@@ -1,4 +1,4 @@
-"""The outlook of a segment: how hard it is expected to be used, interval by interval, and where it is worst."""
+"""The outlook of a segment: how hard it is expected to be used, by the interval, and where it is worst."""
 
 from collections.abc import Sequence
 

@@ -26,7 +26,7 @@ from behaviours.decisions.grid.four_wire import ROTATION, FourWire
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.node_readings import BUSBAR, LEAST_W, NodeReadings
 from behaviours.decisions.grid.power_flow import FlowResult, Output, PowerFlow, describe, flow_result
-from behaviours.decisions.grid.pseudo_measurements import ExpectedLoads
+from behaviours.decisions.grid.pseudo_measurements import REACTIVE_SURPRISE, ExpectedLoads
 from ontology.errors import Failed, InvalidInput, problem
 
 __all__ = ["Estimate", "StateEstimation"]
@@ -59,7 +59,7 @@ class Estimate:
     flow: FlowResult
     discarded: tuple[Discarded, ...]
     misfit: Array
-    """(T,): weighted squares of what is left over, over what is to be expected of them; about 1 is usual"""
+    """(T,): how far off expectations were, as squares over what is usual: about 1, more in a rush"""
 
 
 class StateEstimation:
@@ -80,23 +80,22 @@ class StateEstimation:
         """
         self._check(expected, readings)
         meters = sorted(readings, key=lambda each: each.node)
-        discarded = implausible(meters, self._rated_v)
+        discarded = implausible(meters, self._rated_v, self.network.transformer.rated_va)
         meters = without(meters, discarded)
-        innovations = self._innovations(expected, meters)
         for _ in range(2 * len(meters)):
-            worst = innovations.suspects()
+            worst = self._innovations(expected, meters, surprised=True).suspects()
             if not worst:
                 break
             discarded += worst
             meters = without(meters, worst)
-            innovations = self._innovations(expected, meters)
-        flow = self._solved(expected.with_meters(self.network, meters), meters)
+        misfit = self._innovations(expected, meters, surprised=False).misfit
+        prior = expected.with_meters(self.network, meters).widened(misfit)
         discarded.sort(key=lambda each: (each.instant, each.node, each.quantity))
-        return Estimate(flow, tuple(discarded), innovations.misfit)
+        return Estimate(self._solved(prior, meters), tuple(discarded), misfit)
 
     def _check(self, expected: ExpectedLoads, readings: Sequence[NodeReadings]) -> None:
         shape = (len(expected.power_w), len(self.network.sites), 3)
-        fields = ("power_w", "reactive_var", "deviation_w", "deviation_var")
+        fields = ("power_w", "reactive_var", "deviation_w", "deviation_var", "surprise_w")
         problems = [
             problem(name, found, f"(T, {shape[1]}, 3)")
             for name in fields
@@ -182,8 +181,13 @@ class StateEstimation:
 
     # -- bad data ------------------------------------------------------------------------------------
 
-    def _innovations(self, expected: ExpectedLoads, meters: Sequence[NodeReadings]) -> Innovations:
-        """Return by how much readings differ from what loads and source let expect, and how much they may."""
+    def _innovations(
+        self, expected: ExpectedLoads, meters: Sequence[NodeReadings], *, surprised: bool
+    ) -> Innovations:
+        """Return by how much readings differ from what loads and source let expect, and how much they may.
+
+        With surprises loads may do whatever is possible, without only what is usual.
+        """
         prior = expected.with_meters(self.network, meters)
         drawn_va = prior.compensation_va
         if drawn_va is None:
@@ -192,12 +196,12 @@ class StateEstimation:
             (flow,) = self._flow.solve(prior.power_w, prior.reactive_var, drawn_va.real, drawn_va.imag)
         rows = rows_of(meters, flow)
         through, instants = self._sensitivity(rows), len(prior.power_w)
-        spread = np.concatenate([prior.deviation_w, prior.deviation_var], axis=1).reshape(instants, -1)
+        surprise_w = prior.surprise_w * surprised
+        active = np.hypot(prior.deviation_w, surprise_w)
+        reactive = np.hypot(prior.deviation_var, REACTIVE_SURPRISE * surprise_w)
+        spread = np.concatenate([active, reactive], axis=1).reshape(instants, -1)
         spread = np.concatenate([spread, np.full((instants, 1), SOURCE_DEVIATION)], axis=1)
         covariance = np.einsum("rx,tx,sx->trs", through, spread**2, through, optimize=True)
-        drawn = np.concatenate([expected.power_w, expected.reactive_var], axis=1).reshape(instants, -1)
-        together = expected.common * drawn @ through[:, :-1].T
-        covariance += together[:, :, None] * together[:, None, :]
         return Innovations(rows, covariance)
 
     def _sensitivity(self, rows: Sequence[Row]) -> Array:
