@@ -283,6 +283,7 @@ def _dso_node(
             flexibility=terms,
             sellers=sellers_of(scenario, at, [feeder.segment_id for feeder in world.feeders]),
             metering=metering_of(scenario),
+            outlook_intervals=scenario.grid.outlook_intervals,
         ),
         ports={"monitoring": outside.monitoring or world.network_meters},
     )

@@ -6,11 +6,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from behaviours.decisions.grid.four_wire import FourWire
 from behaviours.decisions.grid.network import Network, connect_sites, joint_of, radial_feeder
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, own_phase
 from behaviours.decisions.grid.traffic_light import Strain
 from environments.networks import feeder_named
 from environments.simulation.world.energy import DEVICES
+from environments.simulation.world.neutrals import Neutral, conducted, implied
 from environments.simulation.world.settings import STREET, CompensatorSettings, FeederSettings, SiteSettings
 from ontology.errors import InvalidInput, problem
 from ontology.grid import GridSegment
@@ -59,6 +61,7 @@ class Feeders:
         self._share = _phase_shares(sites, np.concatenate([each.site_phase for each in self.networks]))
         self._reactive = np.array([REACTIVE_SHARE[name] for name in DEVICES])
         self._flow = PowerFlow(self.networks)
+        self._wires = [FourWire(each) for each in self.networks] if settings.four_wires else None
 
     def index(self, segment_id: str) -> int:
         """Return the position of a segment.
@@ -87,6 +90,21 @@ class Feeders:
         """Return the flow of every feeder for one instant of device powers (devices, sites) in W."""
         sites, units = self.drawn_va(device_w)[None], self._compensation_va[None]
         return self._flow.solve(sites.real, sites.imag, units.real, units.imag)
+
+    def neutrals(self, device_w: Array, flows: Sequence[FlowResult]) -> list[Neutral]:
+        """Return the neutral of every feeder for an instant of device powers and its flows.
+
+        Its voltage is known where the neutral is solved as a conductor of its own.
+        """
+        found, first = [], 0
+        sites_va = self.drawn_va(device_w) if self._wires else None
+        for index, (network, flow) in enumerate(zip(self.networks, flows, strict=True)):
+            units_va = self._compensation_va[first : (first := first + len(network.compensator_nodes))]
+            if self._wires is None or sites_va is None:
+                found.append(implied(flow, network.compensator_nodes, units_va))
+            else:
+                found.append(conducted(self._wires[index], sites_va[self.of_site == index], units_va))
+        return found
 
 
 def _networks(sites: Sequence[SiteSettings], settings: FeederSettings) -> list[Network]:

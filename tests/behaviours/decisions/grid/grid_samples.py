@@ -16,6 +16,7 @@ from behaviours.decisions.grid import (
     over_phases,
     radial_feeder,
 )
+from behaviours.decisions.grid.pseudo_measurements import CONNECTION_W
 
 STREET = radial_feeder("street", [f"h{i:03d}" for i in range(30)])
 VOLTAGE_ERROR, POWER_ERROR = 0.003, 0.01
@@ -84,5 +85,6 @@ def evening(
     reactive_var = 0.2 * power_w * rng.uniform(0.5, 1.5, power_w.shape)
     real = replace(network, source_pu=network.source_pu + source_drift)
     (flow,) = PowerFlow([real]).solve(power_w, reactive_var)
-    guess = Expectation(np.full_like(net_w, mean_w), np.full_like(net_w, mean_w), common=1.0)
+    mean = np.full_like(net_w, mean_w)
+    guess = Expectation(mean, mean, np.full_like(net_w, CONNECTION_W))
     return Evening(network, power_w, reactive_var, flow, expected_loads(guess, network.site_phase, 0.2))

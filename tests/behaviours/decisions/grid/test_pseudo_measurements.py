@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from post_office import some
 
 from behaviours.decisions.grid.pseudo_measurements import (
+    CONNECTION_W,
     Expectation,
     expected_loads,
     from_forecast,
@@ -17,17 +18,22 @@ from behaviours.decisions.grid.pseudo_measurements import (
 
 L1, THREE = 0, 3
 PHASES = np.array([L1, THREE])
+DEVIATION_W, NOTHING_W = np.full((1, 2), 300.0), np.zeros((1, 2))
 
 
 @given(st.lists(st.floats(-20_000, 20_000), min_size=2, max_size=2))
 @some
 def test_the_phases_of_a_site_make_up_its_total(net_w):
-    loads = expected_loads(Expectation(np.array([net_w]), np.full((1, 2), 300.0)), PHASES, 0.2)
+    loads = expected_loads(
+        Expectation(np.array([net_w]), np.full((1, 2), 300.0), np.zeros((1, 2))), PHASES, 0.2
+    )
     assert loads.power_w.sum(axis=2)[0] == pytest.approx(net_w)
 
 
 def test_a_single_phase_site_is_unsure_of_its_own_phase_and_a_three_phase_one_of_all():
-    loads = expected_loads(Expectation(np.zeros((1, 2)), np.full((1, 2), 300.0)), PHASES, 0.2)
+    loads = expected_loads(
+        Expectation(np.zeros((1, 2)), np.full((1, 2), 300.0), np.zeros((1, 2))), PHASES, 0.2
+    )
     assert loads.deviation_w[0].tolist() == [[300.0, 0.0, 0.0], [pytest.approx(300 / 3**0.5)] * 3]
 
 
@@ -44,7 +50,7 @@ def test_a_meter_is_surer_than_a_forecast_and_a_forecast_than_a_profile():
     known = [from_meter(net_w), from_forecast(net_w, net_w, net_w), from_profile(19.0, 1)]
     deviations = [float(each.deviation_w[0]) for each in known]
     assert deviations == sorted(deviations)
-    assert [each.common for each in known] == sorted(each.common for each in known)
+    assert [float(each.surprise_w[0]) for each in known] == [0.0, CONNECTION_W, CONNECTION_W]
 
 
 def test_the_standard_household_uses_most_in_the_evening_and_3500_kwh_a_year():
@@ -58,4 +64,4 @@ def test_a_minute_is_less_sure_than_its_quarter_of_an_hour():
     minute = of_minutes(quarter)
     assert minute.net_w.tolist() == quarter.net_w.tolist()
     assert minute.deviation_w[0] > quarter.deviation_w[0]
-    assert minute.common > quarter.common
+    assert minute.surprise_w[0] > quarter.surprise_w[0]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from post_office import some
 
-from behaviours.decisions.grid import StateEstimation, expected_loads
+from behaviours.decisions.grid import Expectation, StateEstimation, expected_loads
 from behaviours.decisions.grid.pseudo_measurements import from_meter
 from environments.networks import feeder_named
 from ontology.errors import InvalidInput
@@ -130,6 +130,18 @@ def test_a_rush_that_nobody_expected_is_no_error_of_the_transformers_meter():
     at, rng = evening(scale=2.5), np.random.default_rng(1)
     found = StateEstimation(STREET).estimate(evening().expected, at.readings([BUSBAR], rng))
     assert found.discarded == ()
+    assert found.flow.transformer_loading == pytest.approx(at.flow.transformer_loading, rel=0.02)
+    assert found.misfit.min() > 2
+
+
+def test_a_transformer_alone_outvotes_a_street_that_expected_a_tenth():
+    at = evening(scale=4.0)
+    guess = np.full((24, 30), 400.0)
+    sure = expected_loads(
+        Expectation(guess, 0.3 * guess, np.full_like(guess, 43_000)), STREET.site_phase, 0.2
+    )
+    found = StateEstimation(STREET).estimate(sure, at.readings([BUSBAR], np.random.default_rng(1)))
+    assert found.flow.transformer_loading == pytest.approx(at.flow.transformer_loading, rel=0.03)
 
 
 def test_good_readings_are_not_discarded():
