@@ -56,11 +56,14 @@ class HttpDstatcom:
     async def percepts(self) -> Sequence[Concept]:
         """Return the unit's state, and what it measures at the head of its feeder where it does.
 
-        Raises: Unavailable when the unit does not answer, or says something else.
+        Raises: Unavailable when the unit does not answer, does not take the token, or says something else.
         """
         async with held(self._barrier, UNITS), self._turn:
             await self._renew()
-            reply = await self._link.get("status")
+            try:
+                reply = await self._link.get("status")
+            except Refused as error:
+                raise Unavailable(str(error)) from error
         try:
             return percepts_from(reply.content, self.asset_id)
         except InvalidInput as error:

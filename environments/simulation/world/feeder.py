@@ -14,10 +14,11 @@ from environments.networks import feeder_named
 from environments.simulation.world.energy import DEVICES
 from environments.simulation.world.neutrals import Neutral, conducted, implied
 from environments.simulation.world.settings import STREET, CompensatorSettings, FeederSettings, SiteSettings
+from ontology.assets import Phases
 from ontology.errors import InvalidInput, problem
 from ontology.grid import GridSegment
 
-__all__ = ["Feeders", "strain_of"]
+__all__ = ["Feeders", "is_single_phase", "strain_of"]
 
 Array = NDArray[np.float64]
 
@@ -162,15 +163,25 @@ def _phase_shares(sites: Sequence[SiteSettings], site_phase: NDArray[np.int64]) 
     share = np.full((len(DEVICES), len(sites), 3), 1 / 3)
     share[DEVICES.index("base")] = own
     for index, site in enumerate(sites):
-        rated_w = {
-            "pv": site.pv.kwp * 1000 if site.pv else 0,
-            "battery": site.battery.power_w if site.battery else 0,
-            "ev": site.ev.charger_w if site.ev else 0,
-            "heat_pump": site.heat_pump.power_w if site.heat_pump else 0,
-            "dhw": site.hot_water.power_w if site.hot_water else 0,
-            "lighting": site.lighting.power_w if site.lighting else 0,
-        }
-        for name, power_w in rated_w.items():
+        for name, power_w in _rated_w(site).items():
             if power_w <= SINGLE_PHASE_MAX_VA:
                 share[DEVICES.index(name), index] = own[index]
     return share
+
+
+def is_single_phase(site: SiteSettings) -> bool:
+    """Tell whether a site is said to have one phase, and has no equipment that takes all three."""
+    small = max(_rated_w(site).values()) <= SINGLE_PHASE_MAX_VA
+    return small and site.phases not in (None, Phases.THREE)
+
+
+def _rated_w(site: SiteSettings) -> dict[str, float]:
+    """Return the rated power of each device of a site."""
+    return {
+        "pv": site.pv.kwp * 1000 if site.pv else 0,
+        "battery": site.battery.power_w if site.battery else 0,
+        "ev": site.ev.charger_w if site.ev else 0,
+        "heat_pump": site.heat_pump.power_w if site.heat_pump else 0,
+        "dhw": site.hot_water.power_w if site.hot_water else 0,
+        "lighting": site.lighting.power_w if site.lighting else 0,
+    }

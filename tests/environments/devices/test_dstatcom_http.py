@@ -129,7 +129,7 @@ def test_who_has_no_token_neither_sees_nor_commands() -> None:
     async def act(cabinet: Cabinet) -> None:
         with pytest.raises(Refused):
             await cabinet.order(DstatcomMode.VOLT)
-        with pytest.raises(Refused):
+        with pytest.raises(Unavailable):
             await cabinet.adapter.percepts()
         assert cabinet.unit.counts == {}
 
