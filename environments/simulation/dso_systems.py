@@ -65,11 +65,11 @@ class DsoSystems:
         }
         routes = [*self.history.routes, *dstatcom_routes(self.units.values())]
         self.http = HttpService(settings.token, routes)
-        self._publisher: MeasurementPublisher | None = None
+        self.publisher: MeasurementPublisher | None = None
         self._mqtt_units: Collection[MqttUnit] = ()
         if settings.broker is not None:
             name = f"dso-systems-{settings.broker.place.path.replace('/', '-')}"
-            self._publisher = MeasurementPublisher(
+            self.publisher = MeasurementPublisher(
                 settings.broker, name, network, barrier=waiting.get(MONITORING)
             )
             self._mqtt_units = [
@@ -86,8 +86,8 @@ class DsoSystems:
         try:
             if self._settings.listen is not None:
                 await self._listen(*self._settings.listen)
-            if self._publisher is not None:
-                await self._publisher.start()
+            if self.publisher is not None:
+                await self.publisher.start()
             await asyncio.gather(*(unit.start() for unit in self._mqtt_units))
         except BaseException:
             await self.close()
@@ -100,8 +100,8 @@ class DsoSystems:
             new = await meters.measurements(self._told_s + 1)
             self._told_s = max([self._told_s, *(each.time_s for each in new)])
             self.history.publish(new)
-            if self._publisher is not None:
-                await self._publisher.publish(new)
+            if self.publisher is not None:
+                await self.publisher.publish(new)
         for guarded in self.units.values():
             await guarded.watch()
         await asyncio.gather(*(unit.tell() for unit in self._mqtt_units))
@@ -122,8 +122,8 @@ class DsoSystems:
     async def close(self) -> None:
         """Be gone."""
         await asyncio.gather(*(unit.close() for unit in self._mqtt_units))
-        if self._publisher is not None:
-            await self._publisher.close()
+        if self.publisher is not None:
+            await self.publisher.close()
         await self.http.close()
 
     async def _listen(self, host: str, port: int) -> None:
