@@ -29,7 +29,7 @@ __all__ = ["Outside", "listen_at", "outside_of", "outside_problems", "reaches_ou
 
 _HTTP, _MQTT = ("http", "https"), ("mqtt", "mqtts")
 _LEAST_VALID_S = 60
-_STALE_PERIODS = 3
+_STALE_S, _STALE_PERIODS = 600, 3
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _monitoring(
         return None
     rules = IntakeRules(
         nodes=frozenset(node for each in world.grid.networks for node in each.nodes),
-        stale_s=_STALE_PERIODS * max(section.period_s, scenario.step_s),
+        stale_s=max(_STALE_S, _STALE_PERIODS * max(section.period_s, scenario.step_s)),
     )
     place = place_of(section.source, *_HTTP, *_MQTT, path="source")
     if place.scheme in _HTTP:
