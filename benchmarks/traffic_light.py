@@ -1,9 +1,9 @@
 """The traffic light against the truth: a month of a stressed street, as the DSO estimates it.
 
-The truth is the power flow of every device. The DSO knows the transformer's meter and the meter readings of the
-interval, both with errors and some missing, and forecasts of sites without a reading: the mean of the same
-quarter of an hour of the days before. States are raw, before the hold; left out are intervals in which the truth
-is within ±1.5 % of a limit of loading or ±0.2 % of one of voltage.
+The truth is the power flow of every device. The DSO knows the transformer's meter and the meter readings of
+the interval, both with errors and some missing, and forecasts of sites without a reading: the mean of the
+same quarter of an hour of the days before. States are raw, before the hold; left out are intervals in which
+the truth is within ±1.5 % of a limit of loading or ±0.2 % of one of voltage.
 """
 
 from collections.abc import Mapping

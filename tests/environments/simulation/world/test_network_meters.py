@@ -16,10 +16,10 @@ from ontology.errors import InvalidInput
 
 START_S = 1_714_636_800
 
+ONE_FEEDER = FeederSettings()
 
-def street(
-    sites: int = 8, *, step_s: int = 60, seed: int = 1, feeder=FeederSettings(), **monitoring
-) -> World:
+
+def street(sites: int = 8, *, step_s: int = 60, seed: int = 1, feeder=ONE_FEEDER, **monitoring) -> World:
     return World(
         WorldSettings(
             start_s=START_S,
