@@ -17,7 +17,7 @@ from environments.monitoring.intake import IntakeRules
 from environments.simulation.clock import WallClock
 from environments.simulation.dso_systems import DsoSystems, SystemsSettings
 from environments.simulation.world import World
-from environments.wire.addresses import Place, bearer_token, login_from, place_of, trust_in
+from environments.wire.addresses import Place, bearer_token, is_this_machine, login_from, place_of, trust_in
 from environments.wire.http_link import Service
 from environments.wire.mqtt_link import Broker
 from launch.schema import Access, Dstatcom, Scenario
@@ -119,17 +119,18 @@ def systems_settings(section: Section) -> SystemsSettings:
 
 
 def listen_at(text: str) -> tuple[str, int]:
-    """Return host and port to listen at.
+    """Return host and port to listen at, on this machine: a proxy in front of it ends TLS.
 
     Raises: InvalidInput when they are none.
     """
     try:
         parts = urlsplit(f"//{text}")
-        if parts.hostname and parts.port is not None and not parts.path:
+        if parts.hostname and is_this_machine(parts.hostname) and parts.port is not None and not parts.path:
             return parts.hostname, parts.port
     except ValueError:
         pass
-    raise InvalidInput(problem("listen", text, "a host and a port, such as 127.0.0.1:8090"))
+    expected = "a host that is this machine, and a port, such as 127.0.0.1:8090"
+    raise InvalidInput(problem("listen", text, expected))
 
 
 def _monitoring(

@@ -1,31 +1,27 @@
-"""A D-STATCOM over HTTP: the port `PhaseCompensator`, and the routes that a unit answers."""
+"""A D-STATCOM over HTTP: the port `PhaseCompensator`."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import structlog
-from aiohttp import web
 
 from behaviours.ports import Barrier, Clock
 from environments.devices.dstatcom_commands import USUAL_TERMS, CommandBook, CommandTerms, accepted
 from environments.devices.dstatcom_frames import AcknowledgementFrame, CommandFrame, percepts_from
-from environments.devices.dstatcom_unit import GuardedUnit
 from environments.wire.frames import frame_of, write_frame
 from environments.wire.http_link import HttpLink, Reply, Service, held
-from environments.wire.http_service import answered
 from environments.wire.pauses import Pauses
 from ontology.base import Concept
 from ontology.errors import InvalidInput, ParityError, Refused, Unavailable
 from ontology.grid import DstatcomCommand
 
-__all__ = ["UNITS", "HttpDstatcom", "dstatcom_routes"]
+__all__ = ["UNITS", "HttpDstatcom"]
 
 log = structlog.get_logger()
 
 UNITS = "dstatcom-units"
 """What a scaled clock knows the wait for units by."""
-CONFLICT, UNPROCESSABLE = 409, 422
 _BRIEF = Pauses(first_s=0.2, factor=2, longest_s=10)
 
 
@@ -121,38 +117,3 @@ class HttpDstatcom:
                     raise
                 await self._link.pause()
         raise AssertionError("there is at least one attempt")
-
-
-def dstatcom_routes(units: Iterable[GuardedUnit]) -> list[web.RouteDef]:
-    """Return what an `HttpService` answers for units.
-
-    ```
-    GET  /dstatcoms                     which units there are
-    GET  /dstatcoms/ASSET/status        what one does
-    POST /dstatcoms/ASSET/commands      what it shall do; 200 taken, 409 not now, 422 with all that is wrong
-    ```
-    """
-    by_id = {unit.asset_id: unit for unit in units}
-
-    def asked(request: web.Request) -> GuardedUnit:
-        try:
-            return by_id[request.match_info["asset"]]
-        except KeyError:
-            raise web.HTTPNotFound(reason="there is no such unit") from None
-
-    async def listing(_: web.Request) -> web.Response:
-        return answered({"dstatcoms": sorted(by_id)})
-
-    async def status(request: web.Request) -> web.Response:
-        return answered(await asked(request).status())
-
-    async def command(request: web.Request) -> web.Response:
-        answer = await asked(request).take(await request.read())
-        refused = UNPROCESSABLE if answer.is_malformed else CONFLICT
-        return answered(answer, 200 if answer.accepted else refused)
-
-    return [
-        web.get("/dstatcoms", listing),
-        web.get("/dstatcoms/{asset}/status", status),
-        web.post("/dstatcoms/{asset}/commands", command),
-    ]

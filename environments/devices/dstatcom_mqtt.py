@@ -1,4 +1,4 @@
-"""A D-STATCOM over MQTT: the port `PhaseCompensator`, and the side of the unit.
+"""A D-STATCOM over MQTT: the port `PhaseCompensator`.
 
 ```
 PREFIX/ASSET/status           from the unit, each second and after each command; retained
@@ -11,7 +11,6 @@ PREFIX/ASSET/availability     from the unit `online`, from the broker `offline` 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -20,16 +19,15 @@ from behaviours.ports import Barrier, Clock
 from environments.devices.dstatcom_commands import USUAL_TERMS, CommandBook, CommandTerms, accepted
 from environments.devices.dstatcom_frames import AcknowledgementFrame, CommandFrame, percepts_from
 from environments.devices.dstatcom_http import UNITS
-from environments.devices.dstatcom_unit import GuardedUnit
 from environments.wire.frames import read_frame, write_frame
 from environments.wire.http_link import held
-from environments.wire.mqtt_link import Broker, LastWill, MqttLink, Received
+from environments.wire.mqtt_link import Broker, MqttLink, Received
 from environments.wire.pauses import USUAL_PAUSES, Pauses
 from ontology.base import Concept
 from ontology.errors import InvalidInput, ParityError, Refused, Unavailable
 from ontology.grid import DstatcomCommand
 
-__all__ = ["MqttDstatcom", "MqttUnit", "Topics"]
+__all__ = ["OFFLINE", "ONLINE", "MqttDstatcom", "Topics"]
 
 log = structlog.get_logger()
 
@@ -204,92 +202,3 @@ class MqttDstatcom:
         self._counts["malformed"] += 1
         if self._counts["malformed"] <= 20:
             log.warning("frame of a D-STATCOM not taken", asset=self.asset_id, found=str(error))
-
-
-class MqttUnit:
-    """A unit at a broker: obeys what comes on its topic, and says what it does."""
-
-    def __init__(
-        self,
-        unit: GuardedUnit,
-        broker: Broker,
-        network: Clock,
-        *,
-        pauses: Pauses = USUAL_PAUSES,
-        barrier: Barrier | None = None,
-    ) -> None:
-        """Prepare to connect; a barrier is told of each status that the broker has taken."""
-        self._unit, self._barrier = unit, barrier
-        self._topics = Topics(broker.place.path, unit.asset_id)
-        self._commands: asyncio.Queue[bytes] = asyncio.Queue(maxsize=100)
-        self._link = MqttLink(
-            broker,
-            f"{unit.asset_id}-unit",
-            network,
-            subscribe=[self._topics.of("command")],
-            receive=self._receive,
-            will=LastWill(self._topics.of("availability"), OFFLINE),
-            pauses=pauses,
-        )
-        self._task: asyncio.Task[None] | None = None
-        self._announced = 0
-        self._counts: Counter[str] = Counter()
-
-    @property
-    def counts(self) -> Counter[str]:
-        """What was refused unread; how often the link came and went."""
-        return self._counts + self._link.counts
-
-    async def start(self, wait_s: float = 5.0) -> None:
-        """Connect, and obey from now on.
-
-        Raises: Unavailable when the broker is not there; the link goes on trying.
-        """
-        self._task = self._task or asyncio.create_task(self._obey())
-        await self._link.start(wait_s)
-
-    async def tell(self) -> None:
-        """Publish what the unit does; while there is no connection nobody hears it."""
-        status = write_frame(await self._unit.status())
-        if self._barrier is not None:
-            self._barrier.sent(UNITS)
-        try:
-            await self._announce()
-            await self._link.publish(self._topics.of("status"), status, retain=True)
-        except Unavailable:
-            if self._barrier is not None:
-                self._barrier.handled(UNITS)
-
-    async def close(self) -> None:
-        """Say that the unit is gone, and disconnect."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        with suppress(Unavailable):
-            await self._link.publish(self._topics.of("availability"), OFFLINE, retain=True)
-        await self._link.close()
-
-    async def _announce(self) -> None:
-        """Say once a connection that the unit is there: the broker has said otherwise when one broke."""
-        connections = self._link.counts["connected"]
-        if connections > self._announced:
-            await self._link.publish(self._topics.of("availability"), ONLINE, retain=True)
-            self._announced = connections
-
-    def _receive(self, message: Received) -> None:
-        if message.is_retained:
-            self._counts["retained commands"] += 1  # from who knows when
-        elif self._commands.full():
-            self._counts["too many commands"] += 1
-        else:
-            self._commands.put_nowait(message.payload)
-
-    async def _obey(self) -> None:
-        while True:
-            answer = await self._unit.take(await self._commands.get())
-            try:
-                await self._link.publish(self._topics.of("acknowledgement"), write_frame(answer))
-            except Unavailable:
-                continue
-            await self.tell()

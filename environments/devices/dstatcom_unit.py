@@ -15,7 +15,7 @@ from environments.devices.dstatcom_frames import (
     status_frame,
 )
 from environments.wire.frames import iso, read_frame, seconds_of
-from ontology.errors import InvalidInput, Problem, problem
+from ontology.errors import InvalidInput, ParityError, Problem, problem
 from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomStatus, GridMeasurement
 
 __all__ = ["GuardedUnit"]
@@ -102,7 +102,11 @@ class GuardedUnit:
         if wrong is not None:
             self.counts["refused"] += 1
             return self._remembered(self._answer(frame.id, (wrong,)))
-        await self._plant.command(commanded(frame, self.asset_id))
+        try:
+            await self._plant.command(commanded(frame, self.asset_id))
+        except ParityError as error:
+            self.counts["not carried out"] += 1
+            return self._answer(frame.id, (problem("", frame.mode, str(error)),))
         self._in_force, self._given_s = frame.id, seconds_of(frame.time)
         self._until_s = self._given_s + min(frame.valid_s, self._watchdog_s)
         self.counts["taken"] += 1

@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from behaviours.ports import Barrier, Clock
-from environments.devices.dstatcom_http import dstatcom_routes
-from environments.devices.dstatcom_mqtt import MqttUnit, Topics
+from environments.devices.dstatcom_http_unit import dstatcom_routes
+from environments.devices.dstatcom_mqtt import Topics
+from environments.devices.dstatcom_mqtt_unit import MqttUnit
 from environments.devices.dstatcom_unit import GuardedUnit
 from environments.monitoring import MeasurementPublisher, MonitoringServer
 from environments.monitoring.http_client import MONITORING

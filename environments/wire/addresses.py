@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ontology.errors import InvalidInput, Problem, problem
 
-__all__ = ["Login", "Place", "bearer_token", "login_from", "place_of", "trust_in"]
+__all__ = ["Login", "Place", "bearer_token", "is_this_machine", "login_from", "place_of", "trust_in"]
 
 _PORTS = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
 _SECURED = frozenset({"https", "mqtts"})
@@ -81,6 +81,11 @@ def _problems(parts: SplitResult, url: str, schemes: tuple[str, ...], path: str)
 
 def _either(schemes: tuple[str, ...]) -> str:
     return " or ".join(f"{each}://" for each in schemes)
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a host is this machine, where nobody else listens in."""
+    return host in _THIS_MACHINE
 
 
 def bearer_token(file: Path) -> str:

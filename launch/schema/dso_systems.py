@@ -24,7 +24,10 @@ class Access(Section, frozen=True, kw_only=True):
 class DsoSystems(Section, frozen=True, kw_only=True):
     """The grid operator's systems, emulated in live runs: monitoring and D-STATCOMs on sockets."""
 
-    listen: Annotated[str, Meta(description="host and port that answer by HTTP; empty = none")] = ""
+    listen: Annotated[
+        str,
+        Meta(description="answer by HTTP there, such as 127.0.0.1:8090; empty = do not"),
+    ] = ""
     broker: Annotated[
         str,
         Meta(description="where they publish by MQTT: `mqtt://host:port/prefix`, or mqtts; empty = nowhere"),

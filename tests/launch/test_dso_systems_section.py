@@ -100,6 +100,14 @@ def test_everything_that_is_wrong_is_said_at_once_and_no_secret_with_it(folder: 
     assert "open to all" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "listen", ["0.0.0.0:8090", "192.168.1.7:8090", "127.0.0.1", "127.0.0.1:http", ":8090"]
+)
+def test_without_tls_systems_listen_on_this_machine_alone(folder: Path, listen: str) -> None:
+    with pytest.raises(InvalidScenario, match="a host that is this machine"):
+        scenario_with(folder, systems={"listen": listen, "access": ACCESS})
+
+
 def test_systems_that_are_nowhere_are_none(folder: Path) -> None:
     with pytest.raises(InvalidScenario, match=r"grid\.systems\.listen"):
         scenario_with(folder, systems={})

@@ -8,7 +8,8 @@ import pytest
 from unit_helpers import At, command, guarded, status_in
 
 from environments.devices.dstatcom_commands import CommandTerms
-from environments.devices.dstatcom_http import HttpDstatcom, dstatcom_routes
+from environments.devices.dstatcom_http import HttpDstatcom
+from environments.devices.dstatcom_http_unit import dstatcom_routes
 from environments.simulation.clock import WallClock
 from environments.wire.addresses import place_of
 from environments.wire.http_link import Service

@@ -13,7 +13,8 @@ from mosquitto_broker import MosquittoBroker
 from unit_helpers import At, command, guarded, status_in
 
 from environments.devices.dstatcom_commands import CommandTerms
-from environments.devices.dstatcom_mqtt import MqttDstatcom, MqttUnit
+from environments.devices.dstatcom_mqtt import MqttDstatcom
+from environments.devices.dstatcom_mqtt_unit import MqttUnit
 from environments.devices.dstatcom_unit import GuardedUnit
 from environments.simulation.clock import WallClock
 from environments.wire.addresses import place_of

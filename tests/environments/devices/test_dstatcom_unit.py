@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from unit_helpers import At, command, guarded
 
 from environments.devices.dstatcom_unit import GuardedUnit
-from ontology.grid import DstatcomMode
+from ontology.base import Concept
+from ontology.errors import Refused, Unavailable
+from ontology.grid import DstatcomCommand, DstatcomMode
 
 
 def take(unit: GuardedUnit, raw: bytes):
@@ -87,6 +89,26 @@ def test_a_command_that_is_none_is_answered_with_all_that_is_wrong() -> None:
     assert [each.path for each in answer.problems] == ["v_ref", "p", "valid_s", "speed"]
     assert not take(unit, command(clock, "SETPOINT", p=None)).accepted
     assert mode_of(unit) is DstatcomMode.OFF
+
+
+class Stuck:
+    """A converter that carries nothing out."""
+
+    asset_id = "stuck"
+
+    async def percepts(self) -> list[Concept]:
+        raise Unavailable("no answer")
+
+    async def command(self, command: DstatcomCommand) -> None:
+        raise Refused("the breaker is open")
+
+
+def test_a_converter_that_carries_nothing_out_is_no_acknowledgement() -> None:
+    unit = GuardedUnit(Stuck(), clock := At())
+    answer = take(unit, command(clock))
+    assert not answer.accepted
+    assert "breaker" in answer.problems[0].expected
+    assert unit.counts == {"not carried out": 1}
 
 
 @given(st.binary(max_size=80))
