@@ -105,10 +105,12 @@ class MqttDstatcom:
     async def percepts(self) -> Sequence[Concept]:
         """Return the unit's state, and what it measures at the head of its feeder where it does.
 
-        Raises: Unavailable when the unit is offline, or has said nothing for too long.
+        Raises: Unavailable when unit or broker is offline, or the unit has said nothing for too long.
         """
         async with held(self._barrier, UNITS), self._turn:
             await self._renew()
+        if not self._link.is_up:
+            raise Unavailable(f"the broker of {self.asset_id}: {self._link.why_down}")
         if self._is_offline or not self._percepts:
             raise Unavailable(f"{self.asset_id} is {'offline' if self._is_offline else 'not heard yet'}")
         silent_s = self._network.now_s() - self._heard_s

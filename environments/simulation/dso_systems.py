@@ -67,13 +67,13 @@ class DsoSystems:
         routes = [*self.history.routes, *dstatcom_routes(self.units.values())]
         self.http = HttpService(settings.token, routes)
         self.publisher: MeasurementPublisher | None = None
-        self._mqtt_units: Collection[MqttUnit] = ()
+        self.mqtt_units: Collection[MqttUnit] = ()
         if settings.broker is not None:
             name = f"dso-systems-{settings.broker.place.path.replace('/', '-')}"
             self.publisher = MeasurementPublisher(
                 settings.broker, name, network, barrier=waiting.get(MONITORING)
             )
-            self._mqtt_units = [
+            self.mqtt_units = [
                 MqttUnit(unit, settings.broker, network, barrier=waiting.get(unit.asset_id))
                 for unit in self.units.values()
             ]
@@ -89,7 +89,7 @@ class DsoSystems:
                 await self._listen(*self._settings.listen)
             if self.publisher is not None:
                 await self.publisher.start()
-            await asyncio.gather(*(unit.start() for unit in self._mqtt_units))
+            await asyncio.gather(*(unit.start() for unit in self.mqtt_units))
         except BaseException:
             await self.close()
             raise
@@ -105,7 +105,7 @@ class DsoSystems:
                 await self.publisher.publish(new)
         for guarded in self.units.values():
             await guarded.watch()
-        await asyncio.gather(*(unit.tell() for unit in self._mqtt_units))
+        await asyncio.gather(*(unit.tell() for unit in self.mqtt_units))
 
     def places(self) -> Iterator[str]:
         """Yield where what is to be found: addresses by HTTP, topics by MQTT."""
@@ -122,7 +122,7 @@ class DsoSystems:
 
     async def close(self) -> None:
         """Be gone."""
-        await asyncio.gather(*(unit.close() for unit in self._mqtt_units))
+        await asyncio.gather(*(unit.close() for unit in self.mqtt_units))
         if self.publisher is not None:
             await self.publisher.close()
         await self.http.close()
