@@ -142,11 +142,12 @@ class NetworkMeasuring(Behaviour):
         instants = len(readings[0].voltage_v) if readings else 1
         segment_id = segment.network.segment_id
         drawn_va = np.array(self.sibling(DstatcomCoordination).reported(segment_id)).reshape(-1, 3)
+        has_units = len(drawn_va) == len(segment.network.compensator_nodes)
         loads = expected_loads(
             known.repeated(instants),
             segment.network.site_phase,
             self.settings.reactive_share,
-            np.tile(drawn_va, (instants, 1, 1)),
+            np.tile(drawn_va, (instants, 1, 1)) if has_units else None,
         )
         try:
             found = segment.estimation.estimate(loads, readings)

@@ -44,6 +44,8 @@ Array = npt.NDArray[np.float64]
 _FORECAST = message_type_of(Forecast)
 _READING = message_type_of(IntervalReading)
 
+AFRESH = 4
+"""Intervals after which what is beyond the next steps is solved again: as often as sites plan."""
 HELD = "held"
 """The cause of a light that is not over yet although nothing is wrong any more."""
 SITES_A_QUERY = 24
@@ -73,6 +75,8 @@ class NetworkMonitoring(Behaviour):
         self._announced: dict[tuple[str, int], GridState] = {}
         """What was said of a segment's running and coming interval."""
         self._alone: dict[str, PowerFlow] = {}
+        self._ahead: tuple[int, list[list[Strain]]] = (0, [])
+        """From when on what strains are foreseen beyond the next steps, segment by segment."""
         self._lights = {network.segment_id: Light() for network in self.settings.networks}
         for network in self.settings.networks:
             last = self.kept(f"light {network.segment_id}", GridStatusEvent)
@@ -94,7 +98,7 @@ class NetworkMonitoring(Behaviour):
         self.sibling(NetworkMeasuring).foresight.note(next_s, *(each[0] for each in foreseen))
         near, soon_w = self.settings.outlook_steps, foreseen.power_w[: self.settings.outlook_steps]
         flows = self._relieved(np.concatenate([np.nan_to_num(measured_w)[None, :], soon_w]))
-        far = self._far(foreseen.power_w[near:])
+        far = self._far(foreseen.power_w, next_s)
         first = 0
         for index, (network, flow) in enumerate(zip(self.settings.networks, flows, strict=True)):
             own = slice(first, first := first + len(network.sites))
@@ -115,8 +119,28 @@ class NetworkMonitoring(Behaviour):
         relief_va = self._relief_va(flows)
         return self.flows(net_w, relief_va) if relief_va.any() else flows
 
-    def _far(self, net_w: Array) -> list[list[Strain]]:
-        """Return the strains of each segment in what is foreseen beyond the next steps, D-STATCOMs off."""
+    def _far(self, foreseen_w: Array, start_s: int) -> list[list[Strain]]:
+        """Return the strains of each segment beyond the next steps, D-STATCOMs off; solved once an hour.
+
+        Args:
+            foreseen_w: (steps, sites) from `start_s` on, some more than are looked at.
+            start_s: of the first interval that is foreseen.
+        """
+        near, reach = self.settings.outlook_steps, self._reach
+        first_s = start_s + near * INTERVAL_S
+        since_s, known = self._ahead
+        if not known or not since_s <= first_s < since_s + AFRESH * INTERVAL_S:
+            since_s, known = self._ahead = (first_s, self._solved_far(foreseen_w[near:]))
+        skip = (first_s - since_s) // INTERVAL_S
+        return [strains[skip : skip + reach] for strains in known]
+
+    @property
+    def _reach(self) -> int:
+        """How many intervals are looked at beyond the next steps."""
+        return max(0, self.settings.outlook_intervals - self.settings.outlook_steps)
+
+    def _solved_far(self, net_w: Array) -> list[list[Strain]]:
+        """Return the strains of each segment; where one has no solution, each segment by itself."""
         found = [strains_of(flow) if flow else None for flow in self.flows(net_w)]
         if not len(net_w) or None not in found:
             return [strains or [] for strains in found]
@@ -142,7 +166,8 @@ class NetworkMonitoring(Behaviour):
         return strains_of(estimate.flow)[0] if estimate else by_readings
 
     def _publish_outlook(self, network: Network, strains: Sequence[Strain], start_s: int) -> None:
-        outlook = outlook_of(network.segment_id, strains, self.settings.thresholds, start_s, self.now_s())
+        wanted = strains[: self.settings.outlook_intervals]
+        outlook = outlook_of(network.segment_id, wanted, self.settings.thresholds, start_s, self.now_s())
         self.publish(outlook, network.segment_id)
         self.tell(self.settings.repository, outlook)
 
@@ -292,7 +317,7 @@ class NetworkMonitoring(Behaviour):
 
     async def _foreseen(self, start_s: int) -> Foreseen:
         """Return what the sites expect to draw in the steps from a time; who says nothing draws nothing."""
-        steps = max(self.settings.outlook_steps, self.settings.outlook_intervals)
+        steps = self.settings.outlook_steps + (self._reach and self._reach + AFRESH - 1)
         power_w, low_w, high_w = np.zeros((3, steps, len(self._sites)))
         column = {site: i for i, site in enumerate(self._sites)}
         for group in grouped(self._sites, SITES_A_QUERY):
