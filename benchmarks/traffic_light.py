@@ -111,9 +111,7 @@ def estimated(month: Month, knowledge: Knowledge, seed: int = SEED) -> list[Stra
     guess = _forecast(month.net_w)
     read = from_meter(month.net_w * (1 + knowledge.power_error * rng.standard_normal(month.net_w.shape)))
     missing = rng.random(month.net_w.shape) < knowledge.readings_missing
-    known = Expectation(
-        *(np.where(missing, getattr(guess, name), getattr(read, name)) for name in vars(guess))
-    )
+    known = read.where(~missing, guess)
     loads = expected_loads(known, month.network.site_phase, REACTIVE_SHARE)
     count = round(knowledge.smart_meters * len(month.network.sites))
     metered = rng.choice(month.network.site_node, count, replace=False).tolist()

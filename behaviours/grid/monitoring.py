@@ -10,6 +10,7 @@ from behaviours.behaviour import Behaviour, every, when
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.outlook import UNSOLVABLE, outlook_of, places_of, strains_of
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
+from behaviours.decisions.grid.pseudo_measurements import Expectation, from_forecast
 from behaviours.decisions.grid.traffic_light import (
     Light,
     Strain,
@@ -53,11 +54,17 @@ SITES_A_QUERY = 24
 
 
 class Foreseen(NamedTuple):
-    """What the sites expect to draw, with 10 and 90 % quantiles, each (steps, sites) in W."""
+    """What the sites expect to draw, with 10 and 90 % quantiles, each (steps, sites) in W; else nothing."""
 
     power_w: Array
     low_w: Array
     high_w: Array
+    is_known: npt.NDArray[np.bool_]
+    """(sites,): who has said what it expects"""
+
+    def next_interval(self) -> Expectation:
+        """Return what is expected in the first interval, and how wrong that may be."""
+        return from_forecast(self.power_w[0], self.low_w[0], self.high_w[0])
 
 
 class NetworkMonitoring(Behaviour):
@@ -95,7 +102,7 @@ class NetworkMonitoring(Behaviour):
         next_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
         foreseen = await self._foreseen(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
-        self.sibling(NetworkMeasuring).foresight.note(next_s, *(each[0] for each in foreseen))
+        self.sibling(NetworkMeasuring).foresight.note(next_s, foreseen.next_interval(), foreseen.is_known)
         near, soon_w = self.settings.outlook_steps, foreseen.power_w[: self.settings.outlook_steps]
         flows = self._relieved(np.concatenate([np.nan_to_num(measured_w)[None, :], soon_w]))
         far = self._far(foreseen.power_w, next_s)
@@ -319,16 +326,18 @@ class NetworkMonitoring(Behaviour):
         """Return what the sites expect to draw in the steps from a time; who says nothing draws nothing."""
         steps = self.settings.outlook_steps + (self._reach and self._reach + AFRESH - 1)
         power_w, low_w, high_w = np.zeros((3, steps, len(self._sites)))
+        is_known = np.zeros(len(self._sites), dtype=np.bool_)
         column = {site: i for i, site in enumerate(self._sites)}
         for group in grouped(self._sites, SITES_A_QUERY):
             query = Query(entity=_FORECAST, subjects=list(group), latest=True)
             for forecast in await self._ask(query):
                 if isinstance(forecast, Forecast):
                     at = column[forecast.subject]
+                    is_known[at] = True
                     power_w[:, at] = window(forecast, start_s, steps)
                     low_w[:, at] = window(forecast, start_s, steps, forecast.low_w)
                     high_w[:, at] = window(forecast, start_s, steps, forecast.high_w)
-        return Foreseen(power_w, low_w, high_w)
+        return Foreseen(power_w, low_w, high_w, is_known)
 
     async def _measured_w(self, start_s: int) -> Array:
         """Return what the sites drew in an interval, in W; not a number where a reading is missing."""

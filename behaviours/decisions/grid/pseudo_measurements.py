@@ -121,6 +121,18 @@ class Expectation:
     surprise_w: Array
     """How much else they could draw against all expectations"""
 
+    def of(self, sites: slice) -> "Expectation":
+        """Return the same of some sites only."""
+        return Expectation(self.net_w[..., sites], self.deviation_w[..., sites], self.surprise_w[..., sites])
+
+    def where(self, is_known: NDArray[np.bool_], other: "Expectation") -> "Expectation":
+        """Return this where it is known, and another elsewhere."""
+        return Expectation(
+            np.where(is_known, self.net_w, other.net_w),
+            np.where(is_known, self.deviation_w, other.deviation_w),
+            np.where(is_known, self.surprise_w, other.surprise_w),
+        )
+
     def repeated(self, instants: int) -> "Expectation":
         """Return the same of one instant for many, (instants, sites)."""
         once = (self.net_w, self.deviation_w, self.surprise_w)

@@ -7,6 +7,7 @@ import pytest
 from post_office import Town
 
 from behaviours.decisions.grid import PowerFlow, radial_feeder
+from behaviours.decisions.grid.pseudo_measurements import from_forecast
 from behaviours.grid.dso_settings import DsoSettings, Metering
 from behaviours.grid.dstatcom_coordination import DstatcomCoordination
 from behaviours.grid.measuring import Foresight, NetworkMeasuring
@@ -157,6 +158,7 @@ def test_an_interval_that_ended_is_estimated_from_means_and_readings(control):
 
 def test_forecasts_count_in_their_interval_and_the_profile_in_others():
     foresight, powers_w = Foresight(), np.array([100.0, 200.0, 300.0])
-    foresight.note(900, powers_w, powers_w - 50, powers_w + 50)
-    assert foresight.of(900, slice(1, 3), 12).net_w.tolist() == [200.0, 300.0]
+    forecast = from_forecast(powers_w, powers_w - 50, powers_w + 50)
+    foresight.note(900, forecast, np.array([True, True, False]))
+    assert foresight.of(900, slice(1, 3), 12).net_w == pytest.approx([200.0, 448.0])
     assert foresight.of(1_800, slice(1, 3), 12).net_w == pytest.approx([448.0, 448.0])
