@@ -15,7 +15,7 @@ import pytest
 from environments.live.server import LocalServer
 from ontology.errors import Unavailable
 
-__all__ = ["MosquittoBroker", "running_broker"]
+__all__ = ["MosquittoBroker", "free_port", "running_broker"]
 
 _ITERATIONS = 101
 
@@ -50,7 +50,7 @@ class MosquittoBroker(LocalServer):
         program = _program()
         if program is None:
             raise Unavailable("Mosquitto is not installed; scripts/install-servers installs it")
-        self.port = self.port or _free_port(self.host)
+        self.port = self.port or free_port(self.host)
         lines = [
             f"listener {self.port} {self.host}",
             "persistence false",
@@ -96,7 +96,8 @@ def _program() -> str | None:
     return shutil.which("mosquitto", path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin")
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str = "127.0.0.1") -> int:
+    """Ask the system for a port that nobody has; whoever asked takes it a moment later."""
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

@@ -3,13 +3,13 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mosquitto_broker import free_port
 from typer.testing import CliRunner
 
 from environments.devices.dstatcom_commands import CommandTerms
@@ -41,12 +41,6 @@ def street(tmp_path: Path) -> Path:
     token.touch(0o600)
     token.write_text(TOKEN)
     return file
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def given(port: int) -> dict[str, object]:

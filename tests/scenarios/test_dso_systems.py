@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mosquitto_broker import MosquittoBroker
+from mosquitto_broker import MosquittoBroker, free_port
 from scenario_helpers import assert_same_tables
 
-from environments.live.prosody import _free_port
 from environments.simulation.clock import WallClock
 from launch.live import LiveCommunity
 from launch.results import run_tables
@@ -61,7 +60,7 @@ def behind_broker(broker: MosquittoBroker) -> Scenario:
 def on_sockets(request: pytest.FixtureRequest, token_file: str) -> Scenario:
     """The evening with all systems behind HTTP, or behind a broker."""
     if request.param == "http":
-        listen = f"127.0.0.1:{_free_port('127.0.0.1')}"
+        listen = f"127.0.0.1:{free_port()}"
         access = {"token_file": token_file}
         unit = f"http://{listen}/dstatcoms/segment-001-dstatcom"
         return evening({"listen": listen, "access": access}, f"http://{listen}", unit, access)
