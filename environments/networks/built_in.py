@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from behaviours.decisions.grid.network import MAX_SITES, Network, Transformer, radial_feeder
 from behaviours.decisions.grid.power_flow import own_phase
 from environments.networks.case import NetworkCase
+from environments.networks.opendss_file import read_opendss
 from environments.networks.pandapower_file import read_pandapower
 from environments.networks.tree import Branch, Supply, network_of, tree_from
 from ontology.errors import InvalidInput, problem
@@ -65,16 +66,26 @@ class _Facts(msgspec.Struct, frozen=True):
 
 
 def load_cases(name: str) -> list[NetworkCase]:
-    """Return the networks of a built-in name (`ieee-european-lv@1`) or of a file that pandapower wrote.
+    """Return the networks of a built-in name (`ieee-european-lv@1`) or of a file.
 
-    Raises: InvalidInput naming everything that is wrong with it.
+    A file is JSON that pandapower wrote, or makes a circuit of OpenDSS (`Master.dss`, or `Master.dss@566` for
+    the loads at a step of their shapes).
+
+    Raises: InvalidInput naming everything that is wrong with it, Unavailable without OpenDSS for its files.
     """
     if name.partition("@")[0] in NAMES or name.startswith(STREET):
         return built_in(name)
-    if not Path(name).exists():
-        expected = f"{', '.join(NAMES)}, {STREET}1 to {STREET}{MAX_SITES}, or a file that pandapower wrote"
+    file, _, step = name.rpartition("@") if ".dss@" in name.lower() else (name, "", "")
+    if not Path(file).exists():
+        expected = (
+            f"{', '.join(NAMES)}, {STREET}1 to {STREET}{MAX_SITES}, or a file (pandapower JSON, OpenDSS)"
+        )
         raise InvalidInput(problem("NETWORK", name, expected))
-    return read_pandapower(Path(name))
+    if Path(file).suffix.lower() != ".dss":
+        return read_pandapower(Path(file))
+    if step and not step.isdecimal():
+        raise InvalidInput(problem("NETWORK", name, "a step of the loads' shapes behind @: 1, 2, …"))
+    return read_opendss(Path(file), int(step) if step else None)
 
 
 def built_in(name: str) -> list[NetworkCase]:
