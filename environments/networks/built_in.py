@@ -17,12 +17,13 @@ from environments.networks.pandapower_file import read_pandapower
 from environments.networks.tree import Branch, Supply, network_of, tree_from
 from ontology.errors import InvalidInput, problem
 
-__all__ = ["FEEDERS", "NAMES", "built_in", "feeder_named", "load_cases", "source_of"]
+__all__ = ["FEEDERS", "NAMES", "built_in", "feeder_named", "is_file", "load_cases", "source_of"]
 
 NAMES: Mapping[str, tuple[str, ...]] = {"ieee-european-lv": ("566", "1", "1440"), "cigre-lv": ("peak",)}
 """Built-in networks and their snapshots, the usual one first."""
 FEEDERS = ("ieee-european-lv", "cigre-lv-residential", "cigre-lv-industrial", "cigre-lv-commercial")
 """Feeders of built-in networks, each with one transformer."""
+SUFFIXES = (".json", ".dss")
 STREET = "street-"
 STREET_SITE_W = 2_000.0
 """What every house of the street draws, at the power factor below, unless loads are given."""
@@ -105,11 +106,21 @@ def built_in(name: str) -> list[NetworkCase]:
     return [_case(feeder, chosen) for feeder in _facts(network).feeders]
 
 
-def feeder_named(name: str) -> Network:
-    """Return one feeder of a built-in network.
+def is_file(name: str) -> bool:
+    """Return whether a network's name is that of a file, which need not be there."""
+    return Path(name.rpartition("@")[0] or name).suffix.lower() in SUFFIXES
 
-    Raises: InvalidInput when there is none of that name.
+
+def feeder_named(name: str) -> Network:
+    """Return one feeder of a built-in network, or the one of a file.
+
+    Raises: InvalidInput when there is none of that name, or the file has several.
     """
+    if is_file(name):
+        cases = load_cases(name)
+        if len(cases) != 1:
+            raise InvalidInput(problem("network", f"{name}: {len(cases)} transformers", "a file with one"))
+        return cases[0].network
     if name not in FEEDERS:
         raise InvalidInput(problem("network", name, f"one of {', '.join(FEEDERS)}"))
     network = next(each for each in NAMES if name.startswith(each))
