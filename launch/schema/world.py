@@ -61,8 +61,8 @@ class Grid(Section, frozen=True, kw_only=True):
         str,
         Meta(
             description="street is laid out for its sites; ieee-european-lv, cigre-lv-residential, "
-            "cigre-lv-industrial and cigre-lv-commercial are known networks, with a transformer, cables and a "
-            "voltage of their own, on whose connection points a feeder's sites are spread; or a file "
+            "cigre-lv-industrial and cigre-lv-commercial are known networks, with a transformer, cables and "
+            "a voltage of their own, on whose connection points a feeder's sites are spread; or a file "
             "(pandapower .json, OpenDSS .dss) with one transformer"
         ),
     ] = "street"

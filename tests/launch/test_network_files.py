@@ -59,7 +59,7 @@ def test_what_the_file_makes_up_decides_the_hash_not_where_it_lies(tmp_path: Pat
 def test_a_built_in_network_has_nodes_to_connect_to(tmp_path: Path) -> None:
     (case,) = load_cases("ieee-european-lv")
     node = case.network.nodes[500]
-    scenario = load_scenario(scenario_file(tmp_path, "ieee-european-lv", node))
+    scenario = load_scenario(scenario_file(tmp_path, "ieee-european-lv", f"'{node}'"))
     (network,) = World(world_settings(scenario)).grid.networks
     assert network.site_node[network.sites.index("bakery")] == 500
 
