@@ -18,7 +18,8 @@ grid_app = typer.Typer(
 NetworkName = Annotated[
     str,
     typer.Argument(
-        help="ieee-european-lv (or …@1, …@1440), cigre-lv, street-N, or a file that pandapower wrote (JSON).",
+        help="ieee-european-lv (or …@1, …@1440), cigre-lv, street-N, a file that pandapower wrote (JSON),"
+        " or a circuit of OpenDSS (Master.dss; Master.dss@566 at a step of its load shapes).",
         metavar="NETWORK",
         show_default=False,
     ),

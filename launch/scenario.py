@@ -1,5 +1,6 @@
 """Scenarios: reading one with all of its problems at once, its hash, and what its parts mean to the run."""
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -109,6 +110,7 @@ def scenario_hash(scenario: Scenario) -> str:
     values["domain"] = scenario.server.domain
     for site in values["sites"]:
         site["load_csv"] = _digest(site["load_csv"])
+    values["grid"]["network"] = _network_digest(scenario.grid.network)
     return hashlib.sha256(msgspec.json.encode(values, order="deterministic")).hexdigest()
 
 
@@ -219,10 +221,22 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []
     sections += _key_files(data.get("flexibility_market"))
+<<<<<<< HEAD
     sections += [(access, key) for access in _accesses(data.get("grid")) for key in Access.__struct_fields__]
+=======
+    sections += _network_files(data.get("grid"))
+>>>>>>> grid-import
     for section, key in sections:
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = str(folder / section[key])
+
+
+def _network_files(grid: Any) -> list[tuple[Any, str]]:
+    """Return where the file of a network is named."""
+    from environments.networks import is_file
+
+    name = grid.get("network") if isinstance(grid, dict) else None
+    return [(grid, "network")] if isinstance(name, str) and is_file(name) else []
 
 
 def _key_files(market: Any) -> list[tuple[Any, str]]:
@@ -250,3 +264,14 @@ def _ticks(price: float) -> int:
 
 def _digest(path: str | None) -> str | None:
     return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _network_digest(name: str) -> str:
+    """Return the name of a network, or what makes up the one in a file, wherever that lies."""
+    from environments.networks import feeder_named, is_file
+
+    if not is_file(name):
+        return name
+    fields = dataclasses.asdict(feeder_named(name))
+    plain_fields = {key: getattr(value, "tolist", lambda kept=value: kept)() for key, value in fields.items()}
+    return hashlib.sha256(msgspec.json.encode(plain_fields, order="deterministic")).hexdigest()

@@ -120,6 +120,7 @@ def _site(site: Site, zone: str) -> SiteSettings:
         csv=site.load_csv,
         csv_zone=zone if site.load_csv else None,
         phases=Phases(site.phase) if site.phase else None,
+        node=site.node,
         pv=PvSettings(kwp=site.pv.kwp, tilt_deg=site.pv.tilt_deg, azimuth_deg=site.pv.azimuth_deg)
         if site.pv
         else None,

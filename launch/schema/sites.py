@@ -131,6 +131,10 @@ class Site(Section, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, le=10_000)] | None,
         Meta(description="that its connection carries each way, kW; by default 63 A on each of its phases"),
     ] = None
+    node: Annotated[
+        str | None,
+        Meta(description="where in the network (`grid.network`) it is connected; by default spread in order"),
+    ] = None
     prefers: Annotated[
         tuple[str, ...],
         Meta(max_length=100, description="ids of sites to buy from first (mechanism `pay-as-bid`)"),

@@ -104,16 +104,12 @@ class Grid(Section, frozen=True, kw_only=True):
     """The low-voltage grid: one transformer with one feeder for every `sites_per_feeder` sites."""
 
     network: Annotated[
-        Literal[
-            "street",
-            "ieee-european-lv",
-            "cigre-lv-residential",
-            "cigre-lv-industrial",
-            "cigre-lv-commercial",
-        ],
+        str,
         Meta(
-            description="street is laid out for its sites; the others are known networks with a transformer, "
-            "cables and a voltage of their own, on whose connection points a feeder's sites are spread"
+            description="street is laid out for its sites; ieee-european-lv, cigre-lv-residential, "
+            "cigre-lv-industrial and cigre-lv-commercial are known networks, with a transformer, cables and "
+            "a voltage of their own, on whose connection points a feeder's sites are spread; or a file "
+            "(pandapower .json, OpenDSS .dss) with one transformer"
         ),
     ] = "street"
     transformer_kva: Annotated[

@@ -109,16 +109,19 @@ class Feeders:
 
 
 def _networks(sites: Sequence[SiteSettings], settings: FeederSettings) -> list[Network]:
+    known = None if settings.network == STREET else feeder_named(settings.network)
     return [
-        _network(f"segment-{number:03d}", sites[first : first + settings.sites_max], settings)
+        _network(f"segment-{number:03d}", sites[first : first + settings.sites_max], settings, known)
         for number, first in enumerate(range(0, len(sites), settings.sites_max), 1)
     ]
 
 
-def _network(segment_id: str, members: Sequence[SiteSettings], settings: FeederSettings) -> Network:
+def _network(
+    segment_id: str, members: Sequence[SiteSettings], settings: FeederSettings, known: Network | None
+) -> Network:
     names, phases = [each.id for each in members], [each.phases or "" for each in members]
-    if settings.network != STREET:
-        return connect_sites(feeder_named(settings.network), segment_id, names, phases)
+    if known is not None:
+        return connect_sites(known, segment_id, names, phases, [each.node or "" for each in members])
     return radial_feeder(
         segment_id,
         names,

@@ -7,7 +7,7 @@ import msgspec
 
 from behaviours.decisions.dstatcom import Priority
 from behaviours.decisions.grid.network import MAX_SITES
-from environments.networks import FEEDERS
+from environments.networks import FEEDERS, is_file
 from ontology.assets import Phases
 from ontology.base import INTERVAL_S
 from ontology.errors import Problem, problem
@@ -121,6 +121,8 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     """The zone of timestamps without one in that file."""
     phases: Phases | None = None
     """Unnamed phases alternate along the street."""
+    node: str | None = None
+    """Where in a known network it is connected; without it sites are spread in their order."""
     pv: PvSettings | None = None
     battery: BatterySettings | None = None
     ev: EvSettings | None = None
@@ -226,8 +228,11 @@ def _world_problems(world: WorldSettings) -> Iterator[Problem]:
 
 
 def _feeder_problems(feeder: FeederSettings) -> Iterator[Problem]:
-    if feeder.network not in (STREET, *FEEDERS):
-        yield problem("feeder.network", feeder.network, f"one of {', '.join((STREET, *FEEDERS))}")
+    if feeder.network not in (STREET, *FEEDERS) and not is_file(feeder.network):
+        expected = (
+            f"one of {', '.join((STREET, *FEEDERS))}, or a file of pandapower (.json) or OpenDSS (.dss)"
+        )
+        yield problem("feeder.network", feeder.network, expected)
     yield from _ranges(
         "feeder",
         feeder,
