@@ -57,6 +57,7 @@ from ontology.market import (
     ReserveOffer,
 )
 from ontology.performatives import Performative
+from ontology.samples import SampleBatch, SampleReceipt
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -100,6 +101,7 @@ _SERVICES = (
     DemandResponseReport,
     UserOverride,
 )
+_SAMPLES = (SampleBatch, SampleReceipt)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -116,6 +118,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_MARKET,
         *_TRADING,
         *_SERVICES,
+        *_SAMPLES,
     )
 }
 """Every wire tag and its class."""
