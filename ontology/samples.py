@@ -33,10 +33,7 @@ class SampleBatch(Concept, frozen=True, kw_only=True, tag="parity:SampleBatch"):
 
 
 class SampleReceipt(Concept, frozen=True, kw_only=True, tag="parity:SampleReceipt"):
-    """Says that a batch is stored and need not come again, and which of its samples were not taken.
-
-    No standard class; S2's ReceptionStatus is nearest.
-    """
+    """Says that a batch is stored, what of it was known, and what was not taken (S2 ReceptionStatus)."""
 
     batch_id: Identifier
     stored: Count

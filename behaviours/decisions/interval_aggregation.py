@@ -1,7 +1,7 @@
-"""From samples to 15-minute intervals by event time: means, energies, and what stands in for what is missing.
+"""From samples to 15-minute intervals by event time: means, energies, and what fills the gaps.
 
-An interval depends on the samples from `CONTEXT_S` before it to `WATERMARK_S` after it and on nothing else, so
-the same samples give the same interval, in whatever order and however often they came.
+An interval depends on the samples from `CONTEXT_S` before it to `WATERMARK_S` after it and on nothing
+else, so the same samples give the same interval, in whatever order and however often they came.
 """
 
 from collections.abc import Mapping

@@ -3,8 +3,8 @@
 Household power is made of steps: a plain Hampel filter takes every kettle for a spike. A value is one here
 only if three things hold:
 
-- it is further from the median of its window than the filter allows (SPEC 4.1), the spread being the usual one
-  of the windows around it, so that a window full of steps does not hide a spike;
+- it is further from the median of its window than the filter allows (SPEC 4.1), the spread being the
+  usual one of the windows around it, so that a window full of steps does not hide a spike;
 - it sticks out of both its neighbours: what lies between them is a ramp, or an edge caught in the middle;
 - nothing else in its window is like it: what comes again is a cycle, not a fault.
 """
@@ -24,7 +24,7 @@ POOL = 61
 """Windows whose median spread counts as the usual one."""
 STICKS_OUT = 0.3
 """Of what the filter allows: how far beyond both neighbours a spike is."""
-ALIKE = 1.0
+ALIKE = 2.0
 """Standard deviations within which another sample of the window confirms a value."""
 
 BoolArray = npt.NDArray[np.bool_]
@@ -96,7 +96,8 @@ def spikes(values: npt.ArrayLike, *, resolution: float = 0.0) -> BoolArray:
     allowed = np.maximum(THRESHOLD * GAUSSIAN * spread, resolution)
     alike = np.maximum(ALIKE * GAUSSIAN * spread, resolution / THRESHOLD)
     confirmed = np.count_nonzero(np.abs(windows - given[:, None]) <= alike[:, None], axis=1) > 1
-    return (np.abs(given - middle) > allowed) & (beyond_neighbours(given) > STICKS_OUT * allowed) & ~confirmed
+    far, alone = np.abs(given - middle) > allowed, beyond_neighbours(given) > STICKS_OUT * allowed
+    return np.asarray(far & alone & ~confirmed)
 
 
 def around(values: FloatArray, width: int) -> FloatArray:
@@ -116,7 +117,7 @@ def beyond_neighbours(values: FloatArray) -> FloatArray:
     neighbours = np.stack([np.append(np.nan, values[:-1]), np.append(values[1:], np.nan)])
     above = values - np.fmax(*neighbours)
     below = np.fmin(*neighbours) - values
-    return np.maximum(above, below)
+    return np.asarray(np.maximum(above, below))
 
 
 def rising(values: FloatArray) -> BoolArray:
