@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from launch.schema.section import Section
 
-__all__ = ["Dstatcom", "Grid", "Location", "Thresholds", "Weather"]
+__all__ = ["Dstatcom", "Grid", "Location", "Monitoring", "Thresholds", "Weather"]
 
 
 class Location(Section, frozen=True, kw_only=True):
@@ -54,6 +54,28 @@ class Dstatcom(Section, frozen=True, kw_only=True):
     ] = "active"
 
 
+class Monitoring(Section, frozen=True, kw_only=True):
+    """What the grid operator measures itself, each minute, beside the sites' meter readings."""
+
+    transformer: Annotated[bool, Meta(description="every transformer station is metered, phase by phase")] = (
+        True
+    )
+    share_of_sites: Annotated[
+        float,
+        Meta(ge=0, le=1, description="sites whose smart meters tell voltages and powers; drawn by the seed"),
+    ] = 0.0
+    voltage_error: Annotated[
+        float, Meta(ge=0, le=0.2, description="standard deviation of a measured voltage, share of it")
+    ] = 0.003
+    power_error: Annotated[
+        float, Meta(ge=0, le=0.5, description="standard deviation of a measured power, share of it")
+    ] = 0.01
+    missing: Annotated[float, Meta(ge=0, le=1, description="share of measurements that do not come")] = 0.0
+    period_s: Annotated[
+        int, Meta(ge=1, le=900, description="how often it measures, seconds; at most once a `step_s`")
+    ] = 60
+
+
 class Grid(Section, frozen=True, kw_only=True):
     """The low-voltage grid: one transformer with one feeder for every `sites_per_feeder` sites."""
 
@@ -91,4 +113,8 @@ class Grid(Section, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=900, description="how often they report, seconds; up to 60 they are corrected at once"),
     ] = 900
+    monitoring: Annotated[
+        Monitoring | None,
+        Meta(description="network monitoring; without it the light knows meter readings and forecasts only"),
+    ] = None
     thresholds: Annotated[Thresholds, Meta(description="of the traffic light")] = Thresholds()
