@@ -34,6 +34,7 @@ from behaviours.ports import (
     Presence,
     Recorder,
     Repository,
+    SampleIntake,
     ServiceLevels,
     Transport,
     WeatherService,
@@ -86,6 +87,7 @@ class Surroundings:
     signer: Signer | None = None
     devices: Sequence[Device] = ()
     repository: Repository | None = None
+    samples: SampleIntake | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None

@@ -115,7 +115,7 @@ class SamplePipeline:
             quality=sample.quality,
         )
 
-    async def close(self) -> int:
+    async def close_intervals(self) -> int:
         """Make the intervals that have ended and are marked, tell the repository, return how many changed.
 
         Raises: Unavailable when it is away; then what they came to waits.

@@ -72,7 +72,7 @@ class Layer:
     async def close_at(self, time_s):
         self.clock.time_s = time_s
         await self.pipeline.forward()
-        await self.pipeline.close()
+        await self.pipeline.close_intervals()
 
     async def readings(self, site="h001", entity="parity:IntervalReading"):
         return await self.repository.query(entity, site, 0, START_S * 2)

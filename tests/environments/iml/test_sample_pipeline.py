@@ -149,7 +149,7 @@ def test_while_the_repository_is_away_everything_waits(tmp_path):
         with pytest.raises(Unavailable):
             await layer.close_at(START_S + 4_000)
         with pytest.raises(Unavailable):
-            await layer.pipeline.close()
+            await layer.pipeline.close_intervals()
         layer.store.close()
         restarted = Layer(tmp_path, time_s=START_S + 4_100)
         await restarted.close_at(START_S + 4_100)
