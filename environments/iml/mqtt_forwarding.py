@@ -109,7 +109,8 @@ class MqttForwarding:
         self._settled.clear()
         await self._link.publish(self._topics.samples(self._site), encode_body(batch))
         self._counts["batches sent"] += 1
-        await asyncio.wait_for(self._settled.wait(), self._receipt_s)
+        async with asyncio.timeout(self._receipt_s):
+            await self._settled.wait()
         return True
 
     def _receive(self, message: Received) -> None:

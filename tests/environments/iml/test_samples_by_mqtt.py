@@ -159,7 +159,7 @@ def test_a_gateway_speaks_for_its_own_site_only_and_hears_only_its_own_receipts(
         return broker_of(guarded_mosquitto, "parity/iml", Login(name, guarded_mosquitto.accounts[name]))
 
     async def story():
-        neighbour = SiteSensors(site="h002", sensors=SITE.sensors)
+        neighbour = SiteSensors(site="h002", sensors=SITE.sensors[:1])
         async with (
             layer(tmp_path, account("iml"), sites=(SITE, neighbour)) as (store, _),
             gateway(tmp_path, account("h001")) as (own, way),
