@@ -39,6 +39,7 @@ SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev"
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
     """Yield everything that does not fit together in a scenario whose values are each valid."""
     yield from _times(scenario)
+    yield from _weather(scenario)
     yield from _tariff(scenario.tariffs.green, "tariffs.green")
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
@@ -52,6 +53,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _preferences(scenario)
     yield from _services(scenario)
     yield from _outside(scenario)
+    yield from _dso_systems(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
 
@@ -236,6 +238,14 @@ def _preferences(scenario: Scenario) -> Iterator[Complaint]:
                 yield f"sites[{number}].prefers", other, "must be the id of another site"
 
 
+def _weather(scenario: Scenario) -> Iterator[Complaint]:
+    """Providers of weather have an address that can be asked, or a file that can be read."""
+    if scenario.weather.providers:
+        from launch.weather import weather_problems
+
+        yield from weather_problems(scenario)
+
+
 def _services(scenario: Scenario) -> Iterator[Complaint]:
     """Frequency reserves are followed by the minute; contracts have an id and windows that begin first."""
     products = scenario.external_markets.products
@@ -269,6 +279,14 @@ def _outside(scenario: Scenario) -> Iterator[Complaint]:
     yield from _traded_segments(scenario, trade, f"{path}.uftp")
     for key, value, expected in trade_problems(scenario, trade):
         yield f"{path}.uftp.{key}", value, expected
+
+
+def _dso_systems(scenario: Scenario) -> Iterator[Complaint]:
+    """Addresses and secrets of the grid operator's systems."""
+    from launch.dso_systems import outside_problems
+
+    for key, value, expected in outside_problems(scenario):
+        yield f"grid.{key}", value, expected
 
 
 def _dstatcoms(scenario: Scenario) -> Iterator[Complaint]:

@@ -45,6 +45,7 @@ def world_settings(scenario: Scenario) -> WorldSettings:
             transformer_va=0 if grid.transformer_kva is None else _watts(grid.transformer_kva),
             source_pu=grid.source_pu,
             joint_spacing_m=grid.joint_spacing_m,
+            four_wires=grid.four_wires,
             compensators=None if grid.dstatcoms is None else tuple(map(_compensator, grid.dstatcoms)),
         ),
         monitoring=None if grid.monitoring is None else _monitoring(grid.monitoring),
@@ -87,6 +88,7 @@ def metering_of(scenario: Scenario) -> Metering | None:
         voltage_error=monitoring.voltage_error,
         power_error=monitoring.power_error,
         period_s=monitoring.period_s,
+        zone=scenario.zone,
     )
 
 
@@ -102,6 +104,10 @@ def thresholds(scenario: Scenario) -> Thresholds:
         high_red_pu=1 + given.voltage_red_pu,
         unbalance_yellow=given.unbalance_yellow,
         unbalance_red=given.unbalance_red,
+        ratio_margin=given.ratio_margin,
+        voltage_margin_pu=given.voltage_margin_pu,
+        calm_intervals=given.calm_intervals,
+        red_after_s=given.red_after_s,
     )
 
 

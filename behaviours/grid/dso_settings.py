@@ -24,6 +24,8 @@ class Metering:
     voltage_error: float = 0.003
     power_error: float = 0.01
     period_s: int = 60
+    zone: str = "UTC"
+    """By whose clocks people live, for the standard profile."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from environments.monitoring.intake import ANY_NODE, Intake, IntakeRules
 from environments.wire.frames import iso
 from environments.wire.http_link import HttpLink, Service, held
 from environments.wire.pauses import USUAL_PAUSES, Pauses
-from ontology.errors import Unavailable
+from ontology.errors import Refused, Unavailable
 from ontology.grid import GridMeasurement
 
 __all__ = ["MONITORING", "HttpMonitoring"]
@@ -61,11 +61,13 @@ class HttpMonitoring:
     async def measurements(self, since_s: int) -> Sequence[GridMeasurement]:
         """Return what was measured at metered nodes from a time on, ascending.
 
-        Raises: Unavailable when the system does not answer, or has been silent; Refused when the token is
-            not taken.
+        Raises: Unavailable when the system does not answer, does not take the token, or has been silent.
         """
         async with held(self._barrier, MONITORING):
-            await self._fetch(since_s)
+            try:
+                await self._fetch(since_s)
+            except Refused as error:
+                raise Unavailable(str(error)) from error
         return self._intake.since(since_s, self._clock.now_s())
 
     async def close(self) -> None:

@@ -39,7 +39,7 @@ class Intake:
 
     A frame that is not taken is counted by its reason (`malformed`, `unknown nodes`, `from the future`,
     `not good`, `duplicates`); the oldest is dropped where there is no room, and `dropped` counts those that
-    nobody had asked for.
+    nobody had asked for. `late` are those taken that are older than what was handed out already.
     """
 
     def __init__(self, rules: IntakeRules = ANY_NODE) -> None:
@@ -108,10 +108,13 @@ class Intake:
         insort(self._order, key)
         self._newest_s[key[1]] = max(key[0], self._newest_s.get(key[1], 0))
         self.counts["taken"] += 1
+        if self._asked is not None and key < self._asked:
+            self.counts["late"] += 1
         if len(self._order) > self.rules.capacity:
             oldest = self._order.pop(0)
             del self._held[oldest]
-            self.counts["dropped"] += self._asked is None or oldest > self._asked
+            if self._asked is None or oldest > self._asked:
+                self.counts["dropped"] += 1
         return measurement
 
     def _reject(self, reason: str, found: object) -> None:

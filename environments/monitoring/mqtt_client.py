@@ -17,7 +17,7 @@ __all__ = ["MqttMonitoring"]
 class MqttMonitoring:
     """The port `MonitoringSystem` over MQTT: `<prefix>/measurements/<node>`, retained, quality of service 1.
 
-    The broker keeps the session, so that what is published while the link is down comes when it is back.
+    The broker keeps the session: what is published while the link is down comes when it is back.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class MqttMonitoring:
         *,
         rules: IntakeRules = ANY_NODE,
         pauses: Pauses = USUAL_PAUSES,
+        resumes: bool = True,
         barrier: Barrier | None = None,
     ) -> None:
         """Prepare to listen.
@@ -40,6 +41,7 @@ class MqttMonitoring:
             network: the machine's time, for pauses.
             rules: what is taken.
             pauses: between attempts to connect.
+            resumes: whether what came while this client was not running is wanted.
             barrier: is told of each measurement that has come.
         """
         self._clock, self._barrier = clock, barrier
@@ -50,7 +52,7 @@ class MqttMonitoring:
             network,
             subscribe=[measurement_topic(broker.place.path, "+")],
             receive=self._take,
-            keeps_session=True,
+            resumes=resumes,
             pauses=pauses,
         )
 

@@ -2,6 +2,7 @@
 
 import csv
 from datetime import datetime
+from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class WeatherFile:
             start_s=times[first],
             step_s=step_s,
             provider=self._name,
-            **series,
+            **series,  # type: ignore[arg-type]
         )
 
 
@@ -74,7 +75,7 @@ def read_weather(path: Path) -> tuple[list[int], dict[str, list[float]]]:
             values.append(_number(row[name], name, line, problems))
         if len(problems) >= MOST_PROBLEMS:
             break
-    steps = {later - earlier for earlier, later in zip(times, times[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(times)}
     if not problems and (len(steps) != 1 or not 60 <= min(steps) <= 3_600):
         problems.append(problem("time", f"steps of {sorted(steps)[:5]} s", "equal steps of 60 to 3600 s"))
     if problems:

@@ -1,7 +1,7 @@
 """Weather by HTTP, in the JSON of Open-Meteo's forecast interface, which others serve too.
 
-Radiation is given as the mean over the time before each instant, temperature and wind at the instant: a step's
-mean is taken accordingly. Quarter-hours are used where the service has them, else hours.
+Radiation is given as the mean over the time before each instant, temperature and wind at the instant: a
+step's mean is taken accordingly. Quarter-hours are used where the service has them, else hours.
 """
 
 from collections.abc import Mapping
@@ -79,8 +79,7 @@ class OpenMeteo:
 
         Raises: Unavailable when the service does not answer, or not with a forecast of that day.
         """
-        async with held(self._barrier, WEATHER):
-            content = await self._asked()
+        content = await self._asked()
         now_s = int(self._clock.now_s())
         try:
             return forecast_in(content, zone or self._zone, now_s, self._name)
@@ -105,7 +104,8 @@ class OpenMeteo:
         for attempt in range(RETRIES + 1):
             await self._link.pause()
             try:
-                reply = await self._link.get("forecast", query)
+                async with held(self._barrier, WEATHER):
+                    reply = await self._link.get("forecast", query)
             except Unavailable:
                 if attempt == RETRIES:
                     raise
@@ -141,14 +141,15 @@ def forecast_in(content: object, zone: str, now_s: int, name: str) -> WeatherFor
         problems.append(problem(f"{block}.time", f"to {times[-1]:.0f}", f"to {start_s + STEPS * STEP_S}"))
     if problems:
         raise InvalidInput(problems)
+    series = {name: _of_steps(times, columns[variable], start_s) for variable, name in _INSTANT.items()}
+    series |= {name: _before_steps(times, columns[variable], start_s) for variable, name in _BEFORE.items()}
     return WeatherForecast(
         zone=zone,
         issued_at_s=now_s,
         start_s=start_s,
         step_s=STEP_S,
         provider=name,
-        **{name: _of_steps(times, columns[variable], start_s) for variable, name in _INSTANT.items()},
-        **{name: _before_steps(times, columns[variable], start_s) for variable, name in _BEFORE.items()},
+        **series,  # type: ignore[arg-type]
     )
 
 

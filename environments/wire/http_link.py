@@ -83,6 +83,10 @@ class HttpLink:
         """
         return await self._ask("POST", path, None, body)
 
+    async def pause(self) -> None:
+        """Wait until the service may be asked again."""
+        await self._clock.sleep_until(self._not_before_s)
+
     async def close(self) -> None:
         """Let go of the connections."""
         session, self._session = self._session, None

@@ -1,6 +1,7 @@
 """A connection to an MQTT broker that comes back by itself, with growing pauses."""
 
 import asyncio
+import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 import aiomqtt
 import structlog
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from behaviours.ports import Clock
 from environments.wire.addresses import Login, Place
@@ -21,6 +24,7 @@ log = structlog.get_logger()
 
 _ANSWER_S = 5.0
 _KEEP_ALIVE_S = 15
+_SESSION_S = 3_600
 
 
 class Broker(NamedTuple):
@@ -49,7 +53,7 @@ class Received(NamedTuple):
 class MqttLink:
     """Subscribes and publishes with quality of service 1; reconnects until it is closed.
 
-    With `keeps_session` the broker keeps what is published to the subscriptions while the link is down.
+    The broker keeps what is published to the subscriptions while the link is down, for an hour at most.
     What a callback raises is logged and counted; it ends nothing.
     """
 
@@ -62,7 +66,7 @@ class MqttLink:
         subscribe: Sequence[str] = (),
         receive: Callable[[Received], None] = lambda _: None,
         connected: Callable[[], None] = lambda: None,
-        keeps_session: bool = False,
+        resumes: bool = False,
         will: LastWill | None = None,
         pauses: Pauses = USUAL_PAUSES,
     ) -> None:
@@ -75,13 +79,13 @@ class MqttLink:
             subscribe: filters of topics.
             receive: takes what comes.
             connected: is called after each time that the link came up and has subscribed.
-            keeps_session: whether the broker is to keep messages over a broken connection.
+            resumes: whether also what came before the link's start, since it was last closed, is wanted.
             will: what the broker says when the connection breaks.
             pauses: between attempts.
         """
         self._broker, self._name, self._clock = broker, name, clock
         self._filters, self._receive, self._came_up = tuple(subscribe), receive, connected
-        self._keeps_session, self._will, self._pauses = keeps_session, will, pauses
+        self._resumes, self._will, self._pauses = resumes, will, pauses
         self._client: aiomqtt.Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._up, self._down = asyncio.Event(), asyncio.Event()
@@ -181,10 +185,13 @@ class MqttLink:
             username=login.name if login else None,
             password=login.password if login else None,
             identifier=self._name,
-            clean_session=not self._keeps_session,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=not self._resumes and not self.counts["connected"],
+            properties=_kept_session(),
             will=will,
             timeout=_ANSWER_S,
             keepalive=_KEEP_ALIVE_S,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             tls_context=(trust or ssl.create_default_context()) if place.is_secured else None,
         )
 
@@ -198,3 +205,10 @@ class MqttLink:
         except Exception:
             self.counts["errors"] += 1
             log.exception("what came by MQTT was not handled", broker=self._broker.place.url)
+
+
+def _kept_session() -> Properties:
+    """Return how long the broker keeps a session that has no connection (MQTT 5, 3.1.2.11.2)."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = _SESSION_S
+    return properties

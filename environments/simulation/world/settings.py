@@ -158,6 +158,8 @@ class FeederSettings(Settings, frozen=True, kw_only=True):
     joint_spacing_m: float = 35.0
     compensators: tuple[CompensatorSettings, ...] | None = None
     """None is one at the far end of every feeder."""
+    four_wires: bool = False
+    """Whether the neutral is solved as a conductor of its own, beside the phases."""
 
 
 class MonitoringSettings(Settings, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ from environments.simulation.world.households import Household, Households
 from environments.simulation.world.lighting import Lights
 from environments.simulation.world.meter_csv import MeterReadings, read_meter_csv
 from environments.simulation.world.network_meters import NetworkMeters
+from environments.simulation.world.neutrals import Neutral
 from environments.simulation.world.occupants import Occupants
 from environments.simulation.world.photovoltaics import Plants
 from environments.simulation.world.settings import SiteSettings, WorldSettings, problems
@@ -372,7 +373,9 @@ class World(mesa.Model):  # type: ignore[misc]
     def _close_interval(self) -> None:
         energy = self._meters.close()
         self.last_interval = energy
-        self.flows = self._settled(energy.device_wh.astype(np.float64) * (HOUR_S / INTERVAL_S))
+        mean_w = energy.device_wh.astype(np.float64) * (HOUR_S / INTERVAL_S)
+        self.flows = self._settled(mean_w)
+        neutrals = self.grid.neutrals(mean_w, self.flows)
         states = [
             self.batteries.state_of_charge,
             self.vehicles.state_of_charge,
@@ -388,7 +391,7 @@ class World(mesa.Model):  # type: ignore[misc]
                     energy.device_wh.astype(np.int32),
                 ),
                 [each.astype(np.float32) for each in states],
-                [_flow_row(flow) for flow in self.flows],
+                list(map(_flow_row, self.flows, neutrals)),
             )
         )
 
@@ -417,10 +420,13 @@ _FLOWS = (
     "voltage_min_pu",
     "voltage_max_pu",
     "unbalance",
+    "neutral_a",
+    "neutral_v",
+    "dstatcom_neutral_a",
 )
 
 
-def _flow_row(flow: FlowResult) -> tuple[float, ...]:
+def _flow_row(flow: FlowResult, neutral: Neutral) -> tuple[float, ...]:
     return (
         float(flow.source_w[0]),
         float(flow.losses_w[0]),
@@ -429,6 +435,7 @@ def _flow_row(flow: FlowResult) -> tuple[float, ...]:
         float(flow.voltage_min_pu[0]),
         float(flow.voltage_max_pu[0]),
         float(flow.unbalance_max[0]),
+        *neutral,
     )
 
 

@@ -61,7 +61,9 @@ class Unplugged:
             raise Unavailable("unit: no answer")
         return [status(self.asset_id, 5), head(5, [0, 0, 0])]
 
-    def command(self, command: DstatcomCommand) -> None:
+    async def command(self, command: DstatcomCommand) -> None:
+        if self.is_away:
+            raise Unavailable("unit: no acknowledgement")
         self.commands.append(command)
 
 

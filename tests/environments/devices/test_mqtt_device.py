@@ -176,11 +176,13 @@ def test_a_device_that_will_not_is_rejected_and_one_that_is_silent_is_unavailabl
 
 def test_the_last_will_of_a_device_makes_it_unavailable(mosquitto):
     async def story():
-        async with at_home(mosquitto) as (device, inverter):
-            async with aiomqtt.Client("localhost", mosquitto.port, identifier=inverter.home):
-                await until(lambda: _is_away(device))  # the broker has dropped the first connection
-                with pytest.raises(Unavailable, match="offline"):
-                    await device.instruct(wish())
+        async with (
+            at_home(mosquitto) as (device, inverter),
+            aiomqtt.Client("localhost", mosquitto.port, identifier=inverter.home),
+        ):
+            await until(lambda: _is_away(device))  # the broker has dropped the first connection
+            with pytest.raises(Unavailable, match="offline"):
+                await device.instruct(wish())
 
     async def _is_away(device):
         return not await reports(device)

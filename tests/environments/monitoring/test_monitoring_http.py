@@ -14,7 +14,7 @@ from environments.wire.addresses import place_of
 from environments.wire.http_link import Service
 from environments.wire.http_service import HttpService
 from environments.wire.pauses import Pauses
-from ontology.errors import Refused, Unavailable
+from ontology.errors import Unavailable
 
 TOKEN = "a-token-for-tests-only"
 
@@ -113,7 +113,7 @@ def test_a_value_that_comes_late_is_not_missed() -> None:
 
 def test_who_has_no_token_learns_nothing() -> None:
     async def act(scada: Scada) -> None:
-        with pytest.raises(Refused, match="token"):
+        with pytest.raises(Unavailable, match="token"):
             await scada.monitoring.measurements(NOW_S)
         for path in ("/measurements", "/measurements/latest", "/nodes", "/elsewhere"):
             assert (await scada.got(path, "guessed"))[0] == 401
