@@ -216,6 +216,9 @@ class WeatherPublishing(Behaviour):
             if not isinstance(last, WeatherForecast):
                 return
             forecast = carried_on(last, self.now_s())
+            if forecast.start_s == last.start_s:  # it would take the place of what was really foreseen
+                self.publish(forecast)
+                return
         await required_repository(self).store([forecast])
         self.publish(forecast)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from behaviours.ports import WeatherService
+from environments.weather.open_meteo import OpenMeteo
 from ontology.errors import ParityError, Unavailable
 from ontology.weather import WeatherForecast
 
@@ -39,3 +40,9 @@ class WeatherChain:
             self.counts[name] += 1
             return found
         raise Unavailable("; ".join(reasons) or "no weather provider is named")
+
+    async def close(self) -> None:
+        """Let go of the providers' connections."""
+        for _, provider in self._providers:
+            if isinstance(provider, OpenMeteo):
+                await provider.close()
