@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from post_office import some
 
 from behaviours.decisions.sample_cleansing import SampleRules, cleanse_samples, frozen_since, spikes
+from environments.simulation.appliance_load import appliance_load_w
 from ontology.measurements import Quantity
 
 POWER = SampleRules(Quantity.ACTIVE_POWER_W, -43_000, 43_000, resolution=1, period_s=10, frozen_after_s=3600)
@@ -70,6 +71,17 @@ def test_stationary_noise_keeps_99_of_100_samples_and_spikes_are_found(seed):
     found = spikes(with_spikes(clean, at, height * rng.choice([-1, 1], 40)))
     assert found[at].mean() >= 0.85
     assert np.delete(found, at).mean() <= 0.01
+
+
+@pytest.mark.parametrize("period_s", [1, 10, 60])
+def test_appliances_are_not_taken_for_spikes_nor_hide_them(period_s):
+    rng = np.random.default_rng(period_s)
+    load = appliance_load_w(rng, 86_400 if period_s == 60 else 21_600)[::period_s]
+    at = rng.choice(load.size, load.size // 100, replace=False)
+    height = 8 * np.median(np.abs(load - np.median(load))) * rng.uniform(1, 3, at.size)
+    found = spikes(with_spikes(load, at, height * rng.choice([-1, 1], at.size)), resolution=1.0)
+    assert found[at].mean() >= 0.9
+    assert np.delete(found, at).mean() <= 0.02
 
 
 def test_implausible_values_are_not_believed_nor_do_they_hide_others():
