@@ -3,10 +3,10 @@
 import asyncio
 import json
 
+import httpx
 import pytest
 from iml_samples import START_S, Layer
 from litestar import Litestar, Request, Response
-from litestar.testing import AsyncTestClient
 
 from environments.iml.rest import sample_route
 from ontology.errors import ParityError, consequence_of
@@ -39,7 +39,8 @@ def post(app, *bodies, site="h001", caller="h001"):
     """Post bodies one after the other; return the answers, or the only one."""
 
     async def story():
-        async with AsyncTestClient(app) as client:
+        wire = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=wire, base_url="http://layer") as client:
             headers = {"x-site": caller}
             return [await client.post(f"/iml/{site}/samples", content=b, headers=headers) for b in bodies]
 
