@@ -35,6 +35,7 @@ from behaviours.ports import (
     Recorder,
     Repository,
     SampleIntake,
+    SampleSource,
     ServiceLevels,
     Transport,
     WeatherService,
@@ -88,6 +89,7 @@ class Surroundings:
     devices: Sequence[Device] = ()
     repository: Repository | None = None
     samples: SampleIntake | None = None
+    outbox: SampleSource | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None

@@ -51,6 +51,7 @@ __all__ = [
     "RegisteredMarket",
     "Repository",
     "SampleIntake",
+    "SampleSource",
     "ServiceLevels",
     "SettlementReceipt",
     "Transport",
@@ -193,6 +194,19 @@ class SampleIntake(Protocol):
 
         Raises: Unavailable when it is away; then they wait.
         """
+
+
+class SampleSource(Protocol):
+    """A gateway's samples that nobody has acknowledged yet."""
+
+    def next_batch(self) -> SampleBatch | None:
+        """Return the oldest samples that wait, as many as go into a batch; None when there are none."""
+
+    def settle(self, receipt: SampleReceipt) -> bool:
+        """Let go of what was acknowledged; tell whether the batch was the one sent last."""
+
+    def count(self) -> int:
+        """Return how many samples wait."""
 
 
 class WeatherService(Protocol):
