@@ -4,6 +4,7 @@ from behaviours.agent import Agent
 from behaviours.site.device_control import DeviceControl
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.metering import AgreedReporting, DeviceMetering, DeviceReading, ReadingStorage
+from behaviours.site.sample_sending import SampleSending
 from ontology.roles import Role
 
 __all__ = ["Gateway"]
@@ -20,4 +21,5 @@ class Gateway(Agent):
         AgreedReporting,  # what agreements are about
         FactReporting,  # until the repository has it
         DeviceControl,  # down: instructions, by priority
+        SampleSending,  # raw samples, where it has an outbox of them
     )

@@ -58,6 +58,7 @@ from ontology.market import (
     ReserveOffer,
 )
 from ontology.performatives import Performative
+from ontology.samples import SampleBatch, SampleReceipt
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -102,6 +103,7 @@ _SERVICES = (
     DemandResponseReport,
     UserOverride,
 )
+_SAMPLES = (SampleBatch, SampleReceipt)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -118,6 +120,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_MARKET,
         *_TRADING,
         *_SERVICES,
+        *_SAMPLES,
         *_GRID,
     )
 }
