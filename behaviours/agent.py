@@ -28,6 +28,7 @@ from behaviours.ports import (
     Clock,
     Device,
     FlexibilityExchange,
+    HostHealth,
     Ledger,
     MarketRegister,
     MonitoringSystem,
@@ -98,6 +99,7 @@ class Surroundings:
     monitoring: MonitoringSystem | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
+    health: HostHealth | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -12,6 +12,7 @@ Register    what everyone may read of grid and markets
 Exchange    documents of the flexibility trade, to and from a participant outside
 AgentStore  keeps an agent's state over a restart
 Weather     forecasts for a zone
+HostHealth  how the machine is that a site's agents run on
 Recorder    writes down every letter for the console and the run folder
 ```
 """
@@ -30,6 +31,7 @@ from ontology.market import LemParameters, LemState
 from ontology.performatives import Performative
 from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
+from ontology.site_status import SiteStatus
 from ontology.weather import WeatherForecast
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "Device",
     "FlexibilityExchange",
     "Heard",
+    "HostHealth",
     "Ledger",
     "MarketRegister",
     "MonitoringSystem",
@@ -420,6 +423,13 @@ class AgentStore(Protocol):
 
     def commit(self, agent: str, changes: Mapping[str, bytes | None]) -> None:
         """Write (or, with None, delete) values of an agent in one transaction."""
+
+
+class HostHealth(Protocol):
+    """Looks at the machine and the devices of a site."""
+
+    def status(self, time_s: int) -> SiteStatus:
+        """Return how they are now."""
 
 
 class Recorder(Protocol):

@@ -57,6 +57,7 @@ from ontology.market import (
     ReserveAssignment,
     ReserveOffer,
 )
+from ontology.membership import MemberListing, MemberQuery
 from ontology.performatives import Performative
 from ontology.samples import SampleBatch, SampleReceipt
 
@@ -104,6 +105,7 @@ _SERVICES = (
     UserOverride,
 )
 _SAMPLES = (SampleBatch, SampleReceipt)
+_MEMBERSHIP = (MemberQuery, MemberListing)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -121,6 +123,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_TRADING,
         *_SERVICES,
         *_SAMPLES,
+        *_MEMBERSHIP,
         *_GRID,
     )
 }
