@@ -43,7 +43,7 @@ class MemberCertificate(Part, frozen=True, kw_only=True):
 
 
 class MemberQuery(Concept, frozen=True, kw_only=True, tag="parity:MemberQuery"):
-    """Asks for certificates that were issued since a time, in order of sites, after one (cf. FIPA df search)."""
+    """Asks for certificates that were issued since a time, by site, after one (cf. FIPA df search)."""
 
     since_s: EpochSeconds
     after: Label = ""
