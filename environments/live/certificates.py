@@ -1,4 +1,4 @@
-"""Certificates for a server of ours: an authority, made for the occasion or to last, and what it vouches for."""
+"""Certificates for servers: an authority, made for the occasion or to last, and what it vouches for."""
 
 import ipaddress
 from collections.abc import Sequence

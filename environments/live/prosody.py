@@ -95,7 +95,7 @@ class ProsodyAccounts:
     def register(self, address: str, password: str) -> None:
         """Give an address an account, or a new password; only what verifies it is kept.
 
-        Raises: InvalidInput when the address is not in the domain, Unavailable when the disk does not take it.
+        Raises: InvalidInput when the address is not in the domain, Unavailable when the disk is full.
         """
         name = name_in(self.domain, address)
         salt = secrets.token_hex(16)

@@ -96,7 +96,7 @@ def keystore_file(data: Path, environment: Mapping[str, str] = os.environ) -> Pa
 def _is_credential(file: Path) -> bool:
     """Tell whether systemd keeps a file from others by its folder, not by its mode."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return bool(folder) and file.parent == Path(folder)
+    return folder is not None and file.parent == Path(folder)
 
 
 def _drawn() -> AgentKeys:
