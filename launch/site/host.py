@@ -29,6 +29,8 @@ from environments.simulation.clock import WallClock
 from environments.site.enrolled import Enrolled, write_certificates
 from environments.site.enrolment import time_of
 from environments.site.health import CLOCK_TOLERANCE_S, SiteHealth
+from environments.site.host_lock import HostLock
+from environments.site.installation import installation_of
 from environments.site.keystore import Keystore
 from environments.wire.addresses import place_of
 from launch.parts import Part
@@ -80,6 +82,7 @@ class SiteHost:
             links=lambda: (self.wire.losses, self.wire.away()),
             refused=self.refused,
         )
+        self._lock = HostLock(site.data)
         self._tasks: list[asyncio.Task[None]] = []
         self._store: SqliteAgentStore | None = None
 
@@ -105,9 +108,10 @@ class SiteHost:
     async def start(self) -> None:
         """Bring devices and agents to life; connections come when they can.
 
-        Raises: Unavailable when the site's own state cannot be opened.
+        Raises: Unavailable when the site's own state cannot be opened, Conflict when it runs already.
         """
         self.site.data.mkdir(parents=True, exist_ok=True)
+        self._lock.take()
         self._store = SqliteAgentStore(self.site.data / "agents.sqlite", durable=True)
         for each in self.connected:
             await each.start()
@@ -135,6 +139,7 @@ class SiteHost:
         await self.wire.stop_all()
         if self._store is not None:
             self._store.close()
+        self._lock.release()
 
     def refused(self) -> int:
         """Return how many letters agents here have refused, bad certificates included."""
@@ -157,7 +162,7 @@ class SiteHost:
             transport=self.transport,
             membership=self.register,
             store=store,
-            run_id=self.enrolled.installation,
+            run_id=installation_of(store),
             seed=crc32(self.keys.secret),
             signer=signer,
             **ports,
