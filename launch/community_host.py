@@ -46,7 +46,7 @@ from launch.registers import registers_of
 from launch.site_parts import usual_draw_w, usual_load_w
 from launch.weather import weather_of
 from launch.world_settings import world_settings
-from ontology.errors import InvalidInput, Refused, Unavailable, problem
+from ontology.errors import Refused, Unavailable
 from ontology.grid import GridMeasurement
 from ontology.membership import MemberCertificate
 
@@ -244,9 +244,6 @@ class CommunityHost:
     def _outside(self) -> Outside:
         if reaches_outside(self.scenario):
             return outside_of(self.scenario, self.world, self.clock)
-        if self.world.compensators():
-            expected = "an address each: there is no simulated D-STATCOM in a real community"
-            raise InvalidInput(problem("grid.dstatcoms", len(self.world.compensators()), expected))
         return Outside(NoMonitoring())
 
     # -------------------------------------------------------------------------------------------- life
@@ -321,7 +318,7 @@ class CommunityHost:
         """Say in one line how the community is."""
         up = len(self.cast.parts) - len(self.wire.away())
         sites = sum(1 for each in self.register.certificates.values() if each.site and not each.is_revoked)
-        return f"{up} of {len(self.cast.parts)} agents connected; {sites} sites are members"
+        return f"{up} of {len(self.cast.parts)} agents connected; {sites} sites enrolled"
 
     async def _keep_members(self) -> None:
         """Renew certificates in time, and learn what a command has revoked."""
