@@ -44,6 +44,8 @@ from ontology.control import (
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
+    DeliveryGap,
+    DeliveryReceipt,
     FailureReport,
     Query,
     QueryResult,
@@ -102,7 +104,19 @@ from ontology.users import Player, User, UserRole
 from ontology.vpp import ProsumerMetrics, Vpp
 from ontology.weather import WeatherForecast, WeatherObservation
 
-__all__ = ["SIGNED_TYPES", "Right", "is_allowed", "may_read", "may_receive", "may_send", "may_write"]
+__all__ = [
+    "REPEATED_TYPES",
+    "SIGNED_TYPES",
+    "SUPERSEDED_TYPES",
+    "Right",
+    "is_allowed",
+    "lifetime_s",
+    "may_read",
+    "may_receive",
+    "may_send",
+    "may_write",
+    "must_arrive",
+]
 
 
 class Right(StrEnum):
@@ -150,6 +164,7 @@ TABLE: tuple[Row, ...] = (
     Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM, Act.FAILURE), EVERYONE, EVERYONE),
     Row((FailureReport,), (Act.FAILURE, Act.REFUSE), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
+    Row((DeliveryReceipt, DeliveryGap), (Act.CONFIRM,), EVERYONE, EVERYONE),
     # -- the directory ---------------------------------------------------------------------------
     Row((DirectoryEntry,), (Act.REQUEST, Act.CANCEL), EVERYONE, (Role.MARKET_OPERATOR,), readers=EVERYONE),
     Row((DirectorySearch,), ASK, EVERYONE, (Role.MARKET_OPERATOR,)),
@@ -532,6 +547,70 @@ SIGNED_TYPES: frozenset[str] = frozenset(
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""
+
+SUPERSEDED_TYPES: frozenset[str] = frozenset(
+    message_type_of(cls)
+    for cls in (
+        Measurement,
+        StorageStatus,
+        ThermalStatus,
+        EvSocUpdate,
+        GridMeasurement,
+        DstatcomStatus,
+        WeatherObservation,
+        WeatherForecast,
+        Forecast,
+        FlexEnvelope,
+        FlexibilityForecast,
+        PriceProfile,
+        InstructionStatus,
+        InstructionBatchStatus,
+        DirectoryNotice,
+    )
+)
+"""Message types that inform of a state which the next letter replaces: one that is lost is not repeated."""
+
+REPEATED_TYPES: frozenset[str] = frozenset(
+    message_type_of(cls) for cls in (IntervalReading, Measurement, EvSession, AssetAlarm, DirectoryEntry)
+)
+"""Message types that their senders write down and request again themselves until they are acknowledged."""
+
+DEFAULT_LIFETIME_S = 7 * 86_400
+LIFETIMES_S: dict[str, int] = {
+    message_type_of(DRSignal): 30,
+    message_type_of(DstatcomCommand): 30,
+    message_type_of(Instruction): 900,
+    message_type_of(InstructionBatch): 900,
+    message_type_of(SelectionTurn): 900,
+    message_type_of(SelectionReport): 900,
+    message_type_of(SelectionRun): 900,
+    message_type_of(SelectionUpdate): 900,
+}
+"""Seconds after which a letter is of no use any more, where it names no deadline; others have a week.
+
+Emergency signals and commands must be fresh (SPEC 7.3), an instruction is for the interval it was made in.
+"""
+
+
+def must_arrive(message_type: str, performative: str) -> bool:
+    """Whether a letter is kept until its arrival is confirmed.
+
+    Every letter is, but one that informs of a state which the next replaces, one whose sender repeats it
+    until it is answered, and what confirms arrivals.
+    """
+    if performative == Act.INFORM:
+        return message_type not in SUPERSEDED_TYPES
+    if performative == Act.REQUEST:
+        return message_type not in REPEATED_TYPES
+    return message_type not in _CONFIRMATIONS
+
+
+def lifetime_s(message_type: str) -> int:
+    """Return after how many seconds a letter without a deadline is of no use any more."""
+    return LIFETIMES_S.get(message_type, DEFAULT_LIFETIME_S)
+
+
+_CONFIRMATIONS = frozenset({message_type_of(DeliveryReceipt), message_type_of(DeliveryGap)})
 
 
 def _acts(rows: Iterable[Row]) -> frozenset[tuple[Role, str, StrEnum]]:

@@ -68,6 +68,7 @@ class Town:
         self.notebook = Notebook()
         self.seed = seed
         self.presence: Any = None
+        self.durable = False
 
     def __enter__(self) -> "Town":
         return self
@@ -113,10 +114,11 @@ class Town:
         settings: Any = None,
         site: str = "",
         signer: Signer | None = None,
+        **ports: Any,
     ) -> Agent:
         """Let an agent with some behaviours live here; asked for again, it is the restarted one."""
         cls = type(name.title(), (Agent,), {"role": role, "behaviours": behaviours})
-        surroundings = dataclasses.replace(self.surroundings(), signer=signer)
+        surroundings = dataclasses.replace(self.surroundings(), signer=signer, **ports)
         agent = cls(self.register(name, role, site=site, signer=signer), settings, surroundings)
         self.soon(agent.start)
         return agent
@@ -131,6 +133,7 @@ class Town:
             run_id="run",
             seed=self.seed,
             presence=self.presence,
+            durable=self.durable,
             recorder=recorder or self.notebook,
         )
 
