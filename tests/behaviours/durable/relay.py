@@ -78,6 +78,9 @@ class Relay:
         role, behaviour = ROLES[address]
         self.agents[address] = self.town.agent(address.partition("@")[0], role, behaviour)
 
+    def is_running(self, address: str) -> bool:
+        return address in self.agents and self.agents[address].is_running
+
     def kill(self, address: str) -> None:
         agent = self.agents[address]
         self.graveyard.update(agent.counts + agent.post.counts)
@@ -114,12 +117,13 @@ class MortalStore(MemoryAgentStore):
         """By number of the transaction: whether it was still written."""
         self.transactions = 0
         self.dies: Any = None
+        self.is_mortal: Any = lambda agent: False
         self.dead: list[str] = []
 
     def commit(self, agent: str, changes: Any) -> None:
         self.transactions += 1
         is_written = self.deaths.get(self.transactions)
-        if is_written is None or self.dies is None:
+        if is_written is None or not self.is_mortal(agent):
             super().commit(agent, changes)
             return
         if is_written:

@@ -75,7 +75,7 @@ def test_death_at_any_transaction_loses_and_doubles_nothing(seed, deaths):
     store = MortalStore()
     with Town(faults=FOUL, seed=seed) as town:
         relay = Relay(town, store)
-        store.deaths, store.dies = deaths, relay.kill
+        store.deaths, store.dies, store.is_mortal = deaths, relay.kill, relay.is_running
         said = []
         for number in range(1, 41):
             relay.say(number)
