@@ -32,7 +32,6 @@ from environments.site.enrolled import SiteTerms
 from environments.site.enrolment import EnrolmentGrant, EnrolmentOffice, EnrolmentService
 from environments.site.files import write_whole
 from environments.site.host_lock import HostLock
-from environments.site.installation import installation_of
 from environments.site.invitations import Invitations
 from environments.site.keystore import Keystore, keystore_file
 from environments.weather import ReferenceWeather
@@ -264,15 +263,19 @@ class CommunityHost:
         for part in self.cast.parts:
             self.accounts.register(part.address, self.keys.agents[part.address].password)
         self.wire = XmppTransport(
-            self.endpoint, seed=int.from_bytes(self.keys.secret[:4], "big"), now_s=self.clock.now_s
+            self.endpoint,
+            seed=int.from_bytes(self.keys.secret[:4], "big"),
+            now_s=self.clock.now_s,
+            resumes=True,
         )
         own = {part.address for part in self.cast.parts}
         self._store = SqliteAgentStore(self.community.data / "agents.sqlite", durable=True)
         self._repository = SqlRepository(self.community.repository)
         self._ledger = open_ledger(self.scenario, self.cast, self.community.data / "chain.sqlite")
+        near = NearTransport(self.wire, own.__contains__)
         ground = Ground(
             clock=self.clock,
-            transport=NearTransport(self.wire, own.__contains__),
+            transport=near,
             store=self._store,
             repository=self._repository,
             ledger=self._ledger,
@@ -280,7 +283,7 @@ class CommunityHost:
             registers=registers_of(self.scenario, self.cast.parts, self._ledger),
             weather=self._weather(),
         )
-        keys = Keys(self.register, self.signers, installation_of(self._store))
+        keys = Keys(self.register, self.signers, "community", durable=True, link=near)
         self.agents = Community(self.scenario, self.world, ground, self.cast, keys=keys)
         for address in self.agents.addresses:
             self.wire.begin(address, self.keys.agents[address].password)

@@ -30,7 +30,6 @@ from environments.site.enrolled import Enrolled, write_certificates
 from environments.site.enrolment import time_of
 from environments.site.health import CLOCK_TOLERANCE_S, SiteHealth
 from environments.site.host_lock import HostLock
-from environments.site.installation import installation_of
 from environments.site.keystore import Keystore
 from environments.wire.addresses import place_of
 from launch.parts import Part
@@ -68,7 +67,10 @@ class SiteHost:
         self._signers = {part.address: keys.agents[part.address].signer() for part in self.parts}
         self.register = self._register()
         self.wire = XmppTransport(
-            self.endpoint, seed=int.from_bytes(keys.secret[:4], "big"), now_s=self.clock.now_s
+            self.endpoint,
+            seed=int.from_bytes(keys.secret[:4], "big"),
+            now_s=self.clock.now_s,
+            resumes=True,
         )
         own = {part.address for part in self.parts}
         self.transport = NearTransport(self.wire, own.__contains__)
@@ -162,7 +164,9 @@ class SiteHost:
             transport=self.transport,
             membership=self.register,
             store=store,
-            run_id=installation_of(store),
+            run_id="site",
+            durable=True,
+            link=self.transport,
             seed=crc32(self.keys.secret),
             signer=signer,
             **ports,
