@@ -101,7 +101,7 @@ class ModbusLink:
         self.address, self._clock, self._answer_s, self._pauses = address, clock, answer_s, pauses
         self._client: AsyncModbusTcpClient | None = None
         self._turn = asyncio.Lock()
-        self._server = _Patience()
+        self._server, self._why_away = _Patience(), f"nobody listens at {address}"
         self._units: defaultdict[int, _Patience] = defaultdict(_Patience)
         self._health: defaultdict[int, DeviceHealth] = defaultdict(DeviceHealth)
         self.connections = 0
@@ -157,7 +157,7 @@ class ModbusLink:
 
     async def _answer(self, unit: int, ask: _Request, what: str) -> ModbusPDU:
         """Have one request answered; the caller has the turn."""
-        client = await self._connected(unit, what)
+        client = await self._connected(unit)
         began_s = self._clock.now_s()
         try:
             answer = await ask(client)
@@ -182,9 +182,10 @@ class ModbusLink:
         health.failed("not ready", str(refusal))
         return Unavailable(str(refusal))
 
-    async def _connected(self, unit: int, what: str) -> AsyncModbusTcpClient:
+    async def _connected(self, unit: int) -> AsyncModbusTcpClient:
         if self._clock.now_s() < max(self._server.not_before_s, self._units[unit].not_before_s):
-            raise Unavailable(self._health[unit].report().why_down)
+            away = self._clock.now_s() < self._server.not_before_s
+            raise Unavailable(self._why_away if away else self._health[unit].report().why_down)
         if self._client is not None and self._client.connected:
             return self._client
         self._drop()
@@ -195,9 +196,8 @@ class ModbusLink:
         if not await client.connect():
             self._server.lose(self._clock.now_s(), self._pauses)
             self._drop()
-            why = f"{what}: nobody listens at {self.address}"
-            self._health[unit].failed("no connections", why)
-            raise Unavailable(why)
+            self._health[unit].failed("no connections", self._why_away)
+            raise Unavailable(self._why_away)
         self._server.regain()
         self.connections += 1
         return client
