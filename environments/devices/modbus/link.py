@@ -136,7 +136,9 @@ class ModbusLink:
             return await client.write_registers(register, list(values), device_id=unit)
 
         async with self._turn:
-            await self._answer(unit, ask, f"{self.address} unit {unit}, writing {_span(register, len(values))}")
+            await self._answer(
+                unit, ask, f"{self.address} unit {unit}, writing {_span(register, len(values))}"
+            )
 
     async def close(self) -> None:
         """Disconnect."""

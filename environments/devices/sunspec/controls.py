@@ -9,6 +9,7 @@ The time is written before what it guards, and the switch (Ena, StorCtl_Mod) las
 without a limit in time.
 """
 
+from math import floor
 from typing import NamedTuple
 
 from behaviours.decisions.orders_in_force import Wanted
@@ -50,10 +51,10 @@ class CapControl:
         """
         chain = await self._unit.read((704, 123), (702, 121, 120))
         cap_w = cap_of(wanted)
-        percent = _percent(cap_w, _rated_w(chain))
         model = chain.first(704, 123)
         if model is None:
             raise Refused("the inverter has neither model 704 nor 123: it cannot be capped")
+        percent = _percent(cap_w, _rated_w(chain), model.step("WMaxLimPct"))
         if model.model_id == 704:
             values = {"WMaxLimPctRvrtTms": float(holds_s), **self._reverting(model, chain)}
             values |= {"WMaxLimPct": percent, "WMaxLimPctEna": _ON}
@@ -77,7 +78,7 @@ class CapControl:
     def _reverting(self, model: SunSpecModel, chain: Chain) -> dict[str, float]:
         if self._fallback.power_w is None:
             return {"WMaxLimPctEnaRvrt": _OFF} if _implements(model, "WMaxLimPctEnaRvrt") else {}
-        percent = _percent(abs(self._fallback.power_w), _rated_w(chain))
+        percent = _percent(abs(self._fallback.power_w), _rated_w(chain), model.step("WMaxLimPct"))
         return {"WMaxLimPctRvrt": percent, "WMaxLimPctEnaRvrt": _ON}
 
 
@@ -179,8 +180,10 @@ def _rated_w(chain: Chain) -> float:
     raise Refused("the inverter does not say its greatest power (702 or 121 WMax, 120 WRtg)")
 
 
-def _percent(power_w: float, rated_w: float) -> float:
-    return min(_FREE_PERCENT, max(0.0, 100 * power_w / rated_w))
+def _percent(power_w: float, rated_w: float, step: float) -> float:
+    """Return a share in steps that the device knows, rounded down: a cap is not to be exceeded."""
+    percent = min(_FREE_PERCENT, max(0.0, 100 * power_w / rated_w))
+    return floor(percent / step + 1e-9) * step
 
 
 def _signed_percent(power_w: float, rated_w: float) -> float:

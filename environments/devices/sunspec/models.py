@@ -89,6 +89,12 @@ class SunSpecModel:
         """Tell whether the definition lets a point be written."""
         return self.has(point) and self._model.points[point].pdef.get("access") == "RW"
 
+    def step(self, point: str) -> float:
+        """Return the smallest difference that a point can tell; 1 where its scale factor is not there."""
+        found = self._model.points.get(point)
+        factor = None if found is None else _factor(self._model, found, self._model.points)
+        return 1.0 if factor is None else float(10.0**factor)
+
     def registers(self, point: str, value: float) -> tuple[int, list[int]]:
         """Return where a value is to be written, and what.
 

@@ -6,7 +6,16 @@ from environments.devices.sunspec.discovery import Chain
 from environments.devices.sunspec.models import SunSpecModel
 from ontology.errors import Unavailable
 
-__all__ = ["BATTERY_MODELS", "INVERTER_MODELS", "METER_MODELS", "Metered", "Stored", "metered", "power_w", "stored"]
+__all__ = [
+    "BATTERY_MODELS",
+    "INVERTER_MODELS",
+    "METER_MODELS",
+    "Metered",
+    "Stored",
+    "metered",
+    "power_w",
+    "stored",
+]
 
 INVERTER_MODELS = (701, 103, 102, 101, 113, 112, 111)
 METER_MODELS = (203, 204, 202, 201, 213, 214, 212, 211)
@@ -50,7 +59,9 @@ def stored(chain: Chain) -> Stored:
     """
     candidates = ((713, "SoC"), (802, "SoC"), (124, "ChaState"))
     charge = next((each for each in (_of(chain, *c) for c in candidates) if each is not None), None)
-    health = next((each for each in (_of(chain, 713, "SoH"), _of(chain, 802, "SoH")) if each is not None), 100.0)
+    health = next(
+        (each for each in (_of(chain, 713, "SoH"), _of(chain, 802, "SoH")) if each is not None), 100.0
+    )
     if charge is None or not -1 <= charge <= 101:
         raise Unavailable(f"the device says nothing believable of its state of charge ({charge})")
     return Stored(min(1.0, max(0.0, charge / 100)), min(1.0, max(0.0, health / 100)))

@@ -69,7 +69,7 @@ class SunSpecUnit:
         """
         try:
             await read_model(self.link, self.number, model)
-        except NotSunSpec as error:
+        except Refused as error:  # another model stands there, or no registers do
             self._chain = None
             raise Unavailable(str(error)) from None
 
