@@ -9,7 +9,7 @@ _LATENCIES = 100
 
 
 class HealthReport(NamedTuple):
-    """Of a device: epoch seconds when it was heard last (None: never), latencies in ms, and counts by name."""
+    """Of a device: epoch seconds when it was heard last (None: never), latencies in ms, counts by name."""
 
     last_heard_s: float | None
     median_ms: float | None

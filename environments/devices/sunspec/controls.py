@@ -1,4 +1,4 @@
-"""Having a SunSpec device obey: caps and set-points with the time after which the device falls back by itself.
+"""Having a SunSpec device obey: caps and set-points, and after which time it falls back by itself.
 
 ```
 123  immediate controls    WMaxLimPct with WMaxLimPct_RvrtTms: generates freely after it
@@ -140,7 +140,7 @@ class BatteryControl:
 
 
 def cap_of(wanted: Wanted) -> float:
-    """Return the cap on production, in W, that an order is: a set-point, a lower limit or a lone upper one."""
+    """Return the cap on production in W that an order is: set-point, lower limit or lone upper one."""
     caps = [wanted.setpoint_w, wanted.power_min_w]
     if wanted.power_min_w is None:
         caps.append(wanted.power_max_w)

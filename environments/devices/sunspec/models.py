@@ -1,4 +1,4 @@
-"""The registers of a SunSpec model, read and written by the definitions that the SunSpec Alliance publishes."""
+"""The registers of a SunSpec model, read and written by the SunSpec Alliance's definitions."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
