@@ -28,12 +28,15 @@ from behaviours.ports import (
     Clock,
     Device,
     FlexibilityExchange,
+    HostHealth,
     Ledger,
     MarketRegister,
     MonitoringSystem,
     Presence,
     Recorder,
     Repository,
+    SampleIntake,
+    SampleSource,
     ServiceLevels,
     Transport,
     WeatherService,
@@ -86,6 +89,8 @@ class Surroundings:
     signer: Signer | None = None
     devices: Sequence[Device] = ()
     repository: Repository | None = None
+    samples: SampleIntake | None = None
+    outbox: SampleSource | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None
@@ -94,6 +99,7 @@ class Surroundings:
     monitoring: MonitoringSystem | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
+    health: HostHealth | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

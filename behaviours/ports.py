@@ -6,11 +6,13 @@ Transport   carries envelopes between addresses
 Device      percepts in, instructions out
 Monitoring  what the DSO measures in its network
 Repository  stores and answers for measurements, forecasts and events
+Samples     raw values of sensors, on their way to the repository
 Ledger      settles tokens between accounts
 Register    what everyone may read of grid and markets
 Exchange    documents of the flexibility trade, to and from a participant outside
 AgentStore  keeps an agent's state over a restart
 Weather     forecasts for a zone
+HostHealth  how the machine is that a site's agents run on
 Recorder    writes down every letter for the console and the run folder
 ```
 """
@@ -27,7 +29,9 @@ from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
 from ontology.market import LemParameters, LemState
 from ontology.performatives import Performative
+from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
+from ontology.site_status import SiteStatus
 from ontology.weather import WeatherForecast
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "Device",
     "FlexibilityExchange",
     "Heard",
+    "HostHealth",
     "Ledger",
     "MarketRegister",
     "MonitoringSystem",
@@ -48,6 +53,8 @@ __all__ = [
     "RegisteredInterval",
     "RegisteredMarket",
     "Repository",
+    "SampleIntake",
+    "SampleSource",
     "ServiceLevels",
     "SettlementReceipt",
     "Transport",
@@ -168,6 +175,41 @@ class Repository(Protocol):
 
     async def latest(self, entity: str, subject: str) -> Concept | None:
         """Return the newest fact of a message type about a subject."""
+
+
+class SampleIntake(Protocol):
+    """Takes raw samples of sites' sensors, and tells the repository what they come to (D8.1 3.1)."""
+
+    async def take(self, site: str, batch: SampleBatch) -> SampleReceipt:
+        """Store a batch that a site's gateway sent, and say so; storing it again changes nothing.
+
+        Raises: Refused when it is of another site, Unavailable when it cannot be stored.
+        """
+
+    async def forward(self) -> int:
+        """Tell the repository the live values that it does not have yet, and return how many.
+
+        Raises: Unavailable when it is away; then they wait.
+        """
+
+    async def close_intervals(self) -> int:
+        """Make the intervals that have ended, tell the repository, and return how many changed.
+
+        Raises: Unavailable when it is away; then they wait.
+        """
+
+
+class SampleSource(Protocol):
+    """A gateway's samples that nobody has acknowledged yet."""
+
+    def next_batch(self) -> SampleBatch | None:
+        """Return the oldest samples that wait, as many as go into a batch; None when there are none."""
+
+    def settle(self, receipt: SampleReceipt) -> bool:
+        """Let go of what was acknowledged; tell whether the batch was the one sent last."""
+
+    def count(self) -> int:
+        """Return how many samples wait."""
 
 
 class WeatherService(Protocol):
@@ -381,6 +423,13 @@ class AgentStore(Protocol):
 
     def commit(self, agent: str, changes: Mapping[str, bytes | None]) -> None:
         """Write (or, with None, delete) values of an agent in one transaction."""
+
+
+class HostHealth(Protocol):
+    """Looks at the machine and the devices of a site."""
+
+    def status(self, time_s: int) -> SiteStatus:
+        """Return how they are now."""
 
 
 class Recorder(Protocol):

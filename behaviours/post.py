@@ -33,7 +33,7 @@ from ontology.errors import (
 )
 from ontology.letter import Envelope, Letter
 from ontology.performatives import Performative
-from ontology.policy import SIGNED_TYPES, may_receive, may_send
+from ontology.policy import SIGNED_TYPES, age_limit_s, may_receive, may_send
 from ontology.roles import Role
 
 __all__ = ["ANSWERABLE", "Post"]
@@ -45,6 +45,9 @@ GAP_S = 2.0
 
 WINDOW_S = 86_400.0
 """How long high-water marks are kept at least (SPEC 3.2: 24 h)."""
+
+AHEAD_S = 30.0
+"""How far ahead of ours the clock of who signs may be."""
 
 PROBLEMS_TOLD = 20
 """How many problems of a letter its sender is told."""
@@ -372,6 +375,23 @@ class Post:
             self._allowed.add(matter)
         if message_type in SIGNED_TYPES and not self._is_trustworthy(envelope, sender):
             return f"{message_type} must bear the signature of {envelope.sender}"
+        return "" if self._is_neighbour(envelope.sender) else self._out_of_time(envelope)
+
+    def _out_of_time(self, envelope: Envelope) -> str:
+        """Return why a signed letter's time is not to be trusted, or nothing.
+
+        A replay of what was read long ago is older than the high-water marks, or than commands may be.
+        """
+        limit_s = age_limit_s(envelope.message_type)
+        if limit_s is None:
+            return ""
+        age_s = self._clock.now_s() - envelope.sent_at_s
+        if age_s > limit_s:
+            self.counts["expired"] += 1
+            return f"{envelope.message_type} expired: said {age_s:.0f} s ago, {limit_s:.0f} s at most"
+        if age_s < -AHEAD_S:
+            self.counts["ahead of time"] += 1
+            return f"{envelope.message_type} is from {-age_s:.0f} s ahead: one of the clocks is wrong"
         return ""
 
     def _is_trustworthy(self, envelope: Envelope, sender: Member) -> bool:

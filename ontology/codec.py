@@ -57,7 +57,9 @@ from ontology.market import (
     ReserveAssignment,
     ReserveOffer,
 )
+from ontology.membership import MemberListing, MemberQuery
 from ontology.performatives import Performative
+from ontology.samples import SampleBatch, SampleReceipt
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -102,6 +104,8 @@ _SERVICES = (
     DemandResponseReport,
     UserOverride,
 )
+_SAMPLES = (SampleBatch, SampleReceipt)
+_MEMBERSHIP = (MemberQuery, MemberListing)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -118,6 +122,8 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_MARKET,
         *_TRADING,
         *_SERVICES,
+        *_SAMPLES,
+        *_MEMBERSHIP,
         *_GRID,
     )
 }

@@ -53,6 +53,7 @@ from ontology.market import (
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
+from ontology.site_status import SiteStatus
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, Registration, User, UserRole
 from ontology.vpp import ProsumerMetrics, Vpp
@@ -81,6 +82,7 @@ AnyConcept: TypeAlias = (
     | AssetType
     | Asset
     | AssetAlarm
+    | SiteStatus
     | SensorType
     | Sensor
     | Measurement

@@ -95,16 +95,28 @@ from ontology.market import (
     ReserveOffer,
 )
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
+from ontology.membership import MemberListing, MemberQuery
 from ontology.performatives import Performative as Act
 from ontology.privacy import PseudonymRecord
 from ontology.roles import Role
+from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
+from ontology.site_status import SiteStatus
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, User, UserRole
 from ontology.vpp import ProsumerMetrics, Vpp
 from ontology.weather import WeatherForecast, WeatherObservation
 
-__all__ = ["SIGNED_TYPES", "Right", "is_allowed", "may_read", "may_receive", "may_send", "may_write"]
+__all__ = [
+    "SIGNED_TYPES",
+    "Right",
+    "age_limit_s",
+    "is_allowed",
+    "may_read",
+    "may_receive",
+    "may_send",
+    "may_write",
+]
 
 
 class Right(StrEnum):
@@ -166,6 +178,8 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.UI,),
         writers=(Role.GATEWAY,),
     ),
+    Row((SampleBatch,), (Act.REQUEST,), (Role.GATEWAY,), (Role.REPOSITORY,), writers=(Role.GATEWAY,)),
+    Row((SampleReceipt,), (Act.INFORM,), (Role.REPOSITORY,), (Role.GATEWAY,)),
     Row(
         (Measurement, StorageModel, StorageStatus, ThermalModel, ThermalStatus),
         TELL,
@@ -235,6 +249,9 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),
     ),
+    Row((SiteStatus,), (Act.INFORM,), (Role.GATEWAY,), (Role.REPOSITORY,), readers=(*OPERATORS, Role.UI)),
+    Row((MemberQuery,), (Act.QUERY_REF,), (Role.GATEWAY,), (Role.MARKET_OPERATOR,)),
+    Row((MemberListing,), (Act.INFORM,), (Role.MARKET_OPERATOR,), (Role.GATEWAY,)),
     Row(
         (AssetAlarm,),
         TELL,
@@ -542,6 +559,23 @@ SIGNED_TYPES: frozenset[str] = frozenset(
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""
+
+COMMAND_AGE_S = 30.0
+SIGNED_AGE_S = 86_400.0
+_COMMANDS = frozenset(
+    message_type_of(cls) for cls in (DRSignal, DstatcomCommand, Instruction, InstructionBatch)
+)
+
+
+def age_limit_s(message_type: str) -> float | None:
+    """Return how old a signed letter may be when it is read, in s; None where it may be of any age.
+
+    Commands and demand response are out of date after 30 s (SPEC 7.3). Whatever else is signed may have
+    waited for a link, but no longer than receivers remember what they have read: a day (SPEC 3.2).
+    """
+    if message_type in _COMMANDS:
+        return COMMAND_AGE_S
+    return SIGNED_AGE_S if message_type in SIGNED_TYPES else None
 
 
 def _acts(rows: Iterable[Row]) -> frozenset[tuple[Role, str, StrEnum]]:

@@ -12,7 +12,7 @@ import msgspec
 from ontology.base import require
 from ontology.privacy import PseudonymScope
 
-__all__ = ["EPOCH_S", "EpochKeys", "epoch_of", "is_pseudonym", "pseudonym", "scope_key"]
+__all__ = ["EPOCH_S", "EpochKeys", "GivenPseudonyms", "epoch_of", "is_pseudonym", "pseudonym", "scope_key"]
 
 EPOCH_S = 30 * 86_400
 """How long a pseudonym holds: 30 days (SPEC 7.2)."""
@@ -38,6 +38,28 @@ class EpochKeys(msgspec.Struct, frozen=True):
     def pseudonyms_of(self, identity: str) -> dict[int, str]:
         """Return the pseudonyms of an identity by epoch, in order."""
         return {epoch: self.pseudonym_of(identity, epoch * EPOCH_S) for epoch in sorted(self.keys)}
+
+
+class GivenPseudonyms(EpochKeys, frozen=True):
+    """The pseudonyms of one identity, as it was given them: with another's it cannot be confused.
+
+    `keys` are the identity's own, which seal its lines of the link table and name nobody else.
+    """
+
+    identity: str
+    names: Mapping[int, str]
+
+    def pseudonym_of(self, identity: str, time_s: float) -> str:
+        """Return the pseudonym that the identity has at a time; a pseudonym is returned unchanged.
+
+        Raises: InvalidInput when none was given for that epoch, or the identity is another's.
+        """
+        if is_pseudonym(identity):
+            return identity
+        epoch = epoch_of(time_s)
+        require(identity == self.identity, "identity", identity, self.identity)
+        require(epoch in self.names, "time_s", time_s, "a time in an epoch that a pseudonym was given for")
+        return self.names[epoch]
 
 
 def epoch_of(time_s: float) -> int:

@@ -1,11 +1,13 @@
 """Keeping facts and answering for them: the repository's part in the community (D8.1 3.2)."""
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.weather_fallback import carried_on
 from behaviours.ports import Repository, WeatherService
 from ontology.alarms import AssetAlarm
 from ontology.base import Concept
 from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
+from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.flexibility import FlexibilityForecast
@@ -20,11 +22,14 @@ from ontology.performatives import Performative
 from ontology.policy import may_read
 from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, Sla
+from ontology.site_status import SiteStatus
 from ontology.storage import ThermalModel
 from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
 
 __all__ = ["Answering", "FactKeeping", "WeatherPublishing"]
+
+_WEATHER = message_type_of(WeatherForecast)
 
 
 class FactKeeping(Behaviour):
@@ -57,6 +62,16 @@ class FactKeeping(Behaviour):
         """Store that something is wrong with an asset, or well again, and say so."""
         await self.repository.store([alarm])
         return Acknowledgement(of=letter.message_id)
+
+    @on(SiteStatus)
+    async def keep_status(self, status: SiteStatus, letter: Letter) -> None:
+        """Store how a site's host and devices are, if the site's own gateway says so.
+
+        Raises: Refused when another site does.
+        """
+        if self.agent.surroundings.membership[letter.sender].site != status.site:
+            raise Refused(f"{letter.sender} is not of {status.site}")
+        await self.repository.store([status])
 
     @on(ThermalModel)
     async def keep_model(self, model: ThermalModel, letter: Letter) -> None:
@@ -180,7 +195,11 @@ class Answering(Behaviour):
 
 
 class WeatherPublishing(Behaviour):
-    """Fetches the weather forecast each hour and publishes it; without a provider the last one stands."""
+    """Fetches the weather forecast each hour and publishes it.
+
+    While no provider answers the last one is carried on, and flagged; it is in the repository, so it
+    survives a restart (D8.1 3.2.6).
+    """
 
     publishes = (WeatherForecast,)
 
@@ -204,7 +223,13 @@ class WeatherPublishing(Behaviour):
             forecast = await self.weather.forecast("")
         except Unavailable:
             self.agent.counts["weather unavailable"] += 1
-            return
+            last = await required_repository(self).latest(_WEATHER, "")
+            if not isinstance(last, WeatherForecast):
+                return
+            forecast = carried_on(last, self.now_s())
+            if forecast.start_s == last.start_s:  # it would take the place of what was really foreseen
+                self.publish(forecast)
+                return
         await required_repository(self).store([forecast])
         self.publish(forecast)
 

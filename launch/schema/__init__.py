@@ -16,7 +16,7 @@ from launch.schema.platform import Faults, Ledger, Planning, Server
 from launch.schema.scenario import SHORT_FORMS, Scenario
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Lighting, Population, Pv, Shares, Site
-from launch.schema.world import Dstatcom, Grid, Location, Monitoring, Thresholds, Weather
+from launch.schema.world import Dstatcom, Grid, Location, Monitoring, Thresholds, Weather, WeatherProvider
 
 __all__ = [
     "SHORT_FORMS",
@@ -54,5 +54,6 @@ __all__ = [
     "UftpCounterparty",
     "UftpPoint",
     "Weather",
+    "WeatherProvider",
     "Window",
 ]
