@@ -29,10 +29,9 @@ Unit = Annotated[int, Meta(ge=0, le=255, description="the unit behind that addre
 
 
 class SunSpecSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A SunSpec unit at a site: where it is, what it is, and what becomes of it without us."""
+    """A SunSpec unit at a site: where it is, and what becomes of it without us."""
 
     host: Host
-    role: Annotated[Literal["inverter", "battery", "meter"], Meta(description="what it is to us")]
     port: Port = 502
     unit: Unit = 1
     base: Annotated[
@@ -79,7 +78,7 @@ class _SunSpecDevice:
         Args:
             asset_id: the device, as the agents call it, such as `h001-pv`.
             name: at its site, such as `pv`.
-            settings: where and what it is.
+            settings: where it is.
             link: to its address, perhaps shared with others.
             clock: the time of reports.
         """
