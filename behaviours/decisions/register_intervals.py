@@ -15,7 +15,7 @@ from ontology.measurements import IntervalReading, Quality
 __all__ = ["Counters", "advance_wh", "at_quarter", "intervals_between"]
 
 EXACT_S = 30
-"""Whoever reads within so many seconds of a quarter has the counters of the quarter."""
+"""Whoever reads within so many seconds after a quarter has the counters of the quarter."""
 ROLLOVERS_WH = (10_000_000, 100_000_000, 1_000_000_000, 2**32, 2**32 * 10)
 """Where counters begin anew: 10, 100 or 1,000 MWh, or 32 bits of Wh or of 10 Wh."""
 ROLLOVER_SHARE = 0.99
@@ -32,7 +32,7 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def intervals_between(subject: str, earlier: Counters, later: Counters) -> list[IntervalReading]:
     """Return the readings of the intervals that ended after one reading of the counters and until another.
 
-    Between two readings energy is spread evenly over time; a reading close to a quarter counts for it, so
+    Between two readings energy is spread evenly over time; a reading just after a quarter counts for it, so
     a meter that is read each quarter gives VALID intervals, and one that was not read in time ESTIMATED
     ones. A counter that went back to zero was exchanged, or has begun anew: see `advance_wh`.
 
@@ -95,9 +95,9 @@ def advance_wh(earlier_wh: float, later_wh: float) -> float | None:
 
 
 def _rounded(time_s: float) -> float:
-    """Return a quarter that is close, or the time itself."""
-    quarter_s = round(time_s / INTERVAL_S) * INTERVAL_S
-    return float(quarter_s) if abs(time_s - quarter_s) <= EXACT_S else time_s
+    """Return the quarter that has just begun, or the time itself; before a quarter it has not begun."""
+    quarter_s = time_s // INTERVAL_S * INTERVAL_S
+    return quarter_s if time_s - quarter_s <= EXACT_S else time_s
 
 
 def _spread(energy_wh: float, start_s: float, end_s: float, quarters: range) -> Iterator[int]:

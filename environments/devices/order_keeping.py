@@ -57,7 +57,7 @@ class OrderKeeper:
         self._actuator, self._clock, self._watchdog_s = actuator, clock, watchdog_s
         self._orders: Orders = NO_ORDERS
         self._turn, self._wake = asyncio.Lock(), asyncio.Event()
-        self._due_s, self._is_held = inf, False
+        self._due_s, self._looked_s, self._is_held = inf, 0.0, False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -99,7 +99,7 @@ class OrderKeeper:
     async def _give(self) -> None:
         """Have the device do what is wanted now, and note when to tell it again."""
         now_s = self._clock.now_s()
-        wanted = wanted_at(self._orders, now_s)
+        wanted, self._looked_s = wanted_at(self._orders, now_s), now_s
         self._due_s = now_s + min(_AGAIN_S, self._watchdog_s / _RENEWALS)  # should it fail
         if wanted.is_free:
             if self._is_held:
@@ -119,7 +119,7 @@ class OrderKeeper:
         """Tell the device again in time, and when something begins or ends."""
         while True:
             now_s = self._clock.now_s()
-            due_s = min(self._due_s, next_change_s(self._orders, now_s))
+            due_s = min(self._due_s, next_change_s(self._orders, self._looked_s))
             if due_s > now_s:
                 await self._sleep(due_s)
                 continue

@@ -153,6 +153,9 @@ def read_register_map(name: str, folder: Path = Path()) -> RegisterMap:
         raise InvalidInput(problem("map", name, expected)) from None
     except yaml.YAMLError as error:
         raise InvalidInput(problem("map", name, f"YAML: {error}")) from None
+    wrong = list(_shape_problems(content))
+    if wrong:
+        raise InvalidInput(wrong)
     found = frame_of(RegisterMap, content)
     wrong = list(_problems(found))
     if wrong:
@@ -199,6 +202,36 @@ def encoded(write: RegisterWrite, wanted: float) -> list[int]:
         raise Refused(f"register {write.register} ({write.type}) cannot hold {told:g}") from None
     words = [int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2)]
     return words if write.words == "big" else words[::-1]
+
+
+def _shape_problems(content: Any) -> Iterator[Problem]:
+    """Yield what is wrong with each part of a map by itself."""
+    yield from _part_problems(RegisterMap, content, "", ("values", "commands"))
+    for path, value in _items(content, "values", "values"):
+        yield from _part_problems(RegisterValue, value, path)
+    for path, command in _items(content, "commands", "commands"):
+        yield from _part_problems(RegisterCommand, command, path, ("writes",))
+        for below, write in _items(command, "writes", f"{path}.writes"):
+            yield from _part_problems(RegisterWrite, write, below)
+
+
+def _part_problems(
+    kind: type[msgspec.Struct], content: Any, path: str, lists: tuple[str, ...] = ()
+) -> Iterator[Problem]:
+    """Yield what is wrong with a part, but for what is in its lists."""
+    if isinstance(content, dict):
+        content = content | {name: [] for name in lists if isinstance(content.get(name), list)}
+    try:
+        frame_of(kind, content)
+    except InvalidInput as error:
+        for each in error.problems:
+            yield problem(f"{path}.{each.path}".strip("."), each.value, each.expected)
+
+
+def _items(content: Any, name: str, path: str) -> Iterator[tuple[str, Any]]:
+    found = content.get(name) if isinstance(content, dict) else None
+    for at, item in enumerate(found if isinstance(found, list) else ()):
+        yield f"{path}[{at}]", item
 
 
 def _problems(found: RegisterMap) -> Iterator[Problem]:

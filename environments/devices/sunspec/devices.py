@@ -158,7 +158,7 @@ class SunSpecBattery(_Steered):
         """
         of_battery = self._settings.power == "battery"
         of_power = (714,) if of_battery else INVERTER_MODELS
-        chain = await self.unit.read((713,), (802,), (124,), of_power)
+        chain = await self.unit.read(of_power, (713,), (802,), (124,))
         held = stored(chain)
         value = power_w(chain, of_battery=of_battery) * self._settings.power_sign
         return [

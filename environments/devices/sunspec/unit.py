@@ -53,6 +53,7 @@ class SunSpecUnit:
     async def read(self, *wanted: Sequence[int]) -> Chain:
         """Return the chain, with the first model of each choice that is there read anew.
 
+        Where there is none of the first choice, the chain is looked for again the next time.
         Raises: Unavailable when the unit does not answer, or has changed.
         """
         chain = await self.chain()
@@ -60,6 +61,8 @@ class SunSpecUnit:
             model = chain.first(*choice)
             if model is not None:
                 await self.refresh(model)
+            elif choice is wanted[0]:
+                self._chain = None
         return chain
 
     async def refresh(self, model: SunSpecModel) -> None:
