@@ -91,8 +91,6 @@ class MemberRegister(Membership):
         authority: bytes,
         own: Iterable[Member],
         now_s: Callable[[], float],
-        *,
-        changed: Callable[[Iterable[MemberCertificate]], None] = lambda _: None,
     ) -> None:
         """Begin with one's own agents.
 
@@ -100,13 +98,13 @@ class MemberRegister(Membership):
             authority: the market operator's public key.
             own: agents of this host, which need no certificate here.
             now_s: the present, by which certificates run out.
-            changed: told of all certificates when one was learnt, to write them down.
         """
         self.counts: Counter[str] = Counter()
         self._authority = authority
         self._own = {member.address: member for member in own}
         self._now_s = now_s
-        self._changed = changed
+        self.changed: Callable[[], None] = lambda: None
+        """Called whenever a certificate was learnt, to write them down."""
         self._certificates: dict[str, MemberCertificate] = {}
         self._by_address: dict[str, tuple[Member, int]] = {}
 
@@ -136,7 +134,7 @@ class MemberRegister(Membership):
         self.counts["learnt"] += 1
         self._certificates[certificate.site] = certificate
         self._index()
-        self._changed(self._certificates.values())
+        self.changed()
         return True
 
     def _require_trustworthy(self, certificate: MemberCertificate) -> None:

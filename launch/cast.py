@@ -67,6 +67,7 @@ def cast_community(
     world: World,
     domains: Mapping[str, str] | None = None,
     outside: Outside | None = None,
+    names: Pseudonyms | None = None,
 ) -> Cast:
     """Cast every agent that a scenario calls for around a world.
 
@@ -76,9 +77,10 @@ def cast_community(
         domains: the domain of each site's agents where they are not all in one, and under `""` that of
             the community's own agents.
         outside: systems of the DSO that take the place of the world's.
+        names: what everybody is called in the market, where that does not follow from the seed.
     """
     at = AddressBook(scenario, domains or {})
-    names = pseudonyms_of(scenario)
+    names = names or pseudonyms_of(scenario)
     sites = world.settings.sites
     accounts = names.by_player(site.id for site in sites)
     aggregator, grid = names.community

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from launch import ev
+from launch.community_commands import community_app
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
@@ -17,6 +18,8 @@ from launch.grid_commands import grid_app
 from launch.iml_commands import iml_app
 from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
+from launch.server_commands import server_app
+from launch.site.commands import site_app
 
 if TYPE_CHECKING:
     from launch.run_folder import RunResult
@@ -42,6 +45,9 @@ forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=T
 app.add_typer(forecast, name="forecast")
 app.add_typer(ev.app, name="ev")
 app.add_typer(grid_app, name="grid")
+app.add_typer(server_app, name="server")
+app.add_typer(site_app, name="site")
+app.add_typer(community_app, name="community")
 app.add_typer(iml_app, name="iml")
 
 ScenarioFile = Annotated[
@@ -114,26 +120,16 @@ def run(
 
 
 @app.command()
-def server(
-    file: Annotated[Path, typer.Argument(help="Written for the shards: address and secrets.")],
-    shards: Annotated[int, typer.Option(help="How many shards meet here.", min=1, max=64)] = 2,
-    host: Annotated[str, typer.Option(help="The address that shards can reach.")] = "127.0.0.1",
-    domain: Annotated[str, typer.Option(help="The domain of the scenario's server.")] = "localhost",
-    verbose: Verbose = False,
+def sites(
+    community: Annotated[Path, typer.Argument(help="A community file (YAML).", metavar="COMMUNITY.yaml")],
 ) -> None:
-    """Run the XMPP server (Prosody) at which the shards of a community meet, until interrupted."""
-    import asyncio
+    """Show how the sites of a community are: software, link, last reading, devices, what to see to."""
+    from launch.community_commands import print_sites
 
-    from launch import sharding
-
-    def ready(place: "sharding.MeetingPlace") -> None:
-        print(
-            f"{place.host}:{place.port} takes {', '.join(place.secrets)}; {file} tells the shards", flush=True
-        )
-
-    _log(verbose)
     with _errors():
-        asyncio.run(sharding.serve(domain, shards, host, file, ready))
+        all_well = print_sites(community)
+    if not all_well:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -50,13 +50,13 @@ class Pseudonyms:
         }
 
 
-def pseudonyms_of(scenario: Scenario) -> Pseudonyms:
-    """Derive the keys of a run from its seed: a simulation's keys, worthless anywhere else."""
+def pseudonyms_of(scenario: Scenario, secret: bytes | None = None) -> Pseudonyms:
+    """Derive the keys of a community from its secret, or (worthless elsewhere) of a run from its seed."""
     start_s, end_s = span_s(scenario)
     agreed_s = [start_s + round((a.after_hours + a.hours) * SECONDS_AN_HOUR) for a in scenario.agreements]
     first, last = epoch_of(start_s), epoch_of(end_s - INTERVAL_S)
     epochs = range(first, epoch_of(max(end_s, *agreed_s, start_s)) + 1)
-    master = scenario.seed.to_bytes(8, "big") * 4
+    master = secret or scenario.seed.to_bytes(8, "big") * 4
     lem = PseudonymScope.LEM
     return Pseudonyms(
         keys=EpochKeys({epoch: scope_key(master, lem, epoch) for epoch in epochs}),

@@ -89,6 +89,10 @@ class SpadeHost(Agent):  # type: ignore[misc]
         self._probes = itertools.count(1)
         self._probed: asyncio.Future[None] | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self.losses = 0
+        """How often the connection was lost."""
+        self.why_down = "not connected yet"
+        """Why there is no connection, while there is none."""
 
     async def start(self, auto_register: bool = False) -> None:
         """Connect, and stay connected from now on.
@@ -97,6 +101,19 @@ class SpadeHost(Agent):  # type: ignore[misc]
         refused, or when no connection stands within `start_timeout_s`.
         """
         await self._async_start(auto_register)
+
+    def begin(self) -> None:
+        """Connect in the background, for as long as it takes, and stay connected."""
+        self._supervisor = asyncio.create_task(self._begin(), name=f"supervise {self.address}")
+        self._supervisor.add_done_callback(_report)
+
+    async def _begin(self) -> None:
+        await self._hook_plugin_before_connection()
+        await self._reconnect()
+        await self._hook_plugin_after_connection()
+        await self.setup()
+        self._alive.set()
+        await self._supervise()
 
     async def _async_start(self, auto_register: bool = False) -> None:
         await self._hook_plugin_before_connection()
@@ -224,13 +241,16 @@ class SpadeHost(Agent):  # type: ignore[misc]
 
     async def _reconnect(self) -> None:
         """Try, with pauses that double and differ between agents, until connected."""
-        _dispose(self.client)
+        if self.client is not None:
+            _dispose(self.client)
         for pause_s in self._pauses():
             await asyncio.sleep(pause_s)  # noqa: TID251 - the server is in real time
             try:
                 await self._async_connect()
             except Unavailable as error:
-                log.info("XMPP reconnection failed", address=self.address, cause=str(error))
+                if str(error) != self.why_down:
+                    log.warning("no XMPP connection", address=self.address, cause=str(error))
+                self.why_down = str(error)
             except Exception:
                 log.exception("XMPP reconnection failed", address=self.address)
             else:
@@ -245,6 +265,8 @@ class SpadeHost(Agent):  # type: ignore[misc]
     def _note_loss(self, client: Any) -> None:
         if client is self.client and self.connected:
             self.connected = False
+            self.losses += 1
+            self.why_down = "the connection was lost"
             self._lost.set()
             self._changed()
 

@@ -116,20 +116,8 @@ class XmppTransport:
         Raises: Unavailable naming server, port and cause when it is not connected in time, InvalidInput
         when the address is outside the domain or is connected already.
         """
-        name_in(self._server.domain, address)
-        if address in self._accounts:
-            raise InvalidInput(f"{address} is connected already")
-        host = SpadeHost(
-            address,
-            password,
-            self._server,
-            receive=lambda message: self._arrive(address, message),
-            noticed=lambda presence: self._notice(address, presence),
-            changed=self._release_all,
-            rng=np.random.default_rng([self._seed, zlib.crc32(address.encode())]),
-            start_timeout_s=self._start_timeout_s,
-        )
-        account = self._accounts[address] = _Account(host)
+        account = self._accounts[address] = _Account(self._host(address, password))
+        host = account.host
         try:
             await host.start()
         except BaseException:
@@ -140,6 +128,29 @@ class XmppTransport:
         if self._accounts.get(address) is not account:
             host.kill()
             raise Unavailable(f"{address} was stopped while it connected")
+
+    def begin(self, address: str, password: str) -> None:
+        """Connect an address in the background, for as long as it takes; until then its letters wait.
+
+        Raises: InvalidInput when the address is outside the domain or is connected already.
+        """
+        account = self._accounts[address] = _Account(self._host(address, password))
+        account.host.begin()
+
+    def _host(self, address: str, password: str) -> SpadeHost:
+        name_in(self._server.domain, address)
+        if address in self._accounts:
+            raise InvalidInput(f"{address} is connected already")
+        return SpadeHost(
+            address,
+            password,
+            self._server,
+            receive=lambda message: self._arrive(address, message),
+            noticed=lambda presence: self._notice(address, presence),
+            changed=self._release_all,
+            rng=np.random.default_rng([self._seed, zlib.crc32(address.encode())]),
+            start_timeout_s=self._start_timeout_s,
+        )
 
     async def start_all(self, accounts: Mapping[str, str]) -> None:
         """Connect many addresses (with their passwords) at the same time, all or none.
@@ -188,6 +199,19 @@ class XmppTransport:
         """Whether an address is connected from here at this moment."""
         account = self._accounts.get(address)
         return account is not None and account.host.connected
+
+    @property
+    def losses(self) -> int:
+        """How often connections of addresses here were lost."""
+        return sum(account.host.losses for account in self._accounts.values())
+
+    def away(self) -> dict[str, str]:
+        """Return the addresses here that have no connection at this moment, and why."""
+        return {
+            address: account.host.why_down
+            for address, account in self._accounts.items()
+            if not account.host.connected
+        }
 
     # ----------------------------------------------------------------------------------------- presence
 

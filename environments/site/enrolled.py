@@ -47,8 +47,6 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     authority: Hex
     """The market operator's public key, by which certificates are checked."""
     certificates: list[MemberCertificate]
-    installation: str
-    """Drawn anew for each card: conversations of an earlier one are not gone on with."""
 
 
 def read_enrolled(data: Path) -> Enrolled:

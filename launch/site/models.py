@@ -17,7 +17,7 @@ __all__ = ["array_of", "battery_model", "building_model", "car_model", "least_w"
 
 WATER_J_PER_L_K = 4186.0
 J_PER_KWH = 3.6e6
-CARNOT_SHARE, SUPPLY_DEGC, COP_RANGE = 0.45, 35.0, (1.8, 5.5)
+CARNOT_SHARE, SUPPLY_DEGC, COP_RANGE = 0.42, 37.0, (1.8, 5.5)
 """A usual air-to-water heat pump (EN 14511): until the manager has learnt the real one."""
 OUTDOOR_DEGC = tuple(float(each) for each in range(-20, 31, 2))
 
@@ -103,6 +103,6 @@ def least_w(heating: HeatPumpDevice) -> int:
 
 def _cop(outdoor_degc: float) -> float:
     """Return a share of Carnot's coefficient at an outdoor temperature."""
-    lift_k = max(SUPPLY_DEGC - outdoor_degc, 1.0)
+    lift_k = max(SUPPLY_DEGC - outdoor_degc, 5.0)
     low, high = COP_RANGE
     return min(high, max(low, CARNOT_SHARE * (SUPPLY_DEGC + 273.15) / lift_k))
