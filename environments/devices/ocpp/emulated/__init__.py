@@ -1,0 +1,1 @@
+"""Emulated charge points: their connectors, vehicles and charging profiles, whatever the version."""
