@@ -37,9 +37,6 @@ log = structlog.get_logger()
 SUBPROTOCOLS = ("ocpp2.0.1", "ocpp1.6")
 _Side = Callable[[ChargePointSettings, Socket, Desk, float], ChargePointLink]
 _SIDES: dict[str, _Side] = {"ocpp1.6": CentralSide16, "ocpp2.0.1": CentralSide201}
-    "ocpp1.6": CentralSide16,
-    "ocpp2.0.1": CentralSide201,
-}
 _LONGEST_BYTES = 262_144
 _PING_S = 20
 _QUIET = logging.getLogger("environments.devices.ocpp.connections")
