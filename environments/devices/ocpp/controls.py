@@ -58,6 +58,18 @@ class ConnectorControls:
             most_w = max(0.0, float(instruction.power_max_w))
             self.limit = Told(((start_s, most_w),), until_s, priority)
 
+    def release(self, priority: Priority, now_s: int) -> list[int]:
+        """Let go of what has that priority or a lower one, and return the ids of its profiles."""
+        self.expire(now_s)
+        gone = []
+        if self.plan is None or self.plan.priority <= priority:
+            self.plan = None
+            gone.append(self._id(_SESSION))
+        if self.limit is None or self.limit.priority <= priority:
+            self.limit = None
+            gone.append(self._id(_LIMIT))
+        return gone
+
     def expire(self, now_s: int) -> None:
         """Let go of what has run out."""
         self.plan = self.plan if self.plan and self.plan.until_s > now_s else None
@@ -105,16 +117,6 @@ class ConnectorControls:
             start_s,
             max(1, until_s - start_s),
         )
-
-    @property
-    def plan_id(self) -> int:
-        """Which profile the plan is."""
-        return self._id(_SESSION)
-
-    @property
-    def limit_id(self) -> int:
-        """Which profile the limit is."""
-        return self._id(_LIMIT)
 
     @property
     def _is_alone(self) -> bool:

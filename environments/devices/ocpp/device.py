@@ -90,11 +90,12 @@ class ChargePointDevice:
 
     async def _state_after(self, told: Instruction, now_s: int) -> InstructionState:
         station, controls = self._station, self._station.controls[self.connector]
-        limits = told.setpoint_w is not None or told.power_max_w is not None
-        if told.valid_until_s <= now_s or controls.is_outranked(told, now_s):
+        if told.valid_until_s <= now_s:
             return InstructionState.REJECTED
-        if not limits:
-            return await self._put_in_mode(told.mode.lower())
+        if told.setpoint_w is None and told.power_max_w is None:
+            return await self._put_in_mode(told.mode.lower(), told.priority)
+        if controls.is_outranked(told, now_s):
+            return InstructionState.REJECTED
         if told.setpoint_w is not None and (
             told.setpoint_w < 0 or station.record.running(self.connector) is None
         ):
@@ -110,12 +111,11 @@ class ChargePointDevice:
             return InstructionState.REJECTED
         return state
 
-    async def _put_in_mode(self, mode: str) -> InstructionState:
+    async def _put_in_mode(self, mode: str, priority: Priority) -> InstructionState:
         station, running = self._station, self._station.record.running(self.connector)
         try:
             if mode == _AUTO:
-                await station.take_back(self.connector, limit=False)
-                await station.take_back(self.connector, limit=True)
+                await station.take_back(self.connector, priority)
             elif mode == _START and running is None and self._token:
                 await station.link().start_transaction(self.connector, self._token)
             elif mode == _STOP and running is not None:

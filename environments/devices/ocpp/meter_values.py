@@ -14,6 +14,8 @@ _POWER_IN, _POWER_OUT = "Power.Active.Import", "Power.Active.Export"
 _STATE = "SoC"
 _LONGEST_GAP = 1.5
 _SLACK_WH = 1_000.0
+_ROUNDING_WH = 10.0
+"""By how much a register seems to go back when messages round it differently (kWh to two decimals)."""
 
 
 class MeterSample(NamedTuple):
@@ -45,6 +47,8 @@ class EnergyRegister(msgspec.Struct, frozen=True, kw_only=True):
         """
         if time_s < self.time_s or energy_wh < 0:
             return self
+        if self.last_wh is not None and 0 < self.last_wh - energy_wh <= _ROUNDING_WH:
+            energy_wh = self.last_wh
         if self.last_wh is None:
             return EnergyRegister(delivered_wh=self.delivered_wh, last_wh=energy_wh, time_s=time_s)
         most_wh = _LONGEST_GAP * power_max_w * (time_s - self.time_s) / 3_600 + _SLACK_WH

@@ -17,6 +17,7 @@ from environments.devices.ocpp.settings import ChargePointSettings
 from environments.devices.ocpp.transactions import TransactionRecord
 from environments.wire.frames import iso, seconds_of
 from environments.wire.pauses import Pauses
+from ontology.control import Priority
 from ontology.errors import InvalidInput, ParityError, Refused, Unavailable
 
 __all__ = ["ChargePointHealth", "Station"]
@@ -252,17 +253,13 @@ class Station:
         if refused is not None:
             raise refused
 
-    async def take_back(self, connector: int, *, limit: bool) -> None:
-        """Take the plan, or the limit, of a connector back.
+    async def take_back(self, connector: int, priority: Priority) -> None:
+        """Take back what a connector was told with a priority, or a lower one.
 
         Raises: Unavailable, Refused.
         """
-        controls = self.controls[connector]
-        if limit:
-            controls.limit = None
-        else:
-            controls.plan = None
-        await self.link().clear_profile(controls.limit_id if limit else controls.plan_id)
+        for profile_id in self.controls[connector].release(priority, int(self._clock.now_s())):
+            await self.link().clear_profile(profile_id)
 
     async def settle(self) -> None:
         """After a boot, or a connection without one: configure, tell what always holds and what holds now."""
