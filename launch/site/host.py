@@ -34,7 +34,7 @@ from environments.site.keystore import Keystore
 from environments.wire.addresses import place_of
 from launch.parts import Part
 from launch.site.cast import cast_site
-from launch.site.devices import Connected, connect_devices
+from launch.site.devices import SiteDevices
 from launch.site.loading import LoadedSite
 from ontology.control import Instruction
 from ontology.errors import InvalidInput, ParityError, Refused, Unavailable, problem
@@ -55,13 +55,17 @@ class SiteHost:
     ) -> None:
         """Prepare a host; nothing is connected yet.
 
-        Raises: InvalidInput when an agent has no key, or the community's certificates cannot be read.
+        Raises: InvalidInput when an agent has no key, or the community's certificates cannot be read,
+            Conflict when the site runs already, Unavailable when its own state cannot be opened.
         """
         self.site, self.enrolled, self.keys = site, enrolled, keys
         self.clock = clock or WallClock()
         self.endpoint = endpoint_of(site)
-        self.connected: list[Connected] = connect_devices(site, self.clock)
-        devices = [each.device for each in self.connected]
+        self._lock = HostLock(site.data)
+        self._lock.take()
+        self._store = SqliteAgentStore(site.data / "agents.sqlite", durable=True)
+        self.world = SiteDevices(site, self.clock, self._store)
+        devices = self.world.devices
         self.parts = tuple(cast_site(site.file, enrolled.terms, devices))
         _require_keys(self.parts, keys)
         self._signers = {part.address: keys.agents[part.address].signer() for part in self.parts}
@@ -84,9 +88,7 @@ class SiteHost:
             links=lambda: (self.wire.losses, self.wire.away()),
             refused=self.refused,
         )
-        self._lock = HostLock(site.data)
         self._tasks: list[asyncio.Task[None]] = []
-        self._store: SqliteAgentStore | None = None
 
     def _register(self) -> MemberRegister:
         own = [
@@ -110,17 +112,13 @@ class SiteHost:
     async def start(self) -> None:
         """Bring devices and agents to life; connections come when they can.
 
-        Raises: Unavailable when the site's own state cannot be opened, Conflict when it runs already.
+        Raises: Unavailable when the address that charge points come to is taken.
         """
-        self.site.data.mkdir(parents=True, exist_ok=True)
-        self._lock.take()
-        self._store = SqliteAgentStore(self.site.data / "agents.sqlite", durable=True)
-        for each in self.connected:
-            await each.start()
+        await self.world.start()
         for part in self.parts:
             self.wire.begin(part.address, self.keys.agents[part.address].password)
         for part in self.parts:
-            self.agents[part.address] = self._create(part, self._store)
+            self.agents[part.address] = self._create(part)
         for agent in self.agents.values():
             agent.post.open()
         for agent in self.agents.values():
@@ -135,12 +133,9 @@ class SiteHost:
             agent.stop()
         if self.site.file.at_rest == "release":
             await self._release_devices()
-        for each in self.connected:
-            with suppress(ParityError):
-                await each.close()
+        await self.world.close()
         await self.wire.stop_all()
-        if self._store is not None:
-            self._store.close()
+        self._store.close()
         self._lock.release()
 
     def refused(self) -> int:
@@ -154,7 +149,7 @@ class SiteHost:
         up = len(self.parts) - len(self.wire.away())
         return f"{up} of {len(self.parts)} agents connected; " + ("; ".join(alarms) or "all well")
 
-    def _create(self, part: Part, store: SqliteAgentStore) -> Agent:
+    def _create(self, part: Part) -> Agent:
         ports: dict[str, Any] = dict(part.ports)
         if part.address == f"{self.site.file.site}-gateway@{self.enrolled.terms.domain}":
             ports["health"] = self.health
@@ -163,7 +158,7 @@ class SiteHost:
             clock=self.clock,
             transport=self.transport,
             membership=self.register,
-            store=store,
+            store=self._store,
             run_id="site",
             durable=True,
             link=self.transport,
@@ -175,8 +170,10 @@ class SiteHost:
 
     async def _release_devices(self) -> None:
         now_s = int(self.clock.now_s())
-        for each in self.connected:
-            asset_id = f"{self.site.file.site}-{each.device.name}"
+        for device in self.world.devices:
+            if device.name == "meter":
+                continue
+            asset_id = f"{self.site.file.site}-{device.name}"
             rest = Instruction(
                 instruction_id=f"{asset_id} at rest {now_s}",
                 asset_id=asset_id,
@@ -185,9 +182,9 @@ class SiteHost:
                 mode="auto",
             )
             try:
-                await each.device.instruct(rest)
+                await device.instruct(rest)
             except ParityError as error:
-                log.warning("device not given back to itself", device=each.device.name, why=str(error))
+                log.warning("device not given back to itself", device=device.name, why=str(error))
 
     async def _watch_clock(self) -> None:
         """Compare this host's clock with the community's, now and then."""
