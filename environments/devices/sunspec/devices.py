@@ -35,7 +35,8 @@ class SunSpecSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     port: Port = 502
     unit: Unit = 1
     base: Annotated[
-        int | None, Meta(ge=0, le=65_000, description="where its models begin; usually found")
+        Annotated[int, Meta(ge=0, le=65_000)] | None,
+        Meta(description="where its models begin; usually found"),
     ] = None
     serial: Annotated[str, Meta(description="of the device that was installed; another one is not used")] = ""
     power: Annotated[
