@@ -61,7 +61,7 @@ class SiteHost:
         self.site, self.enrolled, self.keys = site, enrolled, keys
         self.clock = clock or WallClock()
         self.endpoint = endpoint_of(site)
-        self.connected: list[Connected] = connect_devices(site, self.clock)
+        self.connected: list[Connected] = connect_devices(site, self.clock, lambda: self._store)
         devices = [each.device for each in self.connected]
         self.parts = tuple(cast_site(site.file, enrolled.terms, devices))
         _require_keys(self.parts, keys)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from environments.devices.fieldbus_settings import ModbusSettings, SunSpecSettings
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Pv
 
@@ -37,6 +38,8 @@ class Connection(Section, frozen=True, kw_only=True):
     """How a device is reached: exactly one way."""
 
     mqtt: Annotated[str | None, Meta(description="a topic map (file)")] = None
+    sunspec: Annotated[SunSpecSettings | None, Meta(description="a SunSpec unit, by Modbus TCP")] = None
+    modbus: Annotated[ModbusSettings | None, Meta(description="a Modbus unit that a map describes")] = None
 
 
 class MeterDevice(Section, frozen=True, kw_only=True):
