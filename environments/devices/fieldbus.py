@@ -1,35 +1,39 @@
 """The devices of a site that speak SunSpec or Modbus, and the links that they share."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from behaviours.ports import AgentStore, Clock
+from behaviours.ports import Clock
+from environments.devices.fieldbus_settings import ModbusSettings, SunSpecSettings
 from environments.devices.health import HealthReport
-from environments.devices.modbus.device import ModbusDevice, ModbusSettings
-from environments.devices.modbus.link import ModbusAddress, ModbusLink
-from environments.devices.modbus.register_map import RegisterMap, read_register_map
+from environments.devices.metering import StoreNow
+from environments.devices.modbus.address import ModbusAddress
+from environments.devices.modbus.device import ModbusDevice
+from environments.devices.modbus.link import ModbusLink
+from environments.devices.modbus.register_map import required_map
 from environments.devices.sunspec.devices import (
     SunSpecBattery,
     SunSpecInverter,
     SunSpecMeter,
-    SunSpecSettings,
 )
 from environments.wire.pauses import USUAL_PAUSES, Pauses
-from ontology.errors import InvalidInput, problem
 
-__all__ = ["FieldBus", "FieldDevice", "required_map"]
+__all__ = ["FieldBus", "FieldDevice"]
 
 FieldDevice = SunSpecInverter | SunSpecBattery | SunSpecMeter | ModbusDevice
 
 METERS = ("meter", "import")
-_KINDS = {"meter": "meter", "import": "meter", "bess": "storage"}
-"""What a device must report as, by its name at the site; others report a power."""
+
+
+def _no_store() -> None:
+    """A second meter of the same counters would keep them under the name of the first."""
 
 
 class FieldBus:
     """Makes the devices of one site; those behind one address share a connection and take turns."""
 
     def __init__(
-        self, site: str, clock: Clock, store: AgentStore | None = None, *, pauses: Pauses = USUAL_PAUSES
+        self, site: str, clock: Clock, store: StoreNow = lambda: None, *, pauses: Pauses = USUAL_PAUSES
     ) -> None:
         """Begin without devices.
 
@@ -54,7 +58,7 @@ class FieldBus:
         asset_id, link = f"{self._site}-{name}", self.link_to(settings.address, settings.answer_s)
         device: FieldDevice
         if name in METERS:
-            store = self._store if name == "meter" else None
+            store = self._store if name == "meter" else _no_store
             device = SunSpecMeter(
                 asset_id, name, settings, link, self._clock, subject=self._site, store=store
             )
@@ -73,11 +77,11 @@ class FieldBus:
             f"{self._site}-{name}",
             name,
             settings,
-            required_map(name, settings, folder),
+            required_map(name, settings.map, folder),
             self.link_to(settings.address, settings.answer_s),
             self._clock,
             subject=self._site if name in METERS else "",
-            store=self._store if name == "meter" else None,
+            store=self._store if name == "meter" else _no_store,
         )
         self.devices.append(device)
         return device
@@ -86,20 +90,21 @@ class FieldBus:
         """Return how each device does, by name."""
         return {device.name: device.health for device in self.devices}
 
+    def closing(self, device: FieldDevice) -> Callable[[], Awaitable[None]]:
+        """Return what lets go of one device; the last one disconnects."""
+
+        async def close() -> None:
+            await device.close()
+            if device in self.devices:
+                self.devices.remove(device)
+            if not self.devices:
+                await self.close()
+
+        return close
+
     async def close(self) -> None:
         """Stop renewing orders and disconnect; devices fall back by themselves."""
         for device in self.devices:
             await device.close()
         for link in self._links.values():
             await link.close()
-
-
-def required_map(name: str, settings: ModbusSettings, folder: Path) -> RegisterMap:
-    """Return the map of a device, which must be of the kind that its name at the site asks for.
-
-    Raises: InvalidInput with everything that is wrong with it.
-    """
-    found, wanted = read_register_map(settings.map, folder), _KINDS.get(name, "power")
-    if found.kind != wanted:
-        raise InvalidInput(problem("map", f"{settings.map} is of a {found.kind}", f"one of a {wanted}"))
-    return found

@@ -1,7 +1,7 @@
 """Interval readings of a meter of ours: what its counters said at the quarters, kept over a restart."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -10,7 +10,10 @@ from behaviours.ports import AgentStore
 from ontology.base import INTERVAL_S
 from ontology.measurements import IntervalReading
 
-__all__ = ["CounterMemory", "IntervalMetering"]
+__all__ = ["CounterMemory", "IntervalMetering", "StoreNow"]
+
+StoreNow = Callable[[], AgentStore | None]
+"""Returns the site's store, or None while there is none."""
 
 _NAME = "counters at the quarter"
 _KEPT = 200
@@ -20,13 +23,14 @@ _CLOSE_S = 60
 class CounterMemory:
     """Where the counters of a meter are kept: the site's store, or nowhere."""
 
-    def __init__(self, asset_id: str, store: AgentStore | None = None) -> None:
-        """Keep the counters of an asset in a store, under a name that no agent has."""
+    def __init__(self, asset_id: str, store: StoreNow = lambda: None) -> None:
+        """Keep the counters of an asset in a store, once there is one, under a name that no agent has."""
         self._store, self._who = store, f"device {asset_id}"
 
     def load(self) -> Counters | None:
         """Return what was kept, if anything readable was."""
-        raw = None if self._store is None else self._store.load(self._who).get(_NAME)
+        store = self._store()
+        raw = None if store is None else store.load(self._who).get(_NAME)
         try:
             return None if raw is None else msgspec.json.decode(raw, type=Counters)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -34,8 +38,8 @@ class CounterMemory:
 
     def save(self, counters: Counters) -> None:
         """Keep counters instead of those from before."""
-        if self._store is not None:
-            self._store.commit(self._who, {_NAME: msgspec.json.encode(counters)})
+        if (store := self._store()) is not None:
+            store.commit(self._who, {_NAME: msgspec.json.encode(counters)})
 
 
 class IntervalMetering:
@@ -44,7 +48,7 @@ class IntervalMetering:
     def __init__(self, subject: str, memory: CounterMemory) -> None:
         """Meter a subject, from where it was left."""
         self._subject, self._memory = subject, memory
-        self._since = memory.load()
+        self._since: Counters | None = None
         self._made: deque[tuple[float, IntervalReading]] = deque(maxlen=_KEPT)
 
     def note(self, counters: Counters) -> Sequence[IntervalReading]:
@@ -53,6 +57,8 @@ class IntervalMetering:
         That is the interval that has ended, and for a quarter of an hour those before it that could only be
         made now: the gateway reads once a quarter, and must not miss them.
         """
+        if self._since is None:
+            self._since = self._memory.load()
         if self._since is None:
             self._begin(counters)
         elif counters.time_s > self._since.time_s:

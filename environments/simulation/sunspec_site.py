@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from behaviours.ports import Clock
-from environments.devices.modbus.link import ModbusAddress
+from environments.devices.modbus.address import ModbusAddress
 from environments.devices.sunspec.server import SunSpecServer, UnitImage
 from environments.simulation.world import World
 from environments.simulation.world.devices import Battery, Plant, SiteDevice

@@ -1,7 +1,6 @@
 """A site's devices, by the adapters that its file names; an adapter is imported only where it is used."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from behaviours.ports import AgentStore, Clock, Device
@@ -10,7 +9,6 @@ from environments.repository.agent_store import MemoryAgentStore
 from environments.site.health import WatchedDevice
 from launch.site.loading import LoadedSite
 from launch.site.schema import ChargePointLink, Connection
-from ontology.errors import InvalidInput, Problem, problem
 
 if TYPE_CHECKING:
     from environments.devices.ocpp import CentralSystemSettings
@@ -77,8 +75,7 @@ class SiteDevices:
         for name in self._of("mqtt"):
             device = MqttDevice(self._site.maps[name], self._site.broker, self._clock)
             self._links.append(_Listening(device))
-            is_meter = name == "meter"
-            told: Device = IntervalMeter(device, self._site.file.site, self._clock) if is_meter else device
+            told: Device = self._summed(device) if name == "meter" else device
             found.append(WatchedDevice(told, "mqtt", self._clock))
         return found
 
@@ -88,17 +85,23 @@ class SiteDevices:
             return []
         from environments.devices.fieldbus import FieldBus
 
-        bus = FieldBus(self._site.file.site, self._clock, self._store)
-        self._links.append(_Polled(bus))
+        bus = FieldBus(self._site.file.site, self._clock, lambda: self._store)
         found = []
-        for name, connection in sunspec.items():
-            assert connection.sunspec is not None
-            found.append(WatchedDevice(bus.sunspec(name, connection.sunspec), "sunspec", self._clock))
-        for name, connection in modbus.items():
-            assert connection.modbus is not None
-            device = bus.modbus(name, connection.modbus, self._site.folder)
-            found.append(WatchedDevice(device, "modbus", self._clock))
+        for name, connection in {**sunspec, **modbus}.items():
+            if connection.sunspec is not None:
+                device, adapter = bus.sunspec(name, connection.sunspec), "sunspec"
+            else:
+                assert connection.modbus is not None
+                device, adapter = bus.modbus(name, connection.modbus, self._site.folder), "modbus"
+            self._links.append(_OnBus(device.start, bus.closing(device)))
+            sums_up = name == "meter" and not device.counts_energy
+            told: Device = self._summed(device) if sums_up else device
+            found.append(WatchedDevice(told, adapter, self._clock))
         return found
+
+    def _summed(self, meter: Device) -> IntervalMeter:
+        """Return a meter that adds up the power that another one tells."""
+        return IntervalMeter(meter, self._site.file.site, self._clock)
 
     def _charge_points(self) -> list[WatchedDevice]:
         settings = central_system_of(self._site)
@@ -130,20 +133,17 @@ class _AtBroker(Protocol):
     async def close(self) -> None: ...
 
 
-class _Polled:
-    """Links that are opened when a device is read."""
+class _OnBus:
+    """A device on a bus, whose connection ends with the last that shares it."""
 
-    def __init__(self, bus: "_Closable") -> None:
-        self._bus = bus
+    def __init__(self, start: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]) -> None:
+        self._start, self._close = start, close
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        await self._start()
 
     async def close(self) -> None:
-        await self._bus.close()
-
-
-class _Closable(Protocol):
-    async def close(self) -> None: ...
+        await self._close()
 
 
 def central_system_of(site: LoadedSite) -> "CentralSystemSettings | None":
@@ -183,29 +183,12 @@ def central_system_of(site: LoadedSite) -> "CentralSystemSettings | None":
 
 
 def required_adapters(site: LoadedSite) -> None:
-    """Check what adapters read beside the site file: register maps, passwords, certificates.
+    """Check what charge points need beside the site file: passwords, certificates, tokens.
 
     Raises: InvalidInput naming all that is wrong.
     """
-    checks: list[Callable[[], object]] = []
-    for name, connection in site.connections().items():
-        if connection.modbus is not None:
-            from environments.devices.fieldbus import required_map
-
-            checks.append(partial(required_map, name, connection.modbus, site.folder))
     settings = central_system_of(site)
     if settings is not None:
         from environments.devices.ocpp.settings import checked
 
-        checks.append(partial(checked, settings))
-    wrong = [each for check in checks for each in _problems(check)]
-    if wrong:
-        raise InvalidInput([problem(f"devices.{each.path}", each.value, each.expected) for each in wrong])
-
-
-def _problems(check: Callable[[], object]) -> tuple[Problem, ...]:
-    try:
-        check()
-    except InvalidInput as error:
-        return error.problems
-    return ()
+        checked(settings)

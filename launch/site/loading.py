@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from environments.devices.modbus.register_map import required_map
 from environments.devices.topic_map import TopicMap, require_consistent
 from environments.wire.addresses import login_from, place_of, trust_in
 from environments.wire.mqtt_link import Broker
@@ -58,6 +59,8 @@ def load_site(path: Path) -> LoadedSite:
     for complaint in (*_complaints(site), *_broker_complaints(site, folder)):
         document.complain(*complaint)
     maps = _topic_maps(site, folder, document)
+    for complaint in _fieldbus_complaints(site, folder):
+        document.complain(*complaint)
     if document.problems:
         raise _invalid(document)
     return LoadedSite(site, maps, _broker(site, folder), folder)
@@ -134,6 +137,25 @@ def _topic_maps(site: SiteFile, folder: Path, document: Document) -> dict[str, T
                 at = f"{section}.connect.mqtt"
                 document.complain(at, each.value, f"{connection.mqtt} {each.path}: {each.expected}")
     return maps
+
+
+_FIELDBUS = ("meter", "pv", "bess")
+"""Devices that SunSpec knows, and register maps can describe."""
+
+
+def _fieldbus_complaints(site: SiteFile, folder: Path) -> Iterator[Complaint]:
+    """Yield what is wrong with devices that speak SunSpec or Modbus, and with their maps."""
+    for section, name, connection in _connections(site):
+        for way in ("sunspec", "modbus"):
+            if getattr(connection, way) is not None and name not in _FIELDBUS:
+                yield f"{section}.connect.{way}", section, "must be a meter, pv or a battery to be reached so"
+        if connection.modbus is not None and name in _FIELDBUS:
+            try:
+                required_map(name, connection.modbus.map, folder)
+            except InvalidInput as error:
+                for each in error.problems:
+                    at = f"{section}.connect.modbus.map"
+                    yield at, each.value, f"{connection.modbus.map} {each.path}: must be {each.expected}"
 
 
 def _topic_map(path: Path, asset: str, name: str) -> TopicMap:

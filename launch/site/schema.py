@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from environments.devices.modbus.device import ModbusSettings
-from environments.devices.sunspec.devices import SunSpecSettings
+from environments.devices.fieldbus_settings import ModbusSettings, SunSpecSettings
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Pv
 

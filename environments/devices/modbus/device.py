@@ -1,17 +1,14 @@
 """The `Device` port over Modbus: what a register map says is read from and written to a unit."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
-
-import msgspec
-from msgspec import Meta
 
 from behaviours.decisions.orders_in_force import Wanted
 from behaviours.decisions.register_intervals import Counters
-from behaviours.ports import AgentStore, Clock
+from behaviours.ports import Clock
+from environments.devices.fieldbus_settings import ModbusSettings
 from environments.devices.health import HealthReport
-from environments.devices.metering import CounterMemory, IntervalMetering
-from environments.devices.modbus.link import ModbusAddress, ModbusLink
+from environments.devices.metering import CounterMemory, IntervalMetering, StoreNow
+from environments.devices.modbus.link import ModbusLink
 from environments.devices.modbus.register_map import (
     RegisterCommand,
     RegisterMap,
@@ -26,27 +23,7 @@ from ontology.errors import Refused, Unavailable
 from ontology.measurements import Measurement, Quantity
 from ontology.storage import StorageStatus
 
-__all__ = ["ModbusDevice", "ModbusSettings"]
-
-
-class ModbusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A Modbus unit at a site: where it is, and the map that says how it speaks."""
-
-    host: Annotated[
-        str, Meta(min_length=1, max_length=253, description="name or address in the site's network")
-    ]
-    map: Annotated[str, Meta(min_length=1, description="one that is shipped, or a file ending in .yaml")]
-    port: Annotated[int, Meta(ge=1, le=65_535, description="TCP port")] = 502
-    unit: Annotated[int, Meta(ge=0, le=255, description="the unit behind that address")] = 1
-    without_watchdog: Annotated[
-        bool, Meta(description="steer it though its map has no watchdog: it would go on for ever")
-    ] = False
-    answer_s: Annotated[float, Meta(gt=0, le=30, description="how long to wait for an answer")] = 2.0
-
-    @property
-    def address(self) -> ModbusAddress:
-        """Where it listens."""
-        return ModbusAddress(self.host, self.port)
+__all__ = ["ModbusDevice"]
 
 
 class ModbusDevice:
@@ -62,7 +39,7 @@ class ModbusDevice:
         clock: Clock,
         *,
         subject: str = "",
-        store: AgentStore | None = None,
+        store: StoreNow = lambda: None,
     ) -> None:
         """Prepare to speak with a device.
 
@@ -83,6 +60,11 @@ class ModbusDevice:
         self._commands = {command.is_for: command for command in register_map.commands}
         watchdog_s = register_map.watchdog_s or 60
         self._keeper = OrderKeeper(asset_id, self, clock, watchdog_s=watchdog_s)
+
+    @property
+    def counts_energy(self) -> bool:
+        """Whether it tells interval readings, from counters that its map names."""
+        return any(each.quantity == "imported_wh" for each in self._map.values)
 
     @property
     def health(self) -> HealthReport:

@@ -3,7 +3,6 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
 
 import structlog
 from pymodbus.client import AsyncModbusTcpClient
@@ -12,10 +11,11 @@ from pymodbus.pdu import ModbusPDU
 
 from behaviours.ports import Clock
 from environments.devices.health import DeviceHealth
+from environments.devices.modbus.address import ModbusAddress
 from environments.wire.pauses import USUAL_PAUSES, Pauses
 from ontology.errors import ParityError, Refused, Unavailable
 
-__all__ = ["READ_MAX", "WRITE_MAX", "ModbusAddress", "ModbusLink", "RegistersRefused"]
+__all__ = ["READ_MAX", "WRITE_MAX", "ModbusLink", "RegistersRefused"]
 
 log = structlog.get_logger()
 
@@ -45,17 +45,6 @@ class RegistersRefused(Refused):
     def __init__(self, code: int, what: str) -> None:
         super().__init__(f"{what}: {_EXCEPTIONS.get(code, 'exception')} (Modbus exception {code})")
         self.code = code
-
-
-class ModbusAddress(NamedTuple):
-    """Where a Modbus server listens."""
-
-    host: str
-    port: int = 502
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 class _Patience:

@@ -41,6 +41,7 @@ __all__ = [
     "encoded",
     "known_maps",
     "read_register_map",
+    "required_map",
     "size_of",
     "told_in",
 ]
@@ -133,6 +134,8 @@ class RegisterMap(_Section, frozen=True, kw_only=True):
     ] = 0
 
 
+_KINDS = {"meter": "meter", "import": "meter", "bess": "storage"}
+"""What a device must report as, by its name at the site; others report a power."""
 _NEEDED = {"storage": ("power_w", "state_of_charge"), "power": ("power_w",), "meter": ("power_w",)}
 
 
@@ -160,6 +163,17 @@ def read_register_map(name: str, folder: Path = Path()) -> RegisterMap:
     wrong = list(_problems(found))
     if wrong:
         raise InvalidInput(wrong)
+    return found
+
+
+def required_map(device: str, name: str, folder: Path) -> RegisterMap:
+    """Return the map of a device, which must be of the kind that its name at the site asks for.
+
+    Raises: InvalidInput with everything that is wrong with it.
+    """
+    found, wanted = read_register_map(name, folder), _KINDS.get(device, "power")
+    if found.kind != wanted:
+        raise InvalidInput(problem("map", f"{name} is of a {found.kind}", f"one of a {wanted}"))
     return found
 
 

@@ -1,16 +1,13 @@
 """The `Device` port over SunSpec: an inverter, a battery, a meter."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
-
-import msgspec
-from msgspec import Meta
 
 from behaviours.decisions.register_intervals import Counters
-from behaviours.ports import AgentStore, Clock
+from behaviours.ports import Clock
+from environments.devices.fieldbus_settings import SunSpecSettings
 from environments.devices.health import HealthReport
-from environments.devices.metering import CounterMemory, IntervalMetering
-from environments.devices.modbus.link import ModbusAddress, ModbusLink
+from environments.devices.metering import CounterMemory, IntervalMetering, StoreNow
+from environments.devices.modbus.link import ModbusLink
 from environments.devices.order_keeping import OrderKeeper
 from environments.devices.sunspec.controls import BatteryControl, CapControl, Fallback
 from environments.devices.sunspec.discovery import BASES
@@ -21,51 +18,11 @@ from ontology.control import Instruction, InstructionState, InstructionStatus
 from ontology.measurements import Measurement, Quantity
 from ontology.storage import StorageStatus
 
-__all__ = ["SunSpecBattery", "SunSpecInverter", "SunSpecMeter", "SunSpecSettings"]
-
-Host = Annotated[str, Meta(min_length=1, max_length=253, description="name or address in the site's network")]
-Port = Annotated[int, Meta(ge=1, le=65_535, description="TCP port")]
-Unit = Annotated[int, Meta(ge=0, le=255, description="the unit behind that address")]
+__all__ = ["SunSpecBattery", "SunSpecInverter", "SunSpecMeter"]
 
 
-class SunSpecSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A SunSpec unit at a site: where it is, and what becomes of it without us."""
-
-    host: Host
-    port: Port = 502
-    unit: Unit = 1
-    base: Annotated[
-        Annotated[int, Meta(ge=0, le=65_000)] | None,
-        Meta(description="where its models begin; usually found"),
-    ] = None
-    serial: Annotated[str, Meta(description="of the device that was installed; another one is not used")] = ""
-    power: Annotated[
-        Literal["terminals", "battery"],
-        Meta(description="of a battery: at the inverter, or at the battery (802, 714) where PV shares it"),
-    ] = "terminals"
-    power_sign: Annotated[
-        Literal[1, -1], Meta(description="-1 for a device that counts the other way than SunSpec says")
-    ] = 1
-    watchdog_s: Annotated[
-        int, Meta(ge=5, le=3_600, description="after which it falls back when nobody tells it any more")
-    ] = 60
-    fallback_w: Annotated[
-        int | None, Meta(description="what it then does, consumption positive (model 704); none: its own way")
-    ] = None
-    without_watchdog: Annotated[
-        bool, Meta(description="steer it though it has no watchdog: it would go on for ever")
-    ] = False
-    answer_s: Annotated[float, Meta(gt=0, le=30, description="how long to wait for an answer")] = 2.0
-
-    @property
-    def address(self) -> ModbusAddress:
-        """Where it listens."""
-        return ModbusAddress(self.host, self.port)
-
-    @property
-    def fallback(self) -> Fallback:
-        """What becomes of it without us."""
-        return Fallback(self.fallback_w, self.without_watchdog)
+def _fallback(settings: SunSpecSettings) -> Fallback:
+    return Fallback(settings.fallback_w, settings.without_watchdog)
 
 
 class _SunSpecDevice:
@@ -87,6 +44,9 @@ class _SunSpecDevice:
         self._settings, self._clock = settings, clock
         bases = BASES if settings.base is None else (settings.base,)
         self.unit = SunSpecUnit(link, settings.unit, bases=bases, serial=settings.serial)
+
+    counts_energy = True
+    """SunSpec's meters have counters; other devices are asked for none."""
 
     @property
     def health(self) -> HealthReport:
@@ -129,7 +89,7 @@ class SunSpecInverter(_Steered):
         self, asset_id: str, name: str, settings: SunSpecSettings, link: ModbusLink, clock: Clock
     ) -> None:
         super().__init__(asset_id, name, settings, link, clock)
-        control = CapControl(self.unit, settings.fallback)
+        control = CapControl(self.unit, _fallback(settings))
         self._keeper = OrderKeeper(asset_id, control, clock, watchdog_s=settings.watchdog_s)
 
     async def percepts(self) -> Sequence[Concept]:
@@ -149,7 +109,7 @@ class SunSpecBattery(_Steered):
         self, asset_id: str, name: str, settings: SunSpecSettings, link: ModbusLink, clock: Clock
     ) -> None:
         super().__init__(asset_id, name, settings, link, clock)
-        control = BatteryControl(self.unit, settings.fallback)
+        control = BatteryControl(self.unit, _fallback(settings))
         self._keeper = OrderKeeper(asset_id, control, clock, watchdog_s=settings.watchdog_s)
 
     async def percepts(self) -> Sequence[Concept]:
@@ -185,7 +145,7 @@ class SunSpecMeter(_SunSpecDevice):
         clock: Clock,
         *,
         subject: str,
-        store: AgentStore | None = None,
+        store: StoreNow = lambda: None,
     ) -> None:
         """Prepare to read a meter; `subject` is whom it meters, `store` keeps its counters over a restart."""
         super().__init__(asset_id, name, settings, link, clock)

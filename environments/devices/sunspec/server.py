@@ -14,7 +14,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from sunspec2 import device as sunspec
 
 from behaviours.ports import Clock
-from environments.devices.modbus.link import ModbusAddress
+from environments.devices.modbus.address import ModbusAddress
 from environments.devices.sunspec.models import registers_in
 from ontology.errors import Unavailable
 
@@ -208,7 +208,7 @@ class SunSpecServer:
             )
             for image in self._images
         ]
-        server = ModbusTcpServer(devices, address=tuple(self.address))
+        server = ModbusTcpServer(devices, address=(self.address.host, self.address.port))
         if not await server.listen():
             raise Unavailable(f"{self.address} is taken")
         self._server = server
@@ -218,7 +218,8 @@ class SunSpecServer:
 
     async def close(self) -> None:
         """Stop listening, and drop who is connected."""
-        server, self._server = self._server, None
+        server: Any = self._server
+        self._server = None
         if server is not None:
             with suppress(OSError):
                 await server.shutdown()

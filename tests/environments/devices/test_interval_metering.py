@@ -18,7 +18,7 @@ class Street:
         self.restart()
 
     def restart(self):
-        self.metering = IntervalMetering("h001", CounterMemory("h001-meter", self.store))
+        self.metering = IntervalMetering("h001", CounterMemory("h001-meter", lambda: self.store))
 
     def look(self, after_s):
         now = Counters(time_s=T + after_s, imported_wh=1_000.0 + after_s, exported_wh=0.0)

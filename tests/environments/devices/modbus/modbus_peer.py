@@ -4,7 +4,8 @@ import asyncio
 import struct
 from contextlib import asynccontextmanager
 
-from environments.devices.modbus.link import ModbusAddress, ModbusLink
+from environments.devices.modbus.address import ModbusAddress
+from environments.devices.modbus.link import ModbusLink
 from environments.simulation.clock import WallClock
 from environments.wire.pauses import Pauses
 

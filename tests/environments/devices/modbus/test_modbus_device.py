@@ -6,7 +6,7 @@ import pytest
 from modbus_peer import SOON, peer
 
 from environments.devices.fieldbus import FieldBus
-from environments.devices.modbus.device import ModbusSettings
+from environments.devices.fieldbus_settings import ModbusSettings
 from environments.simulation.clock import WallClock
 from ontology.control import Instruction, InstructionState
 from ontology.errors import InvalidInput, Unavailable

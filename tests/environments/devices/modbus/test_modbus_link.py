@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from modbus_peer import SOON, answered, exception, frame, link_to, passing, peer
 
-from environments.devices.modbus.link import ModbusAddress, RegistersRefused
+from environments.devices.modbus.address import ModbusAddress
+from environments.devices.modbus.link import RegistersRefused
 from ontology.errors import Unavailable
 
 REGISTERS = {address: address for address in range(300)}

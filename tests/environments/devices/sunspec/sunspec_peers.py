@@ -7,8 +7,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from sunspec2 import device as sunspec
 
 from environments.devices.fieldbus import FieldBus
-from environments.devices.modbus.link import ModbusAddress
-from environments.devices.sunspec.devices import SunSpecSettings
+from environments.devices.fieldbus_settings import SunSpecSettings
+from environments.devices.modbus.address import ModbusAddress
 from environments.simulation.clock import WallClock
 from environments.wire.pauses import Pauses
 from ontology.control import Instruction
@@ -84,8 +84,8 @@ async def served(units, base=40_000, port=0):
 
 
 @asynccontextmanager
-async def bus(site="h001", clock=None, store=None):
-    found = FieldBus(site, clock or WallClock(), store, pauses=SOON)
+async def bus(site="h001"):
+    found = FieldBus(site, WallClock(), pauses=SOON)
     try:
         yield found
     finally:
