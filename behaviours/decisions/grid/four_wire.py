@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from behaviours.decisions.grid.network import Network
 from ontology.errors import Failed, InvalidInput, problem
 
-__all__ = ["FourWire", "FourWireResult"]
+__all__ = ["FourWire", "FourWireResult", "impedances", "paths", "thevenin"]
 
 Array = NDArray[np.float64]
 Phasors = NDArray[np.complex128]
@@ -53,12 +53,12 @@ class FourWire:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._places = np.append(network.site_node, network.compensator_nodes).astype(np.int64)
-        self._path = _paths(network)
-        phase, neutral = _impedances(network)
+        self._path = paths(network)
+        phase, neutral = impedances(network)
         mine = self._path[:, self._places].astype(float)
         self._phase = mine.T @ (phase[:, None] * mine)
         self._neutral = mine.T @ (neutral[:, None] * mine)
-        self._source, self._internal = _thevenin(network)
+        self._source, self._internal = thevenin(network)
 
     def solve(
         self,
@@ -101,7 +101,7 @@ class FourWire:
         mine = self._path[:, self._places].astype(float)
         through = np.einsum("lp,tpk->tlk", mine, result.current_a, optimize=True)
         through = np.concatenate([through, -through.sum(axis=2, keepdims=True)], axis=2)
-        phase, neutral = _impedances(self.network)
+        phase, neutral = impedances(self.network)
         drop = through * np.stack([phase, phase, phase, neutral], axis=1)
         head = np.concatenate([result.busbar_v, np.zeros((len(result.busbar_v), 1))], axis=1)
         away = np.einsum("ln,tlk->tnk", self._path[:, 1:].astype(float), drop, optimize=True)
@@ -136,7 +136,7 @@ class FourWire:
         raise Failed(f"power flow of {self.network.segment_id}: no voltages carry this load")
 
 
-def _paths(network: Network) -> NDArray[np.bool_]:
+def paths(network: Network) -> NDArray[np.bool_]:
     """Return which lines lead from the busbar to which node, (lines, nodes); lines lead outwards."""
     path = np.zeros((len(network.line_to), len(network.nodes)), dtype=np.bool_)
     for line, (start, end) in enumerate(zip(network.line_from, network.line_to, strict=True)):
@@ -145,14 +145,14 @@ def _paths(network: Network) -> NDArray[np.bool_]:
     return path
 
 
-def _impedances(network: Network) -> tuple[Phasors, Phasors]:
+def impedances(network: Network) -> tuple[Phasors, Phasors]:
     """Return the impedance in ohm of a phase conductor and of the neutral of each line."""
     positive: Phasors = network.line_resistance + 1j * network.line_reactance
     zero: Phasors = network.line_zero_resistance + 1j * network.line_zero_reactance
     return positive, (zero - positive) / 3
 
 
-def _thevenin(network: Network) -> tuple[Phasors, Phasors]:
+def thevenin(network: Network) -> tuple[Phasors, Phasors]:
     """Return the busbar's open-circuit phase voltages (3) in V and internal impedance (3, 3) in ohm.
 
     The grid above counts for positive and negative sequence only: the delta winding stops zero sequence. The
