@@ -30,6 +30,7 @@ from behaviours.ports import (
     FlexibilityExchange,
     Ledger,
     MarketRegister,
+    NetworkEvents,
     Presence,
     Recorder,
     Repository,
@@ -92,6 +93,7 @@ class Surroundings:
     weather: WeatherService | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
+    network_events: NetworkEvents | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

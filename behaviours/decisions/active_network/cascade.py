@@ -30,7 +30,10 @@ Phasors = NDArray[np.complex128]
 
 FEWEST_W = 1e-3
 """Below this a set-point is nothing."""
-CHECKS = 4
+FAR_OFF = 0.01
+"""Violation, in p.u. or as a ratio, that a better knowledge of the transformer's losses does not remove."""
+CHECKS = 5
+LOSSES_TOLERANCE = 1e-3
 """How often the transformer's losses are taken over from the full power flow."""
 
 
@@ -102,6 +105,18 @@ class ActiveNetwork:
             return self._relief(controls, Solution(np.zeros(len(controls)), start, 0.0, 0.0, 0), limits)
         return self._cascade(start, controls, limits, None)
 
+    def flow_with(
+        self, point: OperatingPoint, levers: Sequence[Lever], changes_w: Mapping[str, float]
+    ) -> FlowResult | None:
+        """Return the full power flow with some levers changed; None where the feeder cannot carry it."""
+        power_w, reactive_var = point.power_w.copy(), point.reactive_var.copy()
+        for lever in levers:
+            change = changes_w.get(lever.name, 0.0) * lever.pattern
+            power_w += change
+            reactive_var += lever.reactive_share * change
+        drawn_va = self._phasors.drawn_va(OperatingPoint(power_w, reactive_var, point.compensation_va))
+        return self._solve(drawn_va)
+
     def _from_overload(self, point: OperatingPoint, limits: Limits, controls: Controls) -> NetworkRelief:
         """Relieve a feeder that cannot carry its load, from where all levers take most of it off."""
         drawn_va = self._phasors.drawn_va(point)
@@ -144,31 +159,33 @@ class ActiveNetwork:
         first: NDArray[np.float64] | None,
     ) -> Solution:
         """Solve a stage until the full power flow agrees that nothing is violated."""
-        price, high_side, rounds = weighted_price(controls, stage), 1.0, 0
+        price, rounds = weighted_price(controls, stage), 0
+        flow = self._solve(start.drawn_va)
+        high_side = self._high_side(flow, start) if flow else 1.0
         for _ in range(CHECKS):
             found = least_cost(
                 self._phasors, start, controls, limits, price, first=first, high_side=high_side
             )
             rounds += found.rounds
-            flow = self._solve(found.state)
+            is_hopeless = found.excess > FAR_OFF
+            flow = self._solve(found.state.drawn_va)
             strain_excess = limits.excess(strain_at(flow)) if flow else 1.0
             found = Solution(found.setpoints, found.state, strain_excess, found.cost_eur_per_h, rounds)
-            if flow is None or (found.is_clear and high_side != 1.0) or not found.rounds:
+            if flow is None or is_hopeless:
                 break
-            head_va = float(np.abs(found.state.head_va).sum())
-            before, high_side = high_side, self._high_side(flow, head_va)
+            before, high_side = high_side, self._high_side(flow, found.state)
             first = found.setpoints
-            if abs(high_side - before) < TOLERANCE:
+            if found.is_clear and abs(high_side - before) < LOSSES_TOLERANCE:
                 break
         return found
 
-    def _high_side(self, flow: FlowResult, head_va: float) -> float:
+    def _high_side(self, flow: FlowResult, state: FeederState) -> float:
         """Return what the transformer's losses add to its loading, as a factor."""
-        loading = head_va / self.network.transformer.rated_va
+        loading = float(np.abs(state.head_va).sum()) / self.network.transformer.rated_va
         return float(flow.transformer_loading[0]) / loading if loading > 0 else 1.0
 
-    def _solve(self, state: FeederState) -> FlowResult | None:
-        drawn = state.drawn_va.reshape(-1, 3)
+    def _solve(self, drawn_va: Phasors) -> FlowResult | None:
+        drawn = drawn_va.reshape(-1, 3)
         sites, units = drawn[: len(self.network.sites)], drawn[len(self.network.sites) :]
         try:
             (flow,) = self._flow.solve(
@@ -179,12 +196,12 @@ class ActiveNetwork:
         return flow
 
     def _checked(self, state: FeederState) -> Strain:
-        flow = self._solve(state)
+        flow = self._solve(state.drawn_va)
         return strain_at(flow) if flow else Strain(9.99, 0.5, 1.5, 1.0)
 
     def _relief(self, controls: Controls, found: Solution, limits: Limits) -> NetworkRelief:
         sites, x = len(self.network.sites), found.setpoints
-        flow = self._solve(found.state)
+        flow = self._solve(found.state.drawn_va)
         excess = limits.excess(strain_at(flow)) if flow else 1.0
         units = found.state.drawn_va[3 * sites :].reshape(-1, 3)
         values = [

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from behaviours.decisions.active_network.controls import Controls
 from behaviours.decisions.active_network.means import Limits, Stage
 from behaviours.decisions.active_network.phasors import NEGATIVE, POSITIVE, FeederPhasors, FeederState
-from behaviours.decisions.active_network.programme import Cone, Plane, Programme, cheapest
+from behaviours.decisions.active_network.programme import SLACK_PRICE, Cone, Plane, Programme, cheapest
 from ontology.errors import Failed
 
 __all__ = ["Excess", "Solution", "excess_of", "least_cost"]
@@ -32,6 +32,10 @@ WATCHED = 12
 """Limits of a kind that are watched from the start, and that join in a round at most."""
 EARLIER = 0.01
 """Weight of the price of means that come before the last that is needed: those are used up first."""
+HOPELESS = 1e-3
+"""Share of a violation that a round must remove for another to be worth while."""
+SHRINKING, LEAST_TRUST = 0.3, 1e-4
+"""Of the set-points' ranges: how far the linear model is believed where a step made things worse."""
 LOW, HIGH, LINE, TRANSFORMER, UNBALANCE = range(5)
 KINDS = 5
 
@@ -145,22 +149,34 @@ class _Search:
     def run(self, first: Array) -> Solution:
         best = at = self._solution(first, 0)
         self._watch(at.state, all_near=True)
+        trust = 1.0
         for number in range(1, MAX_ROUNDS + 1):
-            step = self._step(at)
-            if step is None:
-                break
-            after = self._reached(at, step, number)
+            step = self._step(at, trust)
+            after = None if step is None else self._reached(at, step, number)
             if after is None:
                 break
-            watched = self._watch(after.state)
-            settled = np.abs(after.setpoints - at.setpoints).max(initial=0.0) < 1e-4
-            cheaper = _better(after, best)
-            gained = abs(after.cost_eur_per_h - at.cost_eur_per_h) > COST_TOLERANCE * at.cost_eur_per_h
-            at = after
-            best = after if cheaper else best
-            if not watched and (settled or (at.is_clear and not gained)):
+            is_new = self._watch(after.state)
+            best = after if _better(after, best) else best
+            if not is_new and self._is_settled(at, after):
                 break
+            if self._merit(after) > self._merit(at) and number > 1:
+                # the linear model promised what the flow does not keep: believe it less far
+                trust *= SHRINKING
+                if trust < LEAST_TRUST:
+                    break
+            else:
+                at = after
         return best
+
+    def _merit(self, each: Solution) -> float:
+        return each.cost_eur_per_h + SLACK_PRICE * max(0.0, each.excess - TOLERANCE)
+
+    def _is_settled(self, at: Solution, after: Solution) -> bool:
+        """Tell whether a round has brought nothing that matters any more."""
+        if after.is_clear:
+            gained = abs(after.cost_eur_per_h - at.cost_eur_per_h)
+            return gained <= COST_TOLERANCE * max(after.cost_eur_per_h, at.cost_eur_per_h)
+        return abs(at.excess - after.excess) < HOPELESS * after.excess
 
     def _solution(self, setpoints: Array, number: int) -> Solution:
         drawn_va = self._start.drawn_va + self._controls.direction_va @ setpoints
@@ -177,8 +193,11 @@ class _Search:
                 continue
         return None
 
-    def _step(self, at: Solution) -> Array | None:
+    def _step(self, at: Solution, trust: float) -> Array | None:
         programme = self._programme(at)
+        if trust < 1:
+            reach = trust * (self._controls.high - self._controls.low)
+            programme.around = (at.setpoints - reach, at.setpoints + reach)
         found = cheapest(programme, with_slack=False)
         return cheapest(programme, with_slack=True) if found is None else found
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from behaviours.decisions.active_network.controls import Controls
 
-__all__ = ["Cone", "Plane", "Programme", "cheapest"]
+__all__ = ["SLACK_PRICE", "Cone", "Plane", "Programme", "cheapest"]
 
 Array = NDArray[np.float64]
 Phasors = NDArray[np.complex128]
@@ -55,6 +55,8 @@ class Programme:
     hard: list[Cone] = field(default_factory=list)
     """Without slack"""
     kinds: int = 0
+    around: tuple[Array, Array] | None = None
+    """Lowest and highest set-points that the linear model is trusted for; anywhere by default"""
 
 
 def cheapest(programme: Programme, *, with_slack: bool) -> Array | None:
@@ -107,6 +109,7 @@ class _Matrix:
         self.cost[2 * self._m : self._extra] = SLACK_PRICE
         self._add_balanced(programme.controls)
         self._add_ranges(programme.controls)
+        self._add_trust(programme.around)
         self._add_planes(programme.planes)
         for cone in programme.cones:
             self._add_cone(cone, self._slack(cone.kind), np.zeros(0, dtype=np.int64))
@@ -129,6 +132,16 @@ class _Matrix:
         bounded = some[: 2 * self._m]
         rows = np.vstack([bounded, -some[: self._extra]])
         right = np.concatenate([upper, np.zeros(self._extra)])
+        self._add(rows, right, self._clarabel.NonnegativeConeT(len(rows)))
+
+    def _add_trust(self, around: tuple[Array, Array] | None) -> None:
+        if around is None:
+            return
+        rows = np.zeros((2 * self._m, self.width))
+        for k in range(self._m):
+            rows[k, k], rows[k, self._m + k] = 1.0, -1.0
+        rows[self._m :] = -rows[: self._m]
+        right = np.concatenate([around[1], -around[0]])
         self._add(rows, right, self._clarabel.NonnegativeConeT(len(rows)))
 
     def _add_planes(self, planes: Sequence[Plane]) -> None:
