@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from behaviours.decisions.active_network.controls import Controls
 from behaviours.decisions.active_network.means import Limits, Stage
 from behaviours.decisions.active_network.phasors import NEGATIVE, POSITIVE, FeederPhasors, FeederState
-from behaviours.decisions.active_network.programme import SLACK_PRICE, Cone, Plane, Programme, cheapest
+from behaviours.decisions.active_network.programme import Cone, Plane, Programme, cheapest
 from ontology.errors import Failed
 
-__all__ = ["Excess", "Solution", "excess_of", "least_cost"]
+__all__ = ["Excess", "Solution", "better", "excess_of", "least_cost"]
 
 Array = NDArray[np.float64]
 
@@ -34,8 +34,10 @@ EARLIER = 0.01
 """Weight of the price of means that come before the last that is needed: those are used up first."""
 HOPELESS = 1e-3
 """Share of a violation that a round must remove for another to be worth while."""
-SHRINKING, LEAST_TRUST = 0.3, 1e-4
-"""Of the set-points' ranges: how far the linear model is believed where a step made things worse."""
+POOR = 0.3
+"""Share of a violation that a round may leave before the linear model is believed less far."""
+SHRINKING, LEAST_TRUST = 0.3, 1e-5
+"""How far it is believed, as a share of the set-points' ranges."""
 LOW, HIGH, LINE, TRANSFORMER, UNBALANCE = range(5)
 KINDS = 5
 
@@ -152,24 +154,27 @@ class _Search:
         trust = 1.0
         for number in range(1, MAX_ROUNDS + 1):
             step = self._step(at, trust)
-            after = None if step is None else self._reached(at, step, number)
-            if after is None:
+            after = None if step is None else self._reached(at, step[0], number)
+            if step is None or after is None:
                 break
             is_new = self._watch(after.state)
-            best = after if _better(after, best) else best
+            best = after if better(after, best) else best
             if not is_new and self._is_settled(at, after):
                 break
-            if self._merit(after) > self._merit(at) and number > 1:
-                # the linear model promised what the flow does not keep: believe it less far
-                trust *= SHRINKING
+            if after.excess > max(TOLERANCE, POOR * at.excess):
+                # the flow does not keep what the linear model promises: believe it less far from here on
+                trust = SHRINKING * min(trust, self._moved(at, step[0]))
                 if trust < LEAST_TRUST:
                     break
-            else:
-                at = after
+            elif after.is_clear:
+                trust = min(1.0, 2 * trust)
+            at = after
         return best
 
-    def _merit(self, each: Solution) -> float:
-        return each.cost_eur_per_h + SLACK_PRICE * max(0.0, each.excess - TOLERANCE)
+    def _moved(self, at: Solution, step: Array) -> float:
+        """Return how far a step goes at most, as a share of the set-points' ranges."""
+        reach = np.maximum(self._controls.high - self._controls.low, 1e-9)
+        return min(1.0, float((np.abs(step - at.setpoints) / reach).max(initial=0.0)))
 
     def _is_settled(self, at: Solution, after: Solution) -> bool:
         """Tell whether a round has brought nothing that matters any more."""
@@ -193,7 +198,8 @@ class _Search:
                 continue
         return None
 
-    def _step(self, at: Solution, trust: float) -> Array | None:
+    def _step(self, at: Solution, trust: float) -> tuple[Array, float] | None:
+        """Return the next set-points and the violation that the linear model leaves with them."""
         programme = self._programme(at)
         if trust < 1:
             reach = trust * (self._controls.high - self._controls.low)
@@ -295,7 +301,7 @@ class _Search:
             programme.hard.append(Cone(given_a, gradient, leg.rated_a, -1))
 
 
-def _better(one: Solution, other: Solution) -> bool:
+def better(one: Solution, other: Solution) -> bool:
     """Tell whether a solution keeps the limits more cheaply, or breaks them less."""
     if one.is_clear and other.is_clear:
         return one.cost_eur_per_h < other.cost_eur_per_h

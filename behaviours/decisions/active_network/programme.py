@@ -59,8 +59,8 @@ class Programme:
     """Lowest and highest set-points that the linear model is trusted for; anywhere by default"""
 
 
-def cheapest(programme: Programme, *, with_slack: bool) -> Array | None:
-    """Return the cheapest set-points (m,), or None where there are none.
+def cheapest(programme: Programme, *, with_slack: bool) -> tuple[Array, float] | None:
+    """Return the cheapest set-points (m,) and the greatest slack left, or None where there are none.
 
     Args:
         programme: the limits.
@@ -87,7 +87,7 @@ def cheapest(programme: Programme, *, with_slack: bool) -> Array | None:
         return None
     z, m = np.array(found.x), len(programme.controls)
     x: Array = np.clip(z[:m] - z[m : 2 * m], programme.controls.low, programme.controls.high)
-    return x
+    return x, float(z[2 * m : matrix.first_magnitude].max(initial=0.0))
 
 
 class _Matrix:
@@ -98,15 +98,15 @@ class _Matrix:
 
         self._kinds = programme.kinds if with_slack else 0
         self._m = len(programme.controls)
-        self._extra = 2 * self._m + self._kinds
-        self.width = self._extra + sum(len(cones) for cones, _, _ in programme.sums)
+        self.first_magnitude = 2 * self._m + self._kinds
+        self.width = self.first_magnitude + sum(len(cones) for cones, _, _ in programme.sums)
         self.rows: list[Array] = []
         self.right: list[Array] = []
         self.cones: list[object] = []
         self._clarabel = clarabel
         self.cost = np.zeros(self.width)
         self.cost[: 2 * self._m] = np.tile(programme.price, 2)
-        self.cost[2 * self._m : self._extra] = SLACK_PRICE
+        self.cost[2 * self._m : self.first_magnitude] = SLACK_PRICE
         self._add_balanced(programme.controls)
         self._add_ranges(programme.controls)
         self._add_trust(programme.around)
@@ -130,8 +130,8 @@ class _Matrix:
         upper = np.concatenate([np.maximum(controls.high, 0), np.maximum(-controls.low, 0)])
         some = np.eye(self.width)
         bounded = some[: 2 * self._m]
-        rows = np.vstack([bounded, -some[: self._extra]])
-        right = np.concatenate([upper, np.zeros(self._extra)])
+        rows = np.vstack([bounded, -some[: self.first_magnitude]])
+        right = np.concatenate([upper, np.zeros(self.first_magnitude)])
         self._add(rows, right, self._clarabel.NonnegativeConeT(len(rows)))
 
     def _add_trust(self, around: tuple[Array, Array] | None) -> None:
@@ -155,7 +155,7 @@ class _Matrix:
         self._add(rows, np.array([each.most for each in planes]), self._clarabel.NonnegativeConeT(len(planes)))
 
     def _add_sums(self, sums: Sequence[tuple[Sequence[Cone], float, int]]) -> None:
-        at = self._extra
+        at = self.first_magnitude
         for cones, most, kind in sums:
             places = np.arange(at, at + len(cones))
             for cone, place in zip(cones, places, strict=True):
