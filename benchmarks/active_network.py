@@ -93,11 +93,7 @@ def _exact(case: Case, relief: NetworkRelief, stage: Stage, seed: int) -> tuple[
         start = model.solve(drawn_va)
     except Failed:
         start = FeederState(drawn_va, drawn_va, drawn_va, np.zeros((1, 3)) + 0j, np.zeros((1, 3)) + 0j)
-    high_side = 1.0
     ours = _setpoints(case, controls, relief)
-    if relief.flow is not None:
-        head_va = np.abs(model.solve(drawn_va + controls.direction_va @ ours).head_va).sum()
-        high_side = float(relief.flow.transformer_loading[0]) * case.network.transformer.rated_va / head_va
     rng = np.random.default_rng([7, seed])
     active = np.where(controls.stage > Stage.DSTATCOM, 1.0, 0.0)
     toward = np.where(case.point.power_w.sum() > 0, controls.low, controls.high) * active
@@ -105,7 +101,7 @@ def _exact(case: Case, relief: NetworkRelief, stage: Stage, seed: int) -> tuple[
     if relief.is_clear:
         starts = [ours, *starts[:2]]
     price = weighted_price(controls, stage)
-    return controls, exact_optimum(model, start, controls, case.limits, price, starts, high_side)
+    return controls, exact_optimum(model, start, controls, case.limits, price, starts)
 
 
 def _setpoints(case: Case, controls: Controls, relief: NetworkRelief) -> NDArray[np.float64]:

@@ -43,7 +43,6 @@ def exact_optimum(
     limits: Limits,
     price: Array,
     starts: Sequence[Array],
-    high_side: float,
 ) -> Exact:
     """Return the best of several local optima of the exact flow.
 
@@ -51,7 +50,7 @@ def exact_optimum(
     """
     best = Exact(None, np.inf)
     for each in starts:
-        found = _Exact(model, start, controls, limits, price, high_side).from_start(each)
+        found = _Exact(model, start, controls, limits, price).from_start(each)
         if found is not None and found.cost < best.cost:
             best = found
     return best
@@ -65,10 +64,9 @@ class _Exact:
         controls: Controls,
         limits: Limits,
         price: Array,
-        high_side: float,
     ) -> None:
         self._model, self._start, self._controls, self._limits = model, start, controls, limits
-        self._price, self._high_side, self._m = price, high_side, len(controls)
+        self._price, self._m = price, len(controls)
         self._at: tuple[bytes, FeederState | None, NDArray[np.complex128] | None] = (b"", None, None)
         self._low: list[int] = []
         self._high: list[int] = []
@@ -90,7 +88,7 @@ class _Exact:
                 method="SLSQP",
                 bounds=[(0.0, float(u)) for u in upper],
                 constraints=self._constraints(),
-                options={"maxiter": 150, "ftol": 1e-9},
+                options={"maxiter": 100, "ftol": 1e-9},
             )
             z = np.clip(found.x, 0, upper)
             x = z[: self._m] - z[self._m :]
@@ -123,7 +121,7 @@ class _Exact:
         state, _ = self._state(np.concatenate([np.maximum(x, 0), np.maximum(-x, 0)]))
         if state is None:
             return False
-        found = excess_of(self._model, state, self._limits, self._high_side)
+        found = excess_of(self._model, state, self._limits)
         for kept, values in (
             (self._low, found.low),
             (self._high, found.high),
@@ -138,7 +136,7 @@ class _Exact:
     def _is_kept(self, x: Array) -> bool:
         state, _ = self._state(np.concatenate([np.maximum(x, 0), np.maximum(-x, 0)]))
         assert state is not None
-        worst = excess_of(self._model, state, self._limits, self._high_side).worst
+        worst = excess_of(self._model, state, self._limits).worst
         ratings = min((value for value, _ in self._ratings(x, state)), default=1.0)
         sums = [abs(x[k : k + 3].sum()) for k in self._controls.balanced]
         return worst <= TOLERANCE and ratings > -1e-5 and max(sums, default=0.0) < 1e-5
@@ -148,7 +146,7 @@ class _Exact:
         x = z[: self._m] - z[self._m :]
         if state is None:
             return np.full(self._rows(), UNSOLVABLE)
-        found = excess_of(self._model, state, self._limits, self._high_side)
+        found = excess_of(self._model, state, self._limits)
         kept = [
             -found.low.reshape(-1)[self._low],
             -found.high.reshape(-1)[self._high],
@@ -207,10 +205,12 @@ class _Exact:
         return up / np.abs(positive)[:, None] - (np.abs(negative) / np.abs(positive) ** 2)[:, None] * down
 
     def _transformer_slope(self, state: FeederState, slopes: NDArray[np.complex128]) -> Array:
-        change = sum(self._model.head_slopes(state, slopes))
-        s = state.head_va
-        along = np.real(np.conj(s / np.maximum(np.abs(s), 1e-9))[:, None] * change).sum(axis=0)
-        return np.asarray(along * self._high_side / self._model.network.transformer.rated_va)
+        change = self._model.terminal_slopes(state, slopes)
+        s = self._model.terminal_va(state)
+        terminal = int(np.abs(s).sum(axis=1).argmax())
+        unit = np.conj(s[terminal] / np.maximum(np.abs(s[terminal]), 1e-9))
+        along = np.real(unit[:, None] * change[terminal]).sum(axis=0)
+        return np.asarray(along / self._model.network.transformer.rated_va)
 
     def _ratings(self, x: Array, state: FeederState) -> list[tuple[float, Array]]:
         """Return the room of each rating and its slope (m,); squares over the rating's square."""

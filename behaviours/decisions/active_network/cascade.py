@@ -15,7 +15,6 @@ from behaviours.decisions.active_network.means import Compensation, Lever, Limit
 from behaviours.decisions.active_network.optimal_flow import (
     TOLERANCE,
     Solution,
-    better,
     least_cost,
     weighted_price,
 )
@@ -31,11 +30,6 @@ Phasors = NDArray[np.complex128]
 
 FEWEST_W = 1e-3
 """Below this a set-point is nothing."""
-FAR_OFF = 0.01
-"""Violation, in p.u. or as a ratio, that a better knowledge of the transformer's losses does not remove."""
-CHECKS = 5
-LOSSES_TOLERANCE = 3e-4
-"""How often the transformer's losses are taken over from the full power flow."""
 
 
 @dataclass(frozen=True)
@@ -159,34 +153,11 @@ class ActiveNetwork:
         stage: Stage,
         first: NDArray[np.float64] | None,
     ) -> Solution:
-        """Solve a stage until the full power flow agrees that nothing is violated."""
-        price, rounds = weighted_price(controls, stage), 0
-        flow = self._solve(start.drawn_va)
-        high_side = self._high_side(flow, start) if flow else 1.0
-        best: Solution | None = None
-        for _ in range(CHECKS):
-            found = least_cost(
-                self._phasors, start, controls, limits, price, first=first, high_side=high_side
-            )
-            rounds += found.rounds
-            is_hopeless = found.excess > FAR_OFF
-            flow = self._solve(found.state.drawn_va)
-            checked = limits.excess(strain_at(flow)) if flow else 1.0
-            found = Solution(found.setpoints, found.state, checked, found.cost_eur_per_h, rounds)
-            best = found if best is None or better(found, best) else best
-            if flow is None or is_hopeless:
-                break
-            before, high_side = high_side, self._high_side(flow, found.state)
-            first = found.setpoints
-            if found.is_clear and abs(high_side - before) < LOSSES_TOLERANCE:
-                break
-        assert best is not None
-        return replace(best, rounds=rounds)
-
-    def _high_side(self, flow: FlowResult, state: FeederState) -> float:
-        """Return what the transformer's losses add to its loading, as a factor."""
-        loading = float(np.abs(state.head_va).sum()) / self.network.transformer.rated_va
-        return float(flow.transformer_loading[0]) / loading if loading > 0 else 1.0
+        """Solve a stage, and take for its violation what the full power flow says."""
+        price = weighted_price(controls, stage)
+        found = least_cost(self._phasors, start, controls, limits, price, first=first)
+        flow = self._solve(found.state.drawn_va)
+        return replace(found, excess=limits.excess(strain_at(flow)) if flow else 1.0)
 
     def _solve(self, drawn_va: Phasors) -> FlowResult | None:
         drawn = drawn_va.reshape(-1, 3)

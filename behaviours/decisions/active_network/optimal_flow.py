@@ -78,18 +78,18 @@ class Solution:
         return self.excess <= TOLERANCE
 
 
-def excess_of(model: FeederPhasors, state: FeederState, limits: Limits, high_side: float = 1.0) -> Excess:
+def excess_of(model: FeederPhasors, state: FeederState, limits: Limits) -> Excess:
     """Compare a solved feeder with its limits.
 
     Args:
         model: the feeder.
         state: its phasors.
         limits: to compare with.
-        high_side: apparent power at the transformer's high voltage over that at the busbar.
     """
     network = model.network
     voltage = np.abs(state.node_v) / (network.low_voltage_v / 3**0.5)
-    loading = float(np.abs(state.head_va).sum()) / network.transformer.rated_va * high_side
+    terminal_va = np.abs(model.terminal_va(state)).sum(axis=1)
+    loading = float(terminal_va.max()) / network.transformer.rated_va
     return Excess(
         limits.low_pu - voltage,
         voltage - limits.high_pu,
@@ -112,7 +112,6 @@ def least_cost(
     price: Array,
     *,
     first: Array | None = None,
-    high_side: float = 1.0,
 ) -> Solution:
     """Return the cheapest set-points that keep all limits, or those with the least violation.
 
@@ -123,9 +122,8 @@ def least_cost(
         limits: to be kept.
         price: EUR an hour for a kW or kvar of each set-point.
         first: set-points to linearise around first.
-        high_side: apparent power at the transformer's high voltage over that at the busbar.
     """
-    search = _Search(model, start, controls, limits, price, high_side)
+    search = _Search(model, start, controls, limits, price)
     return search.run(np.zeros(len(controls)) if first is None else first)
 
 
@@ -139,10 +137,9 @@ class _Search:
         controls: Controls,
         limits: Limits,
         price: Array,
-        high_side: float,
     ) -> None:
         self._model, self._start, self._controls = model, start, controls
-        self._limits, self._price, self._high_side = limits, price, high_side
+        self._limits, self._price = limits, price
         self._low: set[int] = set()
         self._high: set[int] = set()
         self._line: set[int] = set()
@@ -186,7 +183,7 @@ class _Search:
     def _solution(self, setpoints: Array, number: int) -> Solution:
         drawn_va = self._start.drawn_va + self._controls.direction_va @ setpoints
         state = self._model.solve(drawn_va)
-        worst = excess_of(self._model, state, self._limits, self._high_side).worst
+        worst = excess_of(self._model, state, self._limits).worst
         return Solution(setpoints, state, worst, float(self._price @ np.abs(setpoints)), number)
 
     def _reached(self, at: Solution, step: Array, number: int) -> Solution | None:
@@ -209,7 +206,7 @@ class _Search:
 
     def _watch(self, state: FeederState, *, all_near: bool = False) -> bool:
         """Watch the limits that are broken, or the nearest; tell whether there are new ones."""
-        found = excess_of(self._model, state, self._limits, self._high_side)
+        found = excess_of(self._model, state, self._limits)
         before = self._count()
         for watched, values in (
             (self._low, found.low),
@@ -278,12 +275,12 @@ class _Search:
             programme.cones.append(Cone(centre, by_negative, most, UNBALANCE, share * along))
 
     def _add_transformer(self, programme: Programme, at: Solution, slopes_a: NDArray[np.complex128]) -> None:
-        network = self._model.network
-        scale = self._high_side / network.transformer.rated_va
-        gradient = sum(self._model.head_slopes(at.state, slopes_a)) * scale
-        centre = at.state.head_va * scale - gradient @ at.setpoints
-        cones = [Cone(complex(centre[k]), gradient[k], 0.0, TRANSFORMER) for k in range(3)]
-        programme.sums.append((cones, self._limits.loading - SAFETY, TRANSFORMER))
+        rated_va = self._model.network.transformer.rated_va
+        slopes = self._model.terminal_slopes(at.state, slopes_a) / rated_va
+        centres = self._model.terminal_va(at.state) / rated_va - slopes @ at.setpoints
+        for centre, gradient in zip(centres, slopes, strict=True):
+            cones = [Cone(complex(centre[k]), gradient[k], 0.0, TRANSFORMER) for k in range(3)]
+            programme.sums.append((cones, self._limits.loading - SAFETY, TRANSFORMER))
 
     def _add_ratings(self, programme: Programme, state: FeederState) -> None:
         m = len(self._controls)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from behaviours.decisions.active_network.means import OperatingPoint
-from behaviours.decisions.grid.four_wire import impedances, paths, thevenin
+from behaviours.decisions.grid.four_wire import impedances, paths, thevenin, transformer_impedance
 from behaviours.decisions.grid.network import Network
 from ontology.errors import Failed
 
@@ -49,12 +49,6 @@ class FeederState:
         """Negative over positive sequence voltage at each node (nodes − 1,)."""
         ratio: Array = np.abs(self.node_v @ NEGATIVE) / np.abs(self.node_v @ POSITIVE)
         return ratio
-
-    @property
-    def head_va(self) -> Phasors:
-        """What the feeder draws from each phase of the busbar (3,)."""
-        result: Phasors = self.node_v[0] * np.conj(self.port_a.reshape(-1, 3).sum(axis=0))
-        return result
 
 
 class FeederPhasors:
@@ -133,15 +127,44 @@ class FeederPhasors:
         found: Phasors = np.einsum("lp,pkm->lkm", self._mine[lines], by_place, optimize=True)
         return found
 
-    def head_slopes(self, state: FeederState, slopes_a: Phasors) -> tuple[Phasors, Phasors]:
-        """Return the change of the head's power with the current and with its conjugate, each (3, m).
+    def terminal_va(self, state: FeederState) -> Phasors:
+        """Return the transformer's power at low and at high voltage, (2, 3) VA, towards the feeder."""
+        voltage, current = self._terminals(state.node_v[0], self._total(state.port_a[:, None])[:, 0])
+        result: Phasors = voltage * np.conj(current)
+        return result
 
-        The change for a step x of the directions is a·x for both together, since x is real.
+    def terminal_slopes(self, state: FeederState, slopes_a: Phasors) -> Phasors:
+        """Return the change of both for the directions of which the ports' currents change so, (2, 3, m)."""
+        voltage, current = self._terminals(state.node_v[0], self._total(state.port_a[:, None])[:, 0])
+        total = self._total(slopes_a)
+        more_v, more_a = self._terminals(-self._internal @ total, total)
+        change: Phasors = more_v * np.conj(current)[..., None] + voltage[..., None] * np.conj(more_a)
+        return change
+
+    def _total(self, current_a: Phasors) -> Phasors:
+        """Return the sum over all ports, by phase (3, m)."""
+        total: Phasors = current_a.reshape(-1, 3, current_a.shape[1]).sum(axis=0)
+        return total
+
+    def _terminals(self, busbar_v: Phasors, drawn_a: Phasors) -> tuple[Phasors, Phasors]:
+        """Return voltages and currents of the transformer at low and high voltage, each (2, 3, ...).
+
+        High voltage is referred to low by the turns ratio. Delta-star: no zero sequence gets through, and the
+        negative sequence is turned the other way than the positive.
         """
-        total = slopes_a.reshape(-1, 3, slopes_a.shape[1]).sum(axis=0)
-        busbar = -self._internal @ total
-        current = state.port_a.reshape(-1, 3).sum(axis=0)
-        return busbar * np.conj(current)[:, None], state.node_v[0][:, None] * np.conj(total)
+        series, shunt = transformer_impedance(self.network)
+        turned = np.exp(1j * np.pi / 6 * self.network.transformer.clock)
+        high_v, high_a = np.zeros_like(busbar_v), np.zeros_like(drawn_a)
+        for row, back, shift in (
+            (POSITIVE, np.conj(POSITIVE) * 3, turned),
+            (NEGATIVE, np.conj(NEGATIVE) * 3, np.conj(turned)),
+        ):
+            low_v, low_a = np.tensordot(row, busbar_v, 1), np.tensordot(row, drawn_a, 1)
+            through = low_a + shunt * low_v
+            above_v = low_v + series * through
+            high_v = high_v + np.multiply.outer(back, above_v * shift)
+            high_a = high_a + np.multiply.outer(back, (through + shunt * above_v) * shift)
+        return np.stack([busbar_v, high_v]), np.stack([drawn_a, high_a])
 
     def _node_change(self, current_a: Phasors, nodes: NDArray[np.int64] | slice = slice(None)) -> Phasors:
         """Return what currents at the ports (ports, m) change at nodes' voltages, (nodes, 3, m)."""

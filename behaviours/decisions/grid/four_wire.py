@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from behaviours.decisions.grid.network import Network
 from ontology.errors import Failed, InvalidInput, problem
 
-__all__ = ["FourWire", "FourWireResult", "impedances", "paths", "thevenin"]
+__all__ = ["FourWire", "FourWireResult", "impedances", "paths", "thevenin", "transformer_impedance"]
 
 Array = NDArray[np.float64]
 Phasors = NDArray[np.complex128]
@@ -159,13 +159,9 @@ def thevenin(network: Network) -> tuple[Phasors, Phasors]:
     transformer's no-load admittance is half on either side.
     """
     kind = network.transformer
-    base = kind.low_v**2 / kind.rated_va
-    copper = kind.load_loss_w / kind.rated_va
-    series = base * (copper + 1j * np.sqrt(kind.short_circuit_voltage**2 - copper**2))
+    series, shunt = transformer_impedance(network)
     grid = (network.medium_voltage_v * kind.low_v / kind.high_v) ** 2 / network.short_circuit_va
     angle = np.arctan2(1, network.short_circuit_rx)
-    iron = kind.no_load_loss_w / kind.rated_va
-    shunt = (iron - 1j * np.sqrt(max(kind.no_load_current**2 - iron**2, 0.0))) / base / 2
     high = 1 + grid * np.exp(1j * angle) * shunt
     behind = grid * np.exp(1j * angle) / high + series
     low = 1 + behind * shunt
@@ -174,3 +170,14 @@ def thevenin(network: Network) -> tuple[Phasors, Phasors]:
     positive, zero = behind / low, series / (1 + series * shunt)
     internal: Phasors = np.full((3, 3), (zero - positive) / 3) + np.eye(3) * positive
     return source, internal
+
+
+def transformer_impedance(network: Network) -> tuple[complex, complex]:
+    """Return a transformer's series impedance in ohm and half its no-load admittance in S, at low voltage."""
+    kind = network.transformer
+    base = kind.low_v**2 / kind.rated_va
+    copper = kind.load_loss_w / kind.rated_va
+    series = base * (copper + 1j * np.sqrt(kind.short_circuit_voltage**2 - copper**2))
+    iron = kind.no_load_loss_w / kind.rated_va
+    shunt = (iron - 1j * np.sqrt(max(kind.no_load_current**2 - iron**2, 0.0))) / base / 2
+    return complex(series), complex(shunt)
