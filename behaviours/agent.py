@@ -30,6 +30,7 @@ from behaviours.ports import (
     FlexibilityExchange,
     Ledger,
     MarketRegister,
+    MonitoringSystem,
     NetworkEvents,
     Presence,
     Recorder,
@@ -91,6 +92,7 @@ class Surroundings:
     service_levels: ServiceLevels | None = None
     register: MarketRegister | None = None
     weather: WeatherService | None = None
+    monitoring: MonitoringSystem | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
     network_events: NetworkEvents | None = None

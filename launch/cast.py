@@ -38,7 +38,7 @@ from launch.pseudonyms import Pseudonyms, pseudonyms_of
 from launch.scenario import Scenario, lem_parameters
 from launch.site_parts import site_parts
 from launch.uftp import buyers_of, gateways_of, sellers_of
-from launch.world_settings import sells_frequency, thresholds
+from launch.world_settings import metering_of, sells_frequency, thresholds
 from ontology.grid import DstatcomObjective, GridState
 from ontology.market import ExternalProduct
 
@@ -269,7 +269,10 @@ def _dso_node(
             outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
             flexibility=terms,
             sellers=sellers_of(scenario, at, [feeder.segment_id for feeder in world.feeders]),
+            metering=metering_of(scenario),
+            outlook_intervals=scenario.grid.outlook_intervals,
         ),
+        ports={"monitoring": world.network_meters},
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])
     yield Part(

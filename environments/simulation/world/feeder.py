@@ -77,12 +77,16 @@ class Feeders:
             self._compensation_va[position] = drawn_va
             self.revision += 1
 
-    def solve(self, device_w: Array) -> list[FlowResult]:
-        """Return the flow of every feeder for one instant of device powers (devices, sites) in W."""
+    def drawn_va(self, device_w: Array) -> NDArray[np.complex128]:
+        """Return what sites draw from each phase, (sites, 3) VA, by device powers (devices, sites) in W."""
         power = np.einsum("dn,dnp->np", device_w, self._share)
         reactive = np.einsum("dn,dnp->np", device_w * self._reactive[:, None], self._share)
-        drawn = self._compensation_va[None]
-        return self._flow.solve(power[None], reactive[None], drawn.real, drawn.imag)
+        return np.asarray(power + 1j * reactive)
+
+    def solve(self, device_w: Array) -> list[FlowResult]:
+        """Return the flow of every feeder for one instant of device powers (devices, sites) in W."""
+        sites, units = self.drawn_va(device_w)[None], self._compensation_va[None]
+        return self._flow.solve(sites.real, sites.imag, units.real, units.imag)
 
 
 def _networks(sites: Sequence[SiteSettings], settings: FeederSettings) -> list[Network]:
