@@ -6,6 +6,7 @@ each next only for what those before cannot remove (SPEC 4.10).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,10 @@ class ActiveNetwork:
         return self._cascade(start, controls, limits, None)
 
     def flow_with(
-        self, point: OperatingPoint, levers: Sequence[Lever], changes_w: Mapping[str, float]
+        self,
+        point: OperatingPoint,
+        levers: Sequence[Lever] = (),
+        changes_w: Mapping[str, float] = MappingProxyType({}),
     ) -> FlowResult | None:
         """Return the full power flow with some levers changed; None where the feeder cannot carry it."""
         power_w, reactive_var = point.power_w.copy(), point.reactive_var.copy()
