@@ -11,6 +11,7 @@ from environments.networks import FEEDERS
 from ontology.assets import Phases
 from ontology.base import INTERVAL_S
 from ontology.errors import Problem, problem
+from ontology.network_events import NetworkEvent
 
 __all__ = [
     "BatterySettings",
@@ -158,6 +159,8 @@ class FeederSettings(Settings, frozen=True, kw_only=True):
     joint_spacing_m: float = 35.0
     compensators: tuple[CompensatorSettings, ...] | None = None
     """None is one at the far end of every feeder."""
+    events: tuple[NetworkEvent, ...] = ()
+    """What happens to the networks."""
 
 
 class MonitoringSettings(Settings, frozen=True, kw_only=True):
