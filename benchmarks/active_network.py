@@ -20,6 +20,8 @@ from ontology.errors import Failed
 __all__ = ["Outcome", "compared", "rows"]
 
 CASES = int(os.environ.get("ACTIVE_NETWORK_CASES", "1000"))
+FEW = 50
+"""Set-points up to which a third start is affordable."""
 NEGLIGIBLE_EUR_PER_H = 1e-4
 
 
@@ -99,7 +101,7 @@ def _exact(case: Case, relief: NetworkRelief, stage: Stage, seed: int) -> tuple[
     toward = np.where(case.point.power_w.sum() > 0, controls.low, controls.high) * active
     starts = [np.zeros(len(controls)), toward, toward * rng.random(len(controls))]
     if relief.is_clear:
-        starts = [ours, *starts[:2]]
+        starts = [ours, *starts[:2]] if len(controls) <= FEW else [ours, toward]
     price = weighted_price(controls, stage)
     return controls, exact_optimum(model, start, controls, case.limits, price, starts)
 

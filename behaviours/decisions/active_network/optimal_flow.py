@@ -32,8 +32,8 @@ WATCHED = 12
 """Limits of a kind that are watched from the start, and that join in a round at most."""
 EARLIER = 0.01
 """Weight of the price of means that come before the last that is needed: those are used up first."""
-HOPELESS = 1e-3
-"""Share of a violation that a round must remove for another to be worth while."""
+HOPELESS = 0.01
+"""Share of a violation that the linear model must promise to remove for a round to be worth while."""
 POOR = 0.3
 """Share of a violation that a round may leave before the linear model is believed less far."""
 SHRINKING, LEAST_TRUST = 0.3, 1e-5
@@ -156,15 +156,15 @@ class _Search:
                 break
             is_new = self._watch(after.state)
             best = after if better(after, best) else best
-            if not is_new and self._is_settled(at, after):
+            if not is_new and self._is_settled(at, after, step[1], trust):
                 break
-            if after.excess > max(TOLERANCE, POOR * at.excess):
+            if is_new or after.excess <= max(TOLERANCE, POOR * at.excess):
+                trust = min(1.0, 2 * trust)
+            else:
                 # the flow does not keep what the linear model promises: believe it less far from here on
                 trust = SHRINKING * min(trust, self._moved(at, step[0]))
                 if trust < LEAST_TRUST:
                     break
-            elif after.is_clear:
-                trust = min(1.0, 2 * trust)
             at = after
         return best
 
@@ -173,12 +173,12 @@ class _Search:
         reach = np.maximum(self._controls.high - self._controls.low, 1e-9)
         return min(1.0, float((np.abs(step - at.setpoints) / reach).max(initial=0.0)))
 
-    def _is_settled(self, at: Solution, after: Solution) -> bool:
-        """Tell whether a round has brought nothing that matters any more."""
+    def _is_settled(self, at: Solution, after: Solution, promised: float, trust: float) -> bool:
+        """Tell whether a round has brought nothing that matters, or promises nothing any more."""
         if after.is_clear:
             gained = abs(after.cost_eur_per_h - at.cost_eur_per_h)
             return gained <= COST_TOLERANCE * max(after.cost_eur_per_h, at.cost_eur_per_h)
-        return abs(at.excess - after.excess) < HOPELESS * after.excess
+        return at.excess - promised < HOPELESS * trust * at.excess
 
     def _solution(self, setpoints: Array, number: int) -> Solution:
         drawn_va = self._start.drawn_va + self._controls.direction_va @ setpoints
