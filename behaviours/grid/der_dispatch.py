@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from behaviours.behaviour import Behaviour, on, when
-from behaviours.decisions.active_network.means import Lever
-from behaviours.decisions.active_network.own_assets import AssetKind, AssetState, OwnAsset, lever_of
+from behaviours.decisions.active_network.own_assets import AssetKind, AssetState, OwnAsset
 from behaviours.decisions.grid.network import Network
 from behaviours.grid.dso_settings import DsoSettings
 from ontology.control import Instruction, InstructionState, InstructionStatus, Priority
@@ -29,10 +30,14 @@ __all__ = ["DerDispatch", "DispatchRecord"]
 
 log = structlog.get_logger()
 
+Array = NDArray[np.float64]
+
 FRESH_S = 1_200
 """An asset that has not reported for so long is not counted on."""
 LEAST_W = 10
 """A smaller change is not sent."""
+ALIKE_W = 200
+"""An instruction that differs less from the one that holds is not sent again."""
 RECORDS = 10_000
 _IN_FORCE = "dispatched "
 
@@ -115,6 +120,8 @@ class DerDispatch(Behaviour):
                 continue
             held = self.kept(_IN_FORCE + asset.asset_id, Instruction)
             told = wanted.get(asset.asset_id)
+            if told is not None and held is not None and _is_alike(told, held):
+                continue
             if told is not None:
                 self.keep(_IN_FORCE + asset.asset_id, told)
                 self.agent.spawn(self._send(asset, told))
@@ -123,9 +130,15 @@ class DerDispatch(Behaviour):
                 if held.valid_until_s > start_s:
                     self.agent.spawn(self._withdraw(asset, held))
 
-    def levers(self, network: Network) -> list[Lever]:
-        """Return what the assets of a segment can change now."""
-        return [lever_of(asset, state, network.sites) for asset, state in self.assets(network.segment_id)]
+    def given_w(self, segment_id: str) -> Array:
+        """Return what the batteries of a segment draw by instructions that hold now, by phase (3) in W."""
+        total_w = np.zeros(3)
+        for asset in self.settings.own_assets:
+            held = self.kept(_IN_FORCE + asset.asset_id, Instruction)
+            if asset.segment_id == segment_id and held is not None and held.setpoint_w is not None:
+                if held.execution_time_s <= self.now_s() < held.valid_until_s:
+                    total_w += held.setpoint_w * np.array(asset.shares)
+        return total_w
 
     @when("started")
     async def repeat(self) -> None:
@@ -190,3 +203,18 @@ class DerDispatch(Behaviour):
         if asset is None or letter.sender != asset.gateway:
             raise Refused(f"{letter.sender} does not tell of {asset_id} here")
         return asset
+
+
+def _is_alike(told: Instruction, held: Instruction) -> bool:
+    """Tell whether an instruction says what one that holds says already."""
+    if (told.valid_until_s, told.priority) != (held.valid_until_s, held.priority):
+        return False
+    pairs = (
+        (told.setpoint_w, held.setpoint_w),
+        (told.power_min_w, held.power_min_w),
+        (told.power_max_w, held.power_max_w),
+    )
+    return all(
+        one is other or (one is not None and other is not None and abs(one - other) < ALIKE_W)
+        for one, other in pairs
+    )

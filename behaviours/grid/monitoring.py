@@ -125,6 +125,7 @@ class NetworkMonitoring(Behaviour):
         )
         self._flow = PowerFlow(self.networks)
         self._alone.pop(network.segment_id, None)
+        self.sibling(NetworkMeasuring).change(network)
 
     async def running_outlook(self, network: Network) -> SegmentOutlook:
         """Return what the sites of a segment are expected to draw in the running interval, one instant."""
@@ -196,6 +197,10 @@ class NetworkMonitoring(Behaviour):
         """Let the running interval be RED at once, and the coming one too where its light is out already."""
         network = next(each for each in self.networks if each.segment_id == network.segment_id)
         segment_id, running_s = network.segment_id, self.now_s() // INTERVAL_S * INTERVAL_S
+        if flow is not None:
+            self.sibling(ReliefPlanning).relieve_measured(
+                network, flow, instant, self.now_s(), running_s + INTERVAL_S
+            )
         for start_s in (running_s, running_s + INTERVAL_S):
             said = self._announced.get((segment_id, start_s))
             if said is GridState.RED or (said is None and start_s > running_s):

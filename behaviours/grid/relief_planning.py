@@ -1,7 +1,7 @@
 """The DSO plans relief: set-points for what it runs itself, and how much flexibility the rest needs (SPEC 4.10)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -17,6 +17,7 @@ from behaviours.decisions.active_network import (
     NetworkRelief,
     OperatingPoint,
     Stage,
+    scaled_to_head,
     shared_by_all,
     strain_at,
 )
@@ -29,6 +30,7 @@ from behaviours.decisions.active_network.own_assets import (
 )
 from behaviours.decisions.flexibility_market.need import needed_w
 from behaviours.decisions.grid.network import Network
+from behaviours.decisions.grid.power_flow import FlowResult
 from behaviours.decisions.grid.traffic_light import Strain, severity
 from behaviours.grid.der_dispatch import DerDispatch
 from behaviours.grid.dso_settings import DsoSettings
@@ -123,6 +125,25 @@ class ReliefPlanning(Behaviour):
         if relief is not None:
             self._act(network, relief, relief.changes_w, start_s, end_s, Priority.DSO_RED)
         return prospect.strain
+
+    def relieve_measured(
+        self, network: Network, flow: FlowResult, instant: int, start_s: int, end_s: int
+    ) -> None:
+        """Set what the DSO runs itself at once, for what is measured at the head of a segment.
+
+        How the sites share it is as they were foreseen to; what own batteries give already is added back.
+        """
+        points = self._points.get(network.segment_id)
+        if not points:
+            return
+        head_w = flow.busbar_w[instant] - self.sibling(DerDispatch).given_w(network.segment_id)
+        units_va = np.array(self.sibling(DstatcomCoordination).reported(network.segment_id)).reshape(-1, 3)
+        expected = replace(points[-1], compensation_va=units_va)
+        point = scaled_to_head(expected, head_w - units_va.real.sum(axis=0))
+        without = self._active(network).flow_with(point)
+        outlook = SegmentOutlook(point.power_w[None], point.reactive_var[None], units_va[None])
+        strain = strain_at(without) if without else strain_at(flow, instant)
+        self.relieve_now(network, outlook, strain, start_s, end_s)
 
     def emergency_w(self, network: Network, change_w: int) -> int:
         """Return the change of a segment's power that ends its emergency by direct control, in W.

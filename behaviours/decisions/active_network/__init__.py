@@ -8,6 +8,7 @@ from behaviours.decisions.active_network.means import (
     OperatingPoint,
     Stage,
     one_site,
+    scaled_to_head,
     shared_by_all,
 )
 
@@ -20,6 +21,7 @@ __all__ = [
     "OperatingPoint",
     "Stage",
     "one_site",
+    "scaled_to_head",
     "shared_by_all",
     "strain_at",
 ]

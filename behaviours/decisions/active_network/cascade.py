@@ -16,6 +16,7 @@ from behaviours.decisions.active_network.means import Compensation, Lever, Limit
 from behaviours.decisions.active_network.optimal_flow import (
     TOLERANCE,
     Solution,
+    better,
     least_cost,
     weighted_price,
 )
@@ -140,14 +141,46 @@ class ActiveNetwork:
                 continue
             if best is not None:
                 first = best.setpoints
-            found = self._verified(start, controls.up_to(stage), limits, stage, first)
+            starts = [first] if best is None else [first, None]
+            found = self._cheapest(start, controls.up_to(stage), limits, stage, starts)
             if best is None or found.excess < best.excess:
                 best = found
             if found.is_clear:
+                best = self._without_unused(start, controls, limits, stage, found)
                 break
         if best is None:
             best = Solution(np.zeros(len(controls)), start, limits.excess(self._checked(start)), 0.0, 0)
         return self._relief(controls, best, limits)
+
+    def _without_unused(
+        self, start: FeederState, controls: Controls, limits: Limits, stage: Stage, found: Solution
+    ) -> Solution:
+        """Solve once more with the means that a solution uses, where those of the last stage proved unneeded.
+
+        It may show what the stage before, which ended in a local optimum of the violation, has missed.
+        """
+        used = controls.stage[np.abs(found.setpoints) * 1000 > FEWEST_W]
+        last = Stage(int(used.max())) if len(used) else Stage.DSTATCOM
+        if last == stage:
+            return found
+        again = self._verified(start, controls.up_to(last), limits, last, found.setpoints)
+        return again if again.is_clear else found
+
+    def _cheapest(
+        self,
+        start: FeederState,
+        controls: Controls,
+        limits: Limits,
+        stage: Stage,
+        starts: Sequence[NDArray[np.float64] | None],
+    ) -> Solution:
+        """Solve a stage from where the one before ended and from nothing, since either may end in a local optimum."""
+        best: Solution | None = None
+        for first in starts:
+            found = self._verified(start, controls, limits, stage, first)
+            best = found if best is None or better(found, best) else best
+        assert best is not None
+        return best
 
     def _verified(
         self,

@@ -17,6 +17,7 @@ __all__ = [
     "OperatingPoint",
     "Stage",
     "one_site",
+    "scaled_to_head",
     "shared_by_all",
 ]
 
@@ -132,3 +133,15 @@ def shared_by_all(power_w: Array, *, giving: bool = False) -> Array:
     part = np.maximum(-power_w if giving else power_w, 0.0)
     total = part.sum()
     return np.asarray(part / total if total > 0 else np.zeros_like(part))
+
+
+def scaled_to_head(point: OperatingPoint, head_w: Array) -> OperatingPoint:
+    """Return an operating point with the shape of an expected one and the powers (3) measured at the head.
+
+    A phase whose expected power has another sign than the measured one is shifted instead, all sites alike.
+    """
+    expected_w = point.power_w.sum(axis=0)
+    fits = head_w * expected_w > 0
+    factor = np.where(fits, head_w / np.where(fits, expected_w, 1.0), 1.0)
+    shift_w = np.where(fits, 0.0, head_w - expected_w) / len(point.power_w)
+    return OperatingPoint(point.power_w * factor + shift_w, point.reactive_var * factor, point.compensation_va)

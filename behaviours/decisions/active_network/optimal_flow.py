@@ -178,7 +178,7 @@ class _Search:
         if after.is_clear:
             gained = abs(after.cost_eur_per_h - at.cost_eur_per_h)
             return gained <= COST_TOLERANCE * max(after.cost_eur_per_h, at.cost_eur_per_h)
-        return at.excess - promised < HOPELESS * trust * at.excess
+        return not at.is_clear and at.excess - promised < HOPELESS * trust * at.excess
 
     def _solution(self, setpoints: Array, number: int) -> Solution:
         drawn_va = self._start.drawn_va + self._controls.direction_va @ setpoints

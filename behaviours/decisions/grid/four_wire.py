@@ -117,7 +117,7 @@ class FourWire:
         Returns: (nodes, 3, places, 3) ohm; places are the sites and, last, the D-STATCOMs.
         """
         there, here = self._path[:, nodes].astype(float), self._path[:, self._places].astype(float)
-        phase, neutral = (there.T @ (each[:, None] * here) for each in _impedances(self.network))
+        phase, neutral = (there.T @ (each[:, None] * here) for each in impedances(self.network))
         own = phase[:, None, :, None] * np.eye(3)[:, None, :]
         found: Phasors = own + neutral[:, None, :, None] + self._internal[:, None, :]
         return found
