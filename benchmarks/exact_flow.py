@@ -1,7 +1,7 @@
 """The exact optimum of active network management: the full power flow as a non-linear programme, many starts.
 
-SciPy's SLSQP on the exact flow with its exact gradients; every node, line and phase that comes near a limit is a
-constraint. It is a reference to measure against, not something to run a network with.
+SciPy's SLSQP on the exact flow with its exact gradients; every node, line and phase that comes near a limit
+is a constraint. It is a reference to measure against, not something to run a network with.
 """
 
 from collections.abc import Sequence
@@ -241,5 +241,3 @@ class _Exact:
         for row, first in zip(rows, self._controls.balanced, strict=True):
             row[first : first + 3], row[self._m + first : self._m + first + 3] = 1.0, -1.0
         return rows
-
-

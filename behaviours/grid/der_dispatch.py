@@ -100,7 +100,7 @@ class DerDispatch(Behaviour):
         end_s: int,
         priority: Priority = Priority.CONTRACT,
     ) -> None:
-        """Instruct the assets of a segment for an interval; withdraw what overlaps it and is not wanted any more.
+        """Instruct the assets of a segment for an interval; withdraw what holds still and is not wanted.
 
         Args:
             network: the segment.
@@ -135,9 +135,10 @@ class DerDispatch(Behaviour):
         total_w = np.zeros(3)
         for asset in self.settings.own_assets:
             held = self.kept(_IN_FORCE + asset.asset_id, Instruction)
-            if asset.segment_id == segment_id and held is not None and held.setpoint_w is not None:
-                if held.execution_time_s <= self.now_s() < held.valid_until_s:
-                    total_w += held.setpoint_w * np.array(asset.shares)
+            if asset.segment_id != segment_id or held is None or held.setpoint_w is None:
+                continue
+            if held.execution_time_s <= self.now_s() < held.valid_until_s:
+                total_w += held.setpoint_w * np.array(asset.shares)
         return total_w
 
     @when("started")

@@ -166,7 +166,7 @@ class FlexibilityProcurement(Behaviour):
         Args:
             network: the segment.
             strains: foreseen, interval by interval.
-            needs_w: by how much what its sites draw together must change beside what the DSO does itself, in W.
+            needs_w: by how much what its sites draw must change beside what the DSO does, in W.
             start_s: of the first interval.
         """
         point = network.segment_id

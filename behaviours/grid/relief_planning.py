@@ -1,4 +1,4 @@
-"""The DSO plans relief: set-points for what it runs itself, and how much flexibility the rest needs (SPEC 4.10)."""
+"""The DSO plans relief: set-points of its own means, and flexibility for the rest (SPEC 4.10)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -148,7 +148,7 @@ class ReliefPlanning(Behaviour):
     def emergency_w(self, network: Network, change_w: int) -> int:
         """Return the change of a segment's power that ends its emergency by direct control, in W.
 
-        What was measured and what is foreseen for the coming interval both count; a change that is known to be
+        What was measured and what is foreseen for the coming interval both count; a change that is
         needed for loading alone (`change_w`) is not made smaller.
 
         Args:
@@ -174,7 +174,7 @@ class ReliefPlanning(Behaviour):
         strain: Strain,
         assets: Sequence[tuple[OwnAsset, AssetState]],
     ) -> tuple[Prospect, NetworkRelief | None]:
-        """Return what is left of a strain after the DSO's own means, and their set-points; None where not needed."""
+        """Return what own means leave of a strain, and their set-points; None where they are not needed."""
         limits = self._limits()
         if not limits.excess(strain) > 0:
             return Prospect(strain, 0), None
@@ -228,7 +228,7 @@ class ReliefPlanning(Behaviour):
     def _restored(
         self, network: Network, point: OperatingPoint, assets: Sequence[tuple[OwnAsset, AssetState]]
     ) -> dict[str, float]:
-        """Return powers that bring batteries back to where they wait, as far as that keeps the segment green."""
+        """Return powers that bring batteries back to where they wait, as far as the segment stays green."""
         wanted_w = {asset.asset_id: restoring_w(asset, state) for asset, state in assets}
         levers = [lever_of(asset, state, network.sites) for asset, state in assets]
         if not any(wanted_w.values()):
@@ -236,9 +236,9 @@ class ReliefPlanning(Behaviour):
         for share in RESTORING_SHARES:
             changes_w = {name: share * power_w for name, power_w in wanted_w.items()}
             flow = self._active(network).flow_with(point, levers, changes_w)
-            if flow is not None:
-                if severity(strain_at(flow), self.settings.thresholds.with_margin()) is GridState.GREEN:
-                    return changes_w
+            strain = strain_at(flow) if flow is not None else None
+            if strain and severity(strain, self.settings.thresholds.with_margin()) is GridState.GREEN:
+                return changes_w
         return {}
 
     def _limits(self) -> Limits:

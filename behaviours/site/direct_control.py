@@ -72,4 +72,3 @@ class DirectControl(Behaviour):
             raise Refused(f"{told.asset_id} is not controlled by the DSO")
         if told.priority not in DIRECT:
             raise Refused("the DSO controls by contract or in an emergency")
-

@@ -97,14 +97,12 @@ class NetworkEvent(Section, frozen=True, kw_only=True):
     kind: Annotated[
         Literal["transformer", "cable", "line-opened"],
         Meta(
-            description="transformer: its rating is reduced to a share; cable: one of several parallel ones in "
-            "the street before a site's joint is lost; line-opened: that cable is opened, and what is behind is "
-            "fed by a tie from another site's joint"
+            description="transformer: its rating falls to a share; cable: of several parallel ones in the "
+            "street that lead to a site's joint a share is left; line-opened: that cable is opened, and what "
+            "is behind is fed by a tie from another site's joint"
         ),
     ]
-    share: Annotated[
-        float, Meta(ge=0.05, lt=1, description="what is left (transformer, cable)")
-    ] = 0.5
+    share: Annotated[float, Meta(ge=0.05, lt=1, description="what is left (transformer, cable)")] = 0.5
     site: Annotated[str, Meta(description="the cable in the street is the one that leads to this site")] = ""
     fed_from: Annotated[str, Meta(description="the tie begins at this site's joint (line-opened)")] = ""
     tie_m: Annotated[float, Meta(ge=1, le=2000, description="length of the tie, metres")] = 100.0

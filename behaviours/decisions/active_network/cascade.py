@@ -83,7 +83,7 @@ class ActiveNetwork:
         compensation: Sequence[Compensation] = (),
         levers: Sequence[Lever] = (),
     ) -> NetworkRelief:
-        """Return the least-cost set-points that remove all violations, with as few kinds of means as possible.
+        """Return the least-cost set-points that remove all violations, with the fewest kinds of means.
 
         Where all means together are too little, what removes most of it.
 
@@ -128,7 +128,9 @@ class ActiveNetwork:
             return self._unsolved(controls, nothing, point)
         no_a = np.zeros_like(drawn_va)
         nodes, lines = len(self.network.nodes) - 1, len(self.network.line_to)
-        unsolved = FeederState(drawn_va, no_a, no_a, np.zeros((nodes, 3)) + 0j, np.zeros((lines, 3)) + 0j)
+        unsolved = FeederState(
+            drawn_va, no_a, no_a, np.zeros((nodes, 3), complex), np.zeros((lines, 3), complex)
+        )
         return self._cascade(unsolved, controls, limits, less)
 
     def _cascade(
@@ -174,7 +176,7 @@ class ActiveNetwork:
         stage: Stage,
         starts: Sequence[NDArray[np.float64] | None],
     ) -> Solution:
-        """Solve a stage from where the one before ended and from nothing, since either may end in a local optimum."""
+        """Solve a stage from where the one before ended and from nothing: each may end in a local optimum."""
         best: Solution | None = None
         for first in starts:
             found = self._verified(start, controls, limits, stage, first)
@@ -200,9 +202,7 @@ class ActiveNetwork:
         drawn = drawn_va.reshape(-1, 3)
         sites, units = drawn[: len(self.network.sites)], drawn[len(self.network.sites) :]
         try:
-            (flow,) = self._flow.solve(
-                sites.real[None], sites.imag[None], units.real[None], units.imag[None]
-            )
+            (flow,) = self._flow.solve(sites.real[None], sites.imag[None], units.real[None], units.imag[None])
         except Failed:
             return None
         return flow

@@ -75,7 +75,7 @@ class Controls:
 def controls_of(
     point: OperatingPoint, compensation: Sequence[Compensation], levers: Sequence[Lever]
 ) -> Controls:
-    """Lay out all means: six powers for each D-STATCOM, an active and where it has one a reactive for each lever.
+    """Lay out all means: six powers of each D-STATCOM, the active and the reactive power of each lever.
 
     Args:
         point: where they start from.
@@ -153,9 +153,7 @@ class _Rows:
             tuple(self._neutral),
         )
 
-    def _add(
-        self, name: str, stage: Stage, direction_va: Phasors, reach: tuple[float, float, float]
-    ) -> None:
+    def _add(self, name: str, stage: Stage, direction_va: Phasors, reach: tuple[float, float, float]) -> None:
         self._names.append(name)
         self._stage.append(stage)
         self._direction.append(direction_va)

@@ -68,7 +68,7 @@ class Limits:
 
     @classmethod
     def relieved(cls, thresholds: Thresholds) -> "Limits":
-        """Return the limits at which an emergency counts as over: loading is yellow, the rest clear of red."""
+        """Return the limits at which an emergency is over: loading is yellow, the rest clear of red."""
         calm = thresholds.with_margin()
         return cls(thresholds.loading_yellow, calm.low_red_pu, calm.high_red_pu, calm.unbalance_red)
 
@@ -144,4 +144,6 @@ def scaled_to_head(point: OperatingPoint, head_w: Array) -> OperatingPoint:
     fits = head_w * expected_w > 0
     factor = np.where(fits, head_w / np.where(fits, expected_w, 1.0), 1.0)
     shift_w = np.where(fits, 0.0, head_w - expected_w) / len(point.power_w)
-    return OperatingPoint(point.power_w * factor + shift_w, point.reactive_var * factor, point.compensation_va)
+    return OperatingPoint(
+        point.power_w * factor + shift_w, point.reactive_var * factor, point.compensation_va
+    )

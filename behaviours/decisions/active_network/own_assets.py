@@ -80,7 +80,7 @@ def after_interval(asset: OwnAsset, state: AssetState, changes_w: Mapping[str, f
 
 
 def restoring_w(asset: OwnAsset, state: AssetState) -> float:
-    """Return the power that brings a battery back to where it waits, at most for an interval; 0 if it is there."""
+    """Return the power that brings a battery back to where it waits within an interval; 0 if it is there."""
     if asset.kind is not AssetKind.BATTERY:
         return 0.0
     missing_wh = READY * asset.capacity_wh - state.stored_wh

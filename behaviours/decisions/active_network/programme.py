@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 Phasors = NDArray[np.complex128]
 
 SLACK_PRICE = 1e4
-"""EUR an hour for a whole p.u. of violation: no means is so dear, so that slack is left only where all fail."""
+"""EUR an hour for a whole p.u. of violation: no means is so dear, so slack is left only where all fail."""
 SOLVED = ("Solved", "AlmostSolved")
 
 
@@ -152,7 +152,9 @@ class _Matrix:
             self._put(row, plane.gradient)
             if self._kinds:
                 row[2 * self._m + plane.kind] = -1.0
-        self._add(rows, np.array([each.most for each in planes]), self._clarabel.NonnegativeConeT(len(planes)))
+        self._add(
+            rows, np.array([each.most for each in planes]), self._clarabel.NonnegativeConeT(len(planes))
+        )
 
     def _add_sums(self, sums: Sequence[tuple[Sequence[Cone], float, int]]) -> None:
         at = self.first_magnitude

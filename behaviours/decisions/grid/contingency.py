@@ -1,4 +1,4 @@
-"""What happens to a network: a transformer or a cable that carries less, a line opened and fed from elsewhere."""
+"""What events make of a network: transformer or cable carry less, a part is fed from elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import replace
