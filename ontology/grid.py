@@ -101,7 +101,7 @@ class GridMeasurement(Concept, frozen=True, kw_only=True, tag="parity:GridMeasur
 
 
 class GridMeasurementBatch(Concept, frozen=True, kw_only=True, tag="parity:GridMeasurementBatch"):
-    """What was measured in the network, many nodes and times in one letter; each is stored by itself."""
+    """Measurements of many nodes and times in one letter, each stored by itself (CIM Analog)."""
 
     measurements: Annotated[list[GridMeasurement], Meta(max_length=MAX_MEASUREMENTS)]
 

@@ -21,7 +21,6 @@ from behaviours.decisions.grid.power_flow import FlowResult
 from behaviours.decisions.grid.pseudo_measurements import (
     Expectation,
     expected_loads,
-    from_forecast,
     from_meter,
     from_profile,
     of_minutes,
@@ -52,22 +51,24 @@ _STORED = "measurements stored up to"
 
 
 class Foresight:
-    """What sites are expected to draw, by start of interval: powers and quantiles, each (sites,) in W."""
+    """What sites are expected to draw, by start of interval, as far as they have said it."""
 
     def __init__(self) -> None:
-        self._of_interval: dict[int, tuple[Array, Array, Array]] = {}
+        self._of_interval: dict[int, tuple[Expectation, NDArray[np.bool_]]] = {}
 
-    def note(self, start_s: int, power_w: Array, low_w: Array, high_w: Array) -> None:
-        """Remember what is foreseen for an interval; forget what is long past."""
+    def note(self, start_s: int, forecast: Expectation, is_known: NDArray[np.bool_]) -> None:
+        """Remember what is foreseen for an interval, (sites,); forget what is long past."""
         oldest_s = start_s - REMEMBERED_S
         self._of_interval = {at: known for at, known in self._of_interval.items() if at >= oldest_s}
-        self._of_interval[start_s] = (power_w, low_w, high_w)
+        self._of_interval[start_s] = (forecast, is_known)
 
     def of(self, start_s: int, sites: slice, local_hour: float) -> Expectation:
         """Return what some sites are expected to draw in an interval: by forecast, or standard profile."""
+        profile = from_profile(local_hour, sites.stop - sites.start)
         if start_s not in self._of_interval:
-            return from_profile(local_hour, sites.stop - sites.start)
-        return from_forecast(*(each[sites] for each in self._of_interval[start_s]))
+            return profile
+        forecast, is_known = self._of_interval[start_s]
+        return forecast.of(sites).where(is_known[sites], profile)
 
 
 class NetworkMeasuring(Behaviour):
@@ -127,12 +128,7 @@ class NetworkMeasuring(Behaviour):
             return None
         times = [time_s for time_s in segment.times if start_s < time_s <= start_s + INTERVAL_S]
         guess = self._expectation(segment, start_s)
-        read, is_read = from_meter(np.nan_to_num(read_w)), np.isfinite(read_w)
-        known = Expectation(
-            np.where(is_read, read.net_w, guess.net_w),
-            np.where(is_read, read.deviation_w, guess.deviation_w),
-            np.where(is_read, read.surprise_w, guess.surprise_w),
-        )
+        known = from_meter(np.nan_to_num(read_w)).where(np.isfinite(read_w), guess)
         readings = [each.mean() for each in segment.readings(times, self._metering)] if times else []
         return self._estimate(segment, known, readings)
 
@@ -148,11 +144,12 @@ class NetworkMeasuring(Behaviour):
         instants = len(readings[0].voltage_v) if readings else 1
         segment_id = segment.network.segment_id
         drawn_va = np.array(self.sibling(DstatcomCoordination).reported(segment_id)).reshape(-1, 3)
+        has_units = len(drawn_va) == len(segment.network.compensator_nodes)
         loads = expected_loads(
             known.repeated(instants),
             segment.network.site_phase,
             self.settings.reactive_share,
-            np.tile(drawn_va, (instants, 1, 1)),
+            np.tile(drawn_va, (instants, 1, 1)) if has_units else None,
         )
         try:
             found = segment.estimation.estimate(loads, readings)

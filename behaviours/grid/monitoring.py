@@ -10,6 +10,7 @@ from behaviours.behaviour import Behaviour, every, when
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.outlook import UNSOLVABLE, outlook_of, places_of, strains_of
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, over_phases
+from behaviours.decisions.grid.pseudo_measurements import Expectation, from_forecast
 from behaviours.decisions.grid.traffic_light import (
     Light,
     Strain,
@@ -46,6 +47,8 @@ Phasors = npt.NDArray[np.complex128]
 _FORECAST = message_type_of(Forecast)
 _READING = message_type_of(IntervalReading)
 
+AFRESH = 4
+"""Intervals after which what is beyond the next steps is solved again: as often as sites plan."""
 HELD = "held"
 """The cause of a light that is not over yet although nothing is wrong any more."""
 SITES_A_QUERY = 24
@@ -53,11 +56,17 @@ SITES_A_QUERY = 24
 
 
 class Foreseen(NamedTuple):
-    """What the sites expect to draw, with 10 and 90 % quantiles, each (steps, sites) in W."""
+    """What the sites expect to draw, with 10 and 90 % quantiles, each (steps, sites) in W; else nothing."""
 
     power_w: Array
     low_w: Array
     high_w: Array
+    is_known: npt.NDArray[np.bool_]
+    """(sites,): who has said what it expects"""
+
+    def next_interval(self) -> Expectation:
+        """Return what is expected in the first interval, and how wrong that may be."""
+        return from_forecast(self.power_w[0], self.low_w[0], self.high_w[0])
 
 
 class NetworkMonitoring(Behaviour):
@@ -77,6 +86,8 @@ class NetworkMonitoring(Behaviour):
         self._announced: dict[tuple[str, int], GridState] = {}
         """What was said of a segment's running and coming interval."""
         self._alone: dict[str, PowerFlow] = {}
+        self._ahead: tuple[int, list[list[Strain]]] = (0, [])
+        """From when on what strains are foreseen beyond the next steps, segment by segment."""
         self._lights = {network.segment_id: Light() for network in self.settings.networks}
         for network in self.settings.networks:
             last = self.kept(f"light {network.segment_id}", GridStatusEvent)
@@ -95,11 +106,11 @@ class NetworkMonitoring(Behaviour):
         next_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
         foreseen = await self._foreseen(next_s)
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
-        self.sibling(NetworkMeasuring).foresight.note(next_s, *(each[0] for each in foreseen))
+        self.sibling(NetworkMeasuring).foresight.note(next_s, foreseen.next_interval(), foreseen.is_known)
         near, soon_w = self.settings.outlook_steps, foreseen.power_w[: self.settings.outlook_steps]
         net_w = np.concatenate([np.nan_to_num(measured_w)[None, :], soon_w])
         flows, relief_va = self._relieved(net_w)
-        far = self._far(foreseen.power_w[near:])
+        far = self._far(foreseen.power_w, next_s)
         for index, (network, flow) in enumerate(zip(self.networks, flows, strict=True)):
             own = self._own_sites(network)
             self.sibling(ActiveNetworkManagement).import_w[network.segment_id] = (
@@ -125,6 +136,7 @@ class NetworkMonitoring(Behaviour):
         )
         self._flow = PowerFlow(self.networks)
         self._alone.pop(network.segment_id, None)
+        self._ahead = (0, [])
         self.sibling(NetworkMeasuring).change(network)
 
     async def running_outlook(self, network: Network) -> SegmentOutlook:
@@ -160,8 +172,28 @@ class NetworkMonitoring(Behaviour):
         relief_va = self._relief_va(flows)
         return (self.flows(net_w, relief_va) if relief_va.any() else flows), relief_va
 
-    def _far(self, net_w: Array) -> list[list[Strain]]:
-        """Return the strains of each segment in what is foreseen beyond the next steps, D-STATCOMs off."""
+    def _far(self, foreseen_w: Array, start_s: int) -> list[list[Strain]]:
+        """Return the strains of each segment beyond the next steps, D-STATCOMs off; solved once an hour.
+
+        Args:
+            foreseen_w: (steps, sites) from `start_s` on, some more than are looked at.
+            start_s: of the first interval that is foreseen.
+        """
+        near, reach = self.settings.outlook_steps, self._reach
+        first_s = start_s + near * INTERVAL_S
+        since_s, known = self._ahead
+        if not known or not since_s <= first_s < since_s + AFRESH * INTERVAL_S:
+            since_s, known = self._ahead = (first_s, self._solved_far(foreseen_w[near:]))
+        skip = (first_s - since_s) // INTERVAL_S
+        return [strains[skip : skip + reach] for strains in known]
+
+    @property
+    def _reach(self) -> int:
+        """How many intervals are looked at beyond the next steps."""
+        return max(0, self.settings.outlook_intervals - self.settings.outlook_steps)
+
+    def _solved_far(self, net_w: Array) -> list[list[Strain]]:
+        """Return the strains of each segment; where one has no solution, each segment by itself."""
         found = [strains_of(flow) if flow else None for flow in self.flows(net_w)]
         if not len(net_w) or None not in found:
             return [strains or [] for strains in found]
@@ -187,7 +219,8 @@ class NetworkMonitoring(Behaviour):
         return strains_of(estimate.flow)[0] if estimate else by_readings
 
     def _publish_outlook(self, network: Network, strains: Sequence[Strain], start_s: int) -> None:
-        outlook = outlook_of(network.segment_id, strains, self.settings.thresholds, start_s, self.now_s())
+        wanted = strains[: self.settings.outlook_intervals]
+        outlook = outlook_of(network.segment_id, wanted, self.settings.thresholds, start_s, self.now_s())
         self.publish(outlook, network.segment_id)
         self.tell(self.settings.repository, outlook)
 
@@ -344,18 +377,20 @@ class NetworkMonitoring(Behaviour):
 
     async def _foreseen(self, start_s: int) -> Foreseen:
         """Return what the sites expect to draw in the steps from a time; who says nothing draws nothing."""
-        steps = max(self.settings.outlook_steps, self.settings.outlook_intervals)
+        steps = self.settings.outlook_steps + (self._reach and self._reach + AFRESH - 1)
         power_w, low_w, high_w = np.zeros((3, steps, len(self._sites)))
+        is_known = np.zeros(len(self._sites), dtype=np.bool_)
         column = {site: i for i, site in enumerate(self._sites)}
         for group in grouped(self._sites, SITES_A_QUERY):
             query = Query(entity=_FORECAST, subjects=list(group), latest=True)
             for forecast in await self._ask(query):
                 if isinstance(forecast, Forecast):
                     at = column[forecast.subject]
+                    is_known[at] = True
                     power_w[:, at] = window(forecast, start_s, steps)
                     low_w[:, at] = window(forecast, start_s, steps, forecast.low_w)
                     high_w[:, at] = window(forecast, start_s, steps, forecast.high_w)
-        return Foreseen(power_w, low_w, high_w)
+        return Foreseen(power_w, low_w, high_w, is_known)
 
     async def _measured_w(self, start_s: int) -> Array:
         """Return what the sites drew in an interval, in W; not a number where a reading is missing."""

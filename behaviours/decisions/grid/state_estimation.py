@@ -19,7 +19,6 @@ from power_grid_model import (
     PowerGridModel,
     initialize_array,
 )
-from power_grid_model.errors import PowerGridError
 
 from behaviours.decisions.grid.bad_data import Discarded, Innovations, Row, implausible, rows_of, without
 from behaviours.decisions.grid.four_wire import ROTATION, FourWire
@@ -37,8 +36,8 @@ SOURCE_DEVIATION = 0.02
 """Of the medium voltage, which is not measured, as a share of what it is set to."""
 UNKNOWN_W, UNKNOWN_PU = 1e7, 10.0
 """The deviation of what was not measured at an instant: it counts for nothing."""
-TOLERANCE = 1e-5
-"""p.u.: 2 mV"""
+TOLERANCES = (1e-5, 1e-4, 1e-3)
+"""In p.u., 2 mV first; up to 230 mV, still within a meter's error, for instants that do not settle else."""
 MAX_ITERATIONS = 200
 SENSOR = 10_000_000
 """Identifiers of sensors: of voltages from here, of powers from twice this on."""
@@ -126,19 +125,35 @@ class StateEstimation:
             ComponentType.asym_voltage_sensor: self._voltages(len(prior.power_w), meters),
             ComponentType.asym_power_sensor: self._powers(prior, meters),
         }
-        try:
-            output: Output = self._models[nodes].calculate_state_estimation(
-                symmetric=False,
-                error_tolerance=TOLERANCE,
-                max_iterations=MAX_ITERATIONS,
-                calculation_method=CalculationMethod.iterative_linear,
-                update_data=update,
-                output_component_types=_OUTPUT,
-            )
-        except PowerGridError as error:
-            raise Failed(f"state estimation of {self.network.segment_id}: {error}") from error
+        output = self._calculated(self._models[nodes], update)
         demand_w = output[ComponentType.asym_load]["p"].sum(axis=(1, 2))
         return flow_result(self.network, output, demand_w)
+
+    def _calculated(self, model: PowerGridModel, update: dict[ComponentType, NDArray[Any]]) -> Output:
+        """Return the engine's output; instants that do not settle are tried again with less precision."""
+        output: Output = {}
+        left = np.arange(len(update[ComponentType.asym_power_sensor]))
+        for tolerance in TOLERANCES:
+            some = {kind: values[left] for kind, values in update.items()}
+            found: Output = model.calculate_state_estimation(
+                symmetric=False,
+                error_tolerance=tolerance,
+                max_iterations=MAX_ITERATIONS,
+                calculation_method=CalculationMethod.iterative_linear,
+                update_data=some,
+                output_component_types=_OUTPUT,
+                continue_on_batch_error=True,
+            )
+            for kind, quantities in found.items():
+                for name, values in quantities.items():
+                    output.setdefault(kind, {}).setdefault(name, values)[left] = values
+            error = model.batch_error
+            if error is None:
+                return output
+            left = left[error.failed_scenarios]
+        raise Failed(
+            f"state estimation of {self.network.segment_id}: {len(left)} instants, {error.error_messages[0]}"
+        )
 
     def _voltages(self, instants: int, meters: Sequence[NodeReadings]) -> NDArray[Any]:
         update: NDArray[Any] = initialize_array(
