@@ -105,7 +105,9 @@ class ReliefPlanning(Behaviour):
         assets = self.sibling(DerDispatch).assets(network.segment_id)
         prospects = []
         for t in range(1, len(strains)):
-            prospect, relief = self._prospect(network, outlook.at(t), strains[t], assets)
+            # units are set anew for the coming interval only; later they count as they are foreseen to be set
+            units = self._compensation(network) if t == 1 else []
+            prospect, relief = self._prospect(network, outlook.at(t), strains[t], assets, units)
             prospects.append(prospect)
             changes_w: Mapping[str, float] = relief.changes_w if relief else {}
             if t == 1:
@@ -121,7 +123,8 @@ class ReliefPlanning(Behaviour):
         """Set what the DSO runs itself at once, in a contingency; return the strain that is left."""
         self._points[network.segment_id] = [outlook.at(0)]
         assets = self.sibling(DerDispatch).assets(network.segment_id)
-        prospect, relief = self._prospect(network, outlook.at(0), strain, assets)
+        units = self._compensation(network)
+        prospect, relief = self._prospect(network, outlook.at(0), strain, assets, units)
         if relief is not None:
             self._act(network, relief, relief.changes_w, start_s, end_s, Priority.DSO_RED)
         return prospect.strain
@@ -173,12 +176,12 @@ class ReliefPlanning(Behaviour):
         point: OperatingPoint,
         strain: Strain,
         assets: Sequence[tuple[OwnAsset, AssetState]],
+        units: Sequence[Compensation],
     ) -> tuple[Prospect, NetworkRelief | None]:
         """Return what own means leave of a strain, and their set-points; None where they are not needed."""
         limits = self._limits()
         if not limits.excess(strain) > 0:
             return Prospect(strain, 0), None
-        units = self._compensation(network)
         levers = [lever_of(asset, state, network.sites) for asset, state in assets]
         own = self._relief(network, point, limits, levers, units) if levers or units else None
         if own is not None and own.flow is not None:
