@@ -6,7 +6,7 @@ from typing import Any
 from behaviours.decisions.flexibility_market.baselines import Baseline
 from behaviours.decisions.flexibility_market.flexibility_settlement import ordered_powers
 from behaviours.decisions.flexibility_market.offering import wanted_powers
-from behaviours.decisions.flexibility_market.terms import FlexibilityTerms, ProcurementTerms
+from behaviours.decisions.flexibility_market.terms import FlexibilityTerms, Metered, ProcurementTerms
 from launch.schema import Scenario
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.flexibility_trading import (
@@ -32,6 +32,7 @@ def procurement_terms(scenario: Scenario, accounts: tuple[str, str]) -> Procurem
         return None
     return ProcurementTerms(
         baseline=common.baseline,
+        metered=common.metered,
         penalty_ticks_per_kwh=common.penalty_ticks_per_kwh,
         contracts_w=common.contracts_w,
         aggregator_account=common.aggregator_account,
@@ -61,6 +62,7 @@ def flexibility_terms(scenario: Scenario, accounts: tuple[str, str]) -> Flexibil
     reserved_w = round(market.reserved_kw * 1000)
     return FlexibilityTerms(
         baseline=Baseline[market.baseline.upper().replace("-", "_")],
+        metered=Metered[market.metered.upper()],
         penalty_ticks_per_kwh=round(market.penalty * TICKS_PER_CURRENCY),
         contracts_w={CONTRACT: reserved_w} if reserved_w else {},
         aggregator_account=accounts[0],
