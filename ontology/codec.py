@@ -46,6 +46,7 @@ from ontology.flexibility_trading import (
     FlexResponse,
     FlexSettlementResponse,
 )
+from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import (
@@ -99,6 +100,8 @@ _SERVICES = (
     ReserveAssignment,
     DemandResponseReport,
     UserOverride,
+    ActivationPlan,
+    ActivationLimits,
 )
 
 

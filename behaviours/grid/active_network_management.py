@@ -15,6 +15,7 @@ from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.traffic_light import limit_w
 from behaviours.decisions.payments import tokens_of
 from behaviours.grid.dso_settings import DsoSettings
+from behaviours.grid.marketplace_keeping import MarketplaceKeeping
 from behaviours.market.payments import PayerSettings, Paying
 from ontology.base import INTERVAL_S
 from ontology.discourse import Acknowledgement
@@ -82,6 +83,7 @@ class ActiveNetworkManagement(Behaviour):
         )
         if contract is not None:
             self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
+        self.sibling(MarketplaceKeeping).note_call(signal)
         self.agent.spawn(self._signal(signal, contract))
 
     def _change_w(self, segment_id: str, most_w: int, contract: BilateralContract) -> int:
@@ -146,6 +148,7 @@ class ActiveNetworkManagement(Behaviour):
             return
         self.keep(name, b"")
         self.reports.append(report)
+        self.sibling(MarketplaceKeeping).note_report(report, contract)
         if contract is not None:
             self.agent.counts["contracts kept" if is_kept(contract, report) else "contracts not kept"] += 1
             self._pay(contract, report.signal_id, activation_ticks(contract, report))

@@ -10,10 +10,12 @@ from behaviours.decisions.grid.traffic_light import STANDARD, Thresholds
 from behaviours.grid.dstatcom_coordination import CoordinationSettings
 from behaviours.market.payments import PayerSettings
 
-__all__ = ["OUTLOOK_STEPS", "DsoSettings"]
+__all__ = ["MARKET_STEPS", "OUTLOOK_STEPS", "DsoSettings"]
 
 OUTLOOK_STEPS = 4
 """Intervals that are looked at ahead, unless flexibility is to be bought: an hour."""
+MARKET_STEPS = 6
+"""Where the aggregator sells outside: beyond the gate of every product."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,8 @@ class DsoSettings:
     networks: tuple[Network, ...]
     repository: str
     aggregator: str
+    external_markets: str = ""
+    """Where markets outside, and the TSO, are spoken with."""
     dstatcoms: CoordinationSettings | None = None
     """Its D-STATCOMs, where it has any."""
     thresholds: Thresholds = STANDARD

@@ -16,6 +16,7 @@ from behaviours.decisions.grid.traffic_light import (
     next_light,
     severity,
 )
+from behaviours.grid.activation_limiting import ActivationLimiting
 from behaviours.grid.active_network_management import ActiveNetworkManagement
 from behaviours.grid.dso_settings import DsoSettings
 from behaviours.grid.dstatcom_coordination import DstatcomCoordination
@@ -86,6 +87,7 @@ class NetworkMonitoring(Behaviour):
             self._set_light(network, strains[0], strains[1:], next_s)
             segment_w = foreseen_w[:, own].sum(axis=1).tolist()
             self.sibling(FlexibilityProcurement).consider(network, strains[1:], segment_w, next_s)
+            self.sibling(ActivationLimiting).note_outlook(network, strains[1:], segment_w, next_s)
 
     @every(minutes=15)
     def escalate(self) -> None:

@@ -9,12 +9,13 @@ from ontology.coalition import VppPayoff
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.flexibility import FlexibilityForecast
-from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
+from ontology.flexibility_trading import DPrognosis, FlexOffer, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
 from ontology.grid import GridConstraint, GridSegment, GridStatusEvent
 from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
+from ontology.marketplace import AcquiredFlexibility, EmergencyCall
 from ontology.measurements import IntervalReading, Measurement
 from ontology.policy import may_read
 from ontology.privacy import PseudonymRecord
@@ -91,10 +92,21 @@ class FactKeeping(Behaviour):
     @on(FlexRequest)
     @on(FlexOrder)
     @on(FlexSettlement)
+    @on(FlexOffer)
+    @on(AcquiredFlexibility)
+    @on(EmergencyCall)
     async def keep_trade(
-        self, said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement, letter: Letter
+        self,
+        said: DPrognosis
+        | FlexRequest
+        | FlexOffer
+        | FlexOrder
+        | FlexSettlement
+        | AcquiredFlexibility
+        | EmergencyCall,
+        letter: Letter,
     ) -> None:
-        """Store what was foreseen, asked for, bought and settled in the trade of flexibility."""
+        """Store what was foreseen, asked for, offered, bought and settled in the trade of flexibility."""
         await self.repository.store([said])
 
     @on(Vpp)

@@ -240,7 +240,7 @@ class FlexibilityOffering(Behaviour):
                 raise Refused(f"flexibility is not traded while {light}")
 
     async def _options(self, request: FlexRequest, wanted_w: Mapping[int, int]) -> list[OfferOption]:
-        """Return the options for a request, from what members bid; from what they said last if none can be asked.
+        """Return the options for a request, from members' bids, or what they said last if none can be asked.
 
         Raises: Refused when the request wants nothing.
         """
@@ -250,16 +250,16 @@ class FlexibilityOffering(Behaviour):
         bids = await self.sibling(VppInitiation).sound(product)
         point, portfolio = request.congestion_point, self.sibling(PortfolioKeeping)
         if bids is None:
-            members, sold = self._members(point, wanted_w), ()
-        else:  # who is promised already does not bid
-            members, sold = members_by_bid(bids, product, wanted_w), (_SOLD,)
-        besides = ((_RESERVED,) if request.contract_id else ()) + sold
+            members = self._members(point, wanted_w)
+        else:
+            members = members_by_bid(bids, product, wanted_w)
+        besides: tuple[str, ...] = (_RESERVED,) if request.contract_id else ()
+        if bids is not None:  # who is promised already does not bid
+            besides += (_SOLD,)
         offered_w = self._on_offer_w(request)
         taken_w = {s: offered_w + portfolio.promised_w(s, point, besides=besides) for s in wanted_w}
         penalty = self.terms.penalty_ticks_per_kwh if self.terms else 0
-        return offer_options(
-            wanted_w, members, taken_w, USUAL_TERMS._replace(penalty_ticks_per_kwh=penalty)
-        )
+        return offer_options(wanted_w, members, taken_w, USUAL_TERMS._replace(penalty_ticks_per_kwh=penalty))
 
     def _on_offer_w(self, request: FlexRequest) -> int:
         """Return the power of open offers that members could not deliver beside what is asked for now, in W.

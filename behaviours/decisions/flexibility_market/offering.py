@@ -115,7 +115,8 @@ def offer_options(
 ) -> list[OfferOption]:
     """Return the options of an offer, the largest first; none when there is too little to offer.
 
-    A kWh of an option costs what the dearest member costs that it needs, the aggregator's margin and its risk.
+    A kWh of an option costs what the dearest member costs that it needs, with the aggregator's margin and
+    risk.
 
     Args:
         wanted_w: what is asked for by start of interval, in W; negative is consuming less.

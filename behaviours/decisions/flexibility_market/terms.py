@@ -18,7 +18,7 @@ class Metered(StrEnum):
     """Where delivery is measured."""
 
     POOL = "POOL"
-    """At the meters of all members of a congestion point, as UFTP has it: what others do differently counts."""
+    """At all meters of a congestion point, as UFTP has it: what others do differently counts, too."""
     DEVICES = "DEVICES"
     """At the devices that deliver (dedicated measurement devices, Regulation (EU) 2019/943 Article 7b)."""
 
