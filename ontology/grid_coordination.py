@@ -29,7 +29,7 @@ class ActivationStage(StrEnum):
 
 
 class ActivationPlan(Concept, frozen=True, kw_only=True, tag="parity:ActivationPlan"):
-    """The TSO's side tells what it would activate in each segment in an interval, and asks what may be."""
+    """The TSO's side tells what it would activate in each segment and asks what may be (D8.1 3.9.2)."""
 
     bid_id: Identifier
     product: ExternalProduct
@@ -48,7 +48,7 @@ class ActivationLimit(Part, frozen=True, kw_only=True):
 
 
 class ActivationLimits(Concept, frozen=True, kw_only=True, tag="parity:ActivationLimits"):
-    """The DSO's answer to a plan: the cap of each of its segments, what it granted already taken off."""
+    """The DSO's answer to a plan: the cap of each segment, less what was granted already (D8.1 3.9.2)."""
 
     bid_id: Identifier
     start_s: IntervalStart

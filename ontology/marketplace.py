@@ -43,7 +43,7 @@ class AcquisitionState(StrEnum):
 
 
 class AcquiredFlexibility(Concept, frozen=True, kw_only=True, tag="parity:AcquiredFlexibility"):
-    """What the DSO bought with an order, what was delivered of it, and what it came to."""
+    """What the DSO bought with an order, what was delivered of it, and what it came to (D8.1 3.9.1)."""
 
     order_reference: Identifier
     congestion_point: Identifier
@@ -52,6 +52,8 @@ class AcquiredFlexibility(Concept, frozen=True, kw_only=True, tag="parity:Acquir
     end_s: EpochSeconds
     state: AcquisitionState
     contract_id: Label = ""
+    offered_wh: SignedEnergy = 0
+    """By the greatest option of the offer that it was ordered from."""
     ordered_wh: SignedEnergy
     delivered_wh: SignedEnergy = 0
     missing_wh: Energy = 0
@@ -66,7 +68,7 @@ class AcquiredFlexibility(Concept, frozen=True, kw_only=True, tag="parity:Acquir
 
 
 class EmergencyCall(Concept, frozen=True, kw_only=True, tag="parity:EmergencyCall"):
-    """Direct load control by the DSO in RED: what it called for, and what the aggregator reports of it.
+    """Direct load control in RED: what the DSO called for, and what is reported of it (D8.1 3.9.3).
 
     A call is for a limit of the segment's power or, under a contract, for a change of it.
     """
@@ -100,7 +102,7 @@ class FlexibilityContract(Concept, frozen=True, kw_only=True, tag="parity:Flexib
 
 
 class MarketplaceState(Concept, frozen=True, kw_only=True, tag="parity:MarketplaceState"):
-    """What a congestion point's trade in a period adds up to."""
+    """What a congestion point's trade in a period adds up to (D8.1 3.9.1)."""
 
     congestion_point: Label
     """Empty: all of them."""

@@ -413,7 +413,7 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.UI,),
     ),
     Row(
-        (AcquiredFlexibility, EmergencyCall, FlexOffer),
+        (AcquiredFlexibility, EmergencyCall),
         (Act.INFORM,),
         (Role.DSO,),
         (Role.REPOSITORY,),

@@ -27,6 +27,8 @@ class OrderRecord(msgspec.Struct):
     aggregator: str
     order: FlexOrder
     baseline_w: dict[int, int]
+    offered_wh: int = 0
+    """What the offer's greatest option would have come to."""
     state: OrderState = OrderState()
 
     @property
@@ -44,7 +46,12 @@ def acquired(record: OrderRecord) -> AcquiredFlexibility:
     """Return what an order has come to, as it is told."""
     state = record.state
     return acquired_flexibility(
-        record.order, record.aggregator, _step_of(record), state.settlement, state.disputed
+        record.order,
+        record.aggregator,
+        _step_of(record),
+        state.settlement,
+        offered_wh=record.offered_wh,
+        dispute=state.disputed,
     )
 
 

@@ -17,6 +17,7 @@ import structlog
 from behaviours.behaviour import Behaviour, on, when
 from behaviours.decisions.flexibility_market.baselines import Baseline
 from behaviours.decisions.flexibility_market.daily_documents import day_end_s
+from behaviours.decisions.flexibility_market.marketplace import energy_wh
 from behaviours.decisions.flexibility_market.need import needed_w, still_needed_w
 from behaviours.decisions.flexibility_market.selection import Bid, Chosen, chosen_offers
 from behaviours.decisions.flexibility_market.terms import NOT_CHOSEN, ProcurementTerms
@@ -339,7 +340,8 @@ class FlexibilityProcurement(Behaviour):
             activation_factor=chosen.activation,
             intervals=chosen.option.intervals,
         )
-        record = OrderRecord(bid.seller, order, self._baseline_w(bid.offer))
+        offered_wh = energy_wh(each.power_w for each in bid.offer.options[0].intervals)
+        record = OrderRecord(bid.seller, order, self._baseline_w(bid.offer), offered_wh)
         self._offers[bid.message_id] = self._offers[bid.message_id]._replace(ordered=True)
         self._remember(record)
         try:

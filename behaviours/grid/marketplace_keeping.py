@@ -35,7 +35,6 @@ class MarketplaceKeeping(Behaviour):
     def note_offer(self, seller: str, offer: FlexOffer, message_id: str) -> None:
         """Keep an offer that keeps the rules, and whose it is."""
         self.keep(f"{_OFFER}{offer.period_start_s} {seller} {message_id}", offer)
-        self.tell(self.settings.repository, offer)
 
     def note_call(self, signal: DRSignal) -> None:
         """Keep that direct control was called for."""

@@ -9,7 +9,7 @@ from ontology.coalition import VppPayoff
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.flexibility import FlexibilityForecast
-from ontology.flexibility_trading import DPrognosis, FlexOffer, FlexOrder, FlexRequest, FlexSettlement
+from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
 from ontology.grid import GridConstraint, GridSegment, GridStatusEvent
 from ontology.ledger import LedgerEntry
@@ -92,21 +92,14 @@ class FactKeeping(Behaviour):
     @on(FlexRequest)
     @on(FlexOrder)
     @on(FlexSettlement)
-    @on(FlexOffer)
     @on(AcquiredFlexibility)
     @on(EmergencyCall)
     async def keep_trade(
         self,
-        said: DPrognosis
-        | FlexRequest
-        | FlexOffer
-        | FlexOrder
-        | FlexSettlement
-        | AcquiredFlexibility
-        | EmergencyCall,
+        said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement | AcquiredFlexibility | EmergencyCall,
         letter: Letter,
     ) -> None:
-        """Store what was foreseen, asked for, offered, bought and settled in the trade of flexibility."""
+        """Store what was foreseen, asked for, bought and settled in the trade of flexibility."""
         await self.repository.store([said])
 
     @on(Vpp)

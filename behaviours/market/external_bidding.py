@@ -150,7 +150,8 @@ class ExternalBidding(Behaviour):
             able_w = {each.subject: spare_power(each, start_s) for each in present}
         weights: dict[str, int] = defaultdict(int)
         for site, power_w in able_w.items():
-            weights[segment_of[site]] += power_w
+            if site in segment_of:
+                weights[segment_of[site]] += power_w
         return weights
 
     def _free(self, product: ExternalProduct, next_s: int, start_s: int) -> tuple[int, int]:
@@ -367,7 +368,7 @@ class ReserveKeeping(Behaviour):
             ranges = [
                 MemberRange(site, 0, power_w)
                 for site, power_w in offered_w.items()
-                if part.segment_id in ("", segment_of[site])
+                if part.segment_id in ("", segment_of.get(site))
             ]
             shares_w |= disaggregate(4 * abs(part.energy_wh), ranges)
         prosumers = {member.site: member.prosumer for member in self.settings.portfolio}

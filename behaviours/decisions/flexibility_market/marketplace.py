@@ -21,6 +21,8 @@ def acquired_flexibility(
     aggregator: str,
     state: AcquisitionState,
     settlement: OrderSettlement | None = None,
+    *,
+    offered_wh: int = 0,
     dispute: str = "",
 ) -> AcquiredFlexibility:
     """Return what an order has come to so far.
@@ -30,6 +32,7 @@ def acquired_flexibility(
         aggregator: with whom.
         state: how far it has come.
         settlement: what was metered of it, once that is known.
+        offered_wh: by the greatest option of the offer.
         dispute: why the aggregator does not agree.
     """
     powers_w = ordered_powers(order)
@@ -42,6 +45,7 @@ def acquired_flexibility(
         end_s=max(powers_w) + INTERVAL_S,
         state=state,
         contract_id=order.contract_id,
+        offered_wh=offered_wh,
         ordered_wh=energy_wh(powers_w.values()),
         delivered_wh=energy_wh(each.delivered_w for each in parts),
         missing_wh=energy_wh(each.deficiency_w for each in parts),

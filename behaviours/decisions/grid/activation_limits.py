@@ -33,8 +33,8 @@ def activation_room(
     """Return by how much activations may change a segment's power in an interval.
 
     Before a sale the segment must stay GREEN, and one that is not has no room at all. What is sold already
-    is cut only as far as it would make the segment RED. Loading and voltage count as proportional to the net power,
-    which is what is known of a flow that was solved once.
+    is cut only as far as it would make the segment RED. Loading and voltage count as proportional to the net
+    power, which is what is known of a flow that was solved once.
 
     Args:
         strain: as it is foreseen without the activation.
