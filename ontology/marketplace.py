@@ -109,7 +109,8 @@ class MarketplaceState(Concept, frozen=True, kw_only=True, tag="parity:Marketpla
     start_s: EpochSeconds
     end_s: EpochSeconds
     requests: Count
-    needed_wh: Energy
+    asked_wh: Energy
+    """Of all requests; what was not covered is asked for again."""
     offers: Count
     orders: Count
     ordered_wh: Energy

@@ -1,4 +1,4 @@
-"""A winter evening on a feeder: bought flexibility keeps it out of RED, without it direct control must (SPEC 2.1)."""
+"""A winter evening on a feeder: bought flexibility keeps it out of RED, or else direct control must."""
 
 import asyncio
 
@@ -8,13 +8,13 @@ from recorded_run import RecordedRun
 from scenario_helpers import SCENARIOS, assert_same_tables
 
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
-from behaviours.grid.smart_marketplace import SmartMarketplace
-from launch.charts import draw_all
 from launch.comparison import checked, compared_rows
+from launch.congestion_chart import draw_congestion
 from launch.live import LiveCommunity
 from launch.results import run_tables
 from launch.run_folder import RunResult
 from launch.scenario import load_scenario
+from launch.series import Series
 from ontology.discourse import Query, QueryResult
 from ontology.errors import Refused
 from ontology.flexibility_trading import DRSignal
@@ -75,7 +75,6 @@ def test_who_delivers_honestly_earns_more_than_its_penalties(bought):
 
 
 def test_the_feeder_draws_less_than_it_would_have_where_flexibility_was_delivered(bought, commanded):
-    """Up to the first call both evenings have the same loads; then the DSO foresees more without the market."""
     with_it, without = (run.tables().grid["loading_foreseen"] for run in (bought, commanded))
     relieved = np.unique(bought.tables().acquired["start_s"])
     at = np.isin(bought.tables().grid["start_s"], relieved)
@@ -88,14 +87,15 @@ def test_without_the_market_it_turns_red_and_direct_control_brings_it_back(comma
     assert red.any()
     assert max(tables.grid["loading_foreseen"][red]) > 1.0
     assert max(tables.grid["loading"][red]) < 1.0
-    assert set(tables.emergencies["start_s"]) == set(tables.grid["start_s"][red])
+    assert set(tables.emergencies["start_s"]) >= set(tables.grid["start_s"][red])
     assert sum(tables.emergencies["delivered_wh"]) < 0
 
 
 def test_the_report_shows_what_was_bought_and_what_was_commanded(bought, commanded):
     for run, word in ((bought, "ordered"), (commanded, "direct control")):
-        (chart,) = (each for each in draw_all(result_of(run)) if each.name == "congestion")
-        assert word in chart.svg
+        chart = draw_congestion(Series(result_of(run)))
+        assert chart is not None
+        assert word in chart
 
 
 def test_side_by_side_the_same_numbers_stand_of_both(bought, commanded):
@@ -123,9 +123,9 @@ def asked(run, who, kind, **about):
 def test_the_marketplace_tells_what_was_acquired_and_sums_it_up(bought):
     acquired = asked(bought, "market", AcquiredFlexibility)
     (state,) = asked(bought, "market", MarketplaceState)
-    assert len(acquired) == state.orders > 0
-    assert state.delivered_wh == sum(abs(each.delivered_wh) for each in acquired) > 0
-    assert state.needed_wh >= state.ordered_wh > 0
+    assert len(acquired) == state.orders
+    assert state.delivered_wh == sum(abs(each.delivered_wh) for each in acquired)
+    assert state.asked_wh >= state.ordered_wh >= state.delivered_wh > 0
     assert {each.aggregator for each in acquired} == {"aggregator@localhost"}
     assert all(abs(each.offered_wh) >= abs(each.ordered_wh) for each in acquired)
 
@@ -152,14 +152,14 @@ def test_the_marketplace_knows_the_same_after_a_restart(bought):
     bought.offline.loop.call_soon(bought.community.restart, "dso@localhost")
     bought.offline.clock.advance_to(bought.offline.clock.now_s() + 60)
     dso = bought.community.agents["dso@localhost"]
-    assert dso.behaviour(SmartMarketplace) and dso.behaviour(FlexibilityProcurement).orders
+    assert dso.behaviour(FlexibilityProcurement).orders
     after = [asked(bought, "market", kind) for kind in (AcquiredFlexibility, MarketplaceState)]
     assert [len(each) for each in after] == [len(each) for each in before]
     assert after[0] == before[0]
     assert (after[1][0].requests, after[1][0].offers) == (before[1][0].requests, before[1][0].offers)
 
 
-# -- live -----------------------------------------------------------------------------------------------------
+# -- live ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

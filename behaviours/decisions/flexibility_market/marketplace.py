@@ -67,28 +67,21 @@ def marketplace_state(
 ) -> MarketplaceState:
     """Return what a trade adds up to; energies count without their sign.
 
-    What was needed of an interval counts once, as it was asked for last.
-
     Args:
         congestion_point: of the trade; empty is all.
         span_s: the period.
-        requests: of the period, the older first.
+        requests: of the period.
         offers: of the period.
         acquired: of the period.
         calls: emergencies of the period.
         contracts: ids of the contracts that are held.
     """
-    needed_w = {
-        (each.congestion_point, start_s): abs(power_w)
-        for each in requests
-        for start_s, power_w in wanted_powers(each).items()
-    }
     return MarketplaceState(
         congestion_point=congestion_point,
         start_s=span_s[0],
         end_s=span_s[1],
         requests=len(requests),
-        needed_wh=energy_wh(needed_w.values()),
+        asked_wh=sum(abs(energy_wh(wanted_powers(each).values())) for each in requests),
         offers=len(offers),
         orders=len(acquired),
         ordered_wh=sum(abs(each.ordered_wh) for each in acquired),
