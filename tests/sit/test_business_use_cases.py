@@ -456,7 +456,7 @@ def test_buc10_a_d_statcom_evens_out_the_phases_where_they_are_uneven(street):
 
 
 def test_buc10_from_what_is_measured_to_relief_that_is_measured_again(street):
-    """Monitoring foresees RED, units and direct control are called, the feeder is back, and all is on record."""
+    """Monitoring foresees RED, units and loads are called upon, the feeder is back, all is on record."""
     tables = street.tables()
     grid, calls = tables.grid, tables.emergencies
     red = {
