@@ -482,6 +482,25 @@ def test_buc10_from_what_is_measured_to_relief_that_is_measured_again(street):
     assert balanced, "units come before loads"
 
 
+# -- TLC-WALK: all three states, end to end (SPEC 8); by the minute in tests/scenarios ----------------
+
+
+def test_tlc_walk_each_state_switches_its_own_markets(street):
+    of_state = {state: [] for state in ("GREEN", "YELLOW", "RED")}
+    for result in street.contents(LemResult):
+        if len(result.rows) > 1:
+            of_state[result.grid_state.value].append(result)
+    assert all(of_state.values()), "the street walks through all of them"
+    assert any(each.flow_ticks_per_kwh for each in of_state["YELLOW"])
+    assert not any(each.flow_ticks_per_kwh for each in of_state["GREEN"] + of_state["RED"])
+    assert not any(each.traded_wh for each in of_state["RED"])
+    red = {key for key, state in states(street).items() if state == "RED"}
+    called = {
+        (each.content.segment_id, each.content.start_s) for each in street.noted(DRSignal, sender="dso")
+    }
+    assert {key for key in called if key in states(street)} == red
+
+
 # -- BUC11: on-boarding --------------------------------------------------------------------------------
 
 PSEUDONYM = re.compile(r"p_[a-z2-7]{26}")
