@@ -43,6 +43,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
     yield from _network(scenario.grid)
+    yield from _monitoring(scenario.grid)
     yield from _dstatcoms(scenario)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)
@@ -51,6 +52,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _preferences(scenario)
     yield from _services(scenario)
     yield from _outside(scenario)
+    yield from _dso_systems(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
 
@@ -153,6 +155,17 @@ def _thresholds(thresholds: Thresholds) -> Iterator[Complaint]:
                 getattr(thresholds, yellow),
                 f"must be at most {red} ({limit:g})",
             )
+
+
+def _monitoring(grid: Grid) -> Iterator[Complaint]:
+    """Who monitors measures something, in whole parts of an interval."""
+    monitoring = grid.monitoring
+    if monitoring is None:
+        return
+    if INTERVAL_S % monitoring.period_s:
+        yield "grid.monitoring.period_s", monitoring.period_s, "must divide 900, such as 10, 60 or 300"
+    if not monitoring.transformer and not monitoring.share_of_sites:
+        yield "grid.monitoring.transformer", False, "must be true where no site's meter is read either"
 
 
 def _network(grid: Grid) -> Iterator[Complaint]:
@@ -259,6 +272,14 @@ def _outside(scenario: Scenario) -> Iterator[Complaint]:
     yield from _traded_segments(scenario, trade, f"{path}.uftp")
     for key, value, expected in trade_problems(scenario, trade):
         yield f"{path}.uftp.{key}", value, expected
+
+
+def _dso_systems(scenario: Scenario) -> Iterator[Complaint]:
+    """Addresses and secrets of the grid operator's systems."""
+    from launch.dso_systems import outside_problems
+
+    for key, value, expected in outside_problems(scenario):
+        yield f"grid.{key}", value, expected
 
 
 def _dstatcoms(scenario: Scenario) -> Iterator[Complaint]:

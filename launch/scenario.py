@@ -11,7 +11,7 @@ import msgspec
 
 from launch.document import Document, parse_document, parse_value, plain, put, read_document
 from launch.rules import COMMUNITY_AGENTS, SITE_AGENTS, complaints, site_ids, span_s
-from launch.schema import SHORT_FORMS, Scenario
+from launch.schema import SHORT_FORMS, Access, Scenario
 from launch.validation import build
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput, Problem
@@ -219,6 +219,7 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []
     sections += _key_files(data.get("flexibility_market"))
+    sections += [(access, key) for access in _accesses(data.get("grid")) for key in Access.__struct_fields__]
     for section, key in sections:
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = str(folder / section[key])
@@ -232,6 +233,15 @@ def _key_files(market: Any) -> list[tuple[Any, str]]:
     parties = trade.get("counterparties")
     listed = parties if isinstance(parties, list) else []
     return [(trade, "key_file"), *((each, "public_key_file") for each in listed)]
+
+
+def _accesses(grid: Any) -> list[Any]:
+    """Return the sections that name files of secrets for the grid operator's systems."""
+    if not isinstance(grid, dict):
+        return []
+    units = grid.get("dstatcoms")
+    sections = [grid.get("monitoring"), grid.get("systems"), *(units if isinstance(units, list) else [])]
+    return [each.get("access") for each in sections if isinstance(each, dict)]
 
 
 def _ticks(price: float) -> int:

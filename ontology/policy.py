@@ -72,6 +72,8 @@ from ontology.grid import (
     DstatcomStatus,
     GridConstraint,
     GridMeasurement,
+    GridMeasurementBatch,
+    GridOutlook,
     GridSegment,
     GridStatusEvent,
 )
@@ -348,6 +350,14 @@ TABLE: tuple[Row, ...] = (
         (Act.INFORM,),
         (Role.DSTATCOM, Role.GATEWAY, Role.DSO, Role.REPOSITORY),
         (Role.DSO, Role.DSTATCOM, Role.REPOSITORY),
+        readers=(Role.UI,),
+    ),
+    Row((GridMeasurementBatch,), (Act.REQUEST,), (Role.DSO,), (Role.REPOSITORY,)),
+    Row(
+        (GridOutlook,),
+        (Act.INFORM,),
+        (Role.DSO, Role.REPOSITORY),
+        (Role.REPOSITORY, *OPERATORS),
         readers=(Role.UI,),
     ),
     Row((DstatcomCommand,), (Act.REQUEST,), (Role.DSO,), (Role.DSTATCOM,), readers=(Role.REPOSITORY,)),

@@ -11,12 +11,13 @@ from ontology.errors import Refused, Unavailable
 from ontology.flexibility import FlexibilityForecast
 from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
-from ontology.grid import GridConstraint, GridSegment, GridStatusEvent
+from ontology.grid import GridConstraint, GridMeasurementBatch, GridOutlook, GridSegment, GridStatusEvent
 from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.marketplace import AcquiredFlexibility, EmergencyCall
 from ontology.measurements import IntervalReading, Measurement
+from ontology.performatives import Performative
 from ontology.policy import may_read
 from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, Sla
@@ -77,6 +78,17 @@ class FactKeeping(Behaviour):
     async def keep_grid_status(self, event: GridStatusEvent, letter: Letter) -> None:
         """Store a state of the grid."""
         await self.repository.store([event])
+
+    @on(GridOutlook)
+    async def keep_outlook(self, outlook: GridOutlook, letter: Letter) -> None:
+        """Store how hard a segment is expected to be used; the newest is what others plan with."""
+        await self.repository.store([outlook])
+
+    @on(GridMeasurementBatch, Performative.REQUEST)
+    async def keep_grid_measurements(self, batch: GridMeasurementBatch, letter: Letter) -> Acknowledgement:
+        """Store each of many measurements of the network, and say so; storing them again changes nothing."""
+        await self.repository.store(batch.measurements)
+        return Acknowledgement(of=letter.message_id)
 
     @on(GridConstraint)
     async def keep_constraint(self, constraint: GridConstraint, letter: Letter) -> None:
