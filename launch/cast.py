@@ -15,7 +15,7 @@ from agents.repository import RepositoryAgent
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.grid.compensation import DstatcomSettings
-from behaviours.grid.dso_settings import OUTLOOK_STEPS, DsoSettings
+from behaviours.grid.dso_settings import MARKET_STEPS, OUTLOOK_STEPS, DsoSettings
 from behaviours.grid.dstatcom_coordination import CoordinationSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestor_evidence import AttestorSettings
@@ -257,6 +257,12 @@ def _attestors(
         yield Part(Attestor, address, settings, site, {"attestor": ..., "service_levels": ...})
 
 
+def _outlook_steps(scenario: Scenario, terms: ProcurementTerms | None) -> int:
+    """Return how many intervals ahead the DSO looks: as far as anybody who trades asks it about."""
+    outside = MARKET_STEPS if _external_products(scenario) else 0
+    return max(OUTLOOK_STEPS, outside, terms.outlook_steps if terms else 0)
+
+
 def _dso_node(
     scenario: Scenario,
     world: World,
@@ -285,7 +291,8 @@ def _dso_node(
             own_assets=own_assets(scenario, world, at),
             watch_events_s=WATCH_EVENTS_S if scenario.grid.events else 0,
             payer=payer,
-            outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
+            external_markets=at["external-markets"],
+            outlook_steps=_outlook_steps(scenario, terms),
             flexibility=terms,
             sellers=sellers_of(scenario, at, [feeder.segment_id for feeder in world.feeders]),
             metering=metering_of(scenario),

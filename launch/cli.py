@@ -242,6 +242,24 @@ def sweep(
         raise typer.Exit(1)
 
 
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN...")],
+    out: Annotated[Path | None, typer.Option(help="Page with the charts of congestion, HTML.")] = None,
+) -> None:
+    """Put runs side by side: their numbers, and on a page what relieved the grid in each."""
+    from launch import comparison
+    from launch.console import print_comparison
+
+    with _errors():
+        runs = comparison.compared(folders)
+        if out:
+            comparison.write_comparison(runs, out)
+    print_comparison([name for name, _ in runs], comparison.compared_rows(runs))
+    if out:
+        print(out)
+
+
 @forecast.command("backtest")
 def forecast_backtest(
     files: Annotated[

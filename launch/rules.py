@@ -303,6 +303,8 @@ def _outside(scenario: Scenario) -> Iterator[Complaint]:
         yield f"{path}.active", False, "must be true where flexibility is traded by UFTP"
     if market.baseline != "d-prognosis":
         yield f"{path}.baseline", market.baseline, "must be d-prognosis where flexibility is traded by UFTP"
+    if market.metered != "pool":
+        yield f"{path}.metered", market.metered, "must be pool where flexibility is traded by UFTP"
     if scenario.pace_s <= 0:
         yield "pace_s", scenario.pace_s, "must be positive with UFTP: participants need time to answer"
     yield from _traded_segments(scenario, trade, f"{path}.uftp")

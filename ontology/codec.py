@@ -47,6 +47,7 @@ from ontology.flexibility_trading import (
     FlexSettlementResponse,
 )
 from ontology.grid import GridMeasurementBatch
+from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import (
@@ -101,6 +102,8 @@ _SERVICES = (
     ReserveAssignment,
     DemandResponseReport,
     UserOverride,
+    ActivationPlan,
+    ActivationLimits,
 )
 
 

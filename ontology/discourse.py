@@ -50,6 +50,12 @@ from ontology.market import (
     LemResult,
     PriceProfile,
 )
+from ontology.marketplace import (
+    AcquiredFlexibility,
+    EmergencyCall,
+    FlexibilityContract,
+    MarketplaceState,
+)
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
@@ -127,6 +133,10 @@ AnyConcept: TypeAlias = (
     | FlexReservation
     | FlexMetering
     | DRSignal
+    | AcquiredFlexibility
+    | EmergencyCall
+    | FlexibilityContract
+    | MarketplaceState
     | Sla
     | KpiFeature
     | KpiMeasure

@@ -77,6 +77,7 @@ from ontology.grid import (
     GridSegment,
     GridStatusEvent,
 )
+from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import LedgerEntry, PaymentOrder, Wallet
 from ontology.market import (
     ExternalActivation,
@@ -94,6 +95,7 @@ from ontology.market import (
     ReserveAssignment,
     ReserveOffer,
 )
+from ontology.marketplace import AcquiredFlexibility, EmergencyCall, FlexibilityContract, MarketplaceState
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.performatives import Performative as Act
 from ontology.privacy import PseudonymRecord
@@ -420,6 +422,22 @@ TABLE: tuple[Row, ...] = (
         (Role.DSO, EDGE, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
+    Row(
+        (AcquiredFlexibility, EmergencyCall),
+        (Act.INFORM,),
+        (Role.DSO,),
+        (Role.REPOSITORY,),
+        readers=(Role.DSO, Role.MARKET_OPERATOR, Role.UI),
+    ),
+    Row(  # answered by the DSO, who shows an aggregator what is its own
+        (FlexibilityContract, MarketplaceState),
+        (),
+        (),
+        (),
+        readers=(Role.DSO, Role.MARKET_OPERATOR, Role.UI),
+    ),
+    Row((ActivationPlan,), (Act.REQUEST,), (Role.EXTERNAL_MARKETS,), (Role.DSO,), readers=(Role.UI,)),
+    Row((ActivationLimits,), (Act.INFORM,), (Role.DSO,), (Role.EXTERNAL_MARKETS,), readers=(Role.UI,)),
     Row((FlexReservation,), TELL, (Role.DSO, EDGE), (Role.AGGREGATOR, EDGE)),
     Row(
         (ExternalBid,),
@@ -529,6 +547,8 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         ExternalBid,
         ExternalBidWithdrawal,
         ExternalActivation,
+        ActivationPlan,
+        ActivationLimits,
         ExternalDelivery,
         ExternalSettlement,
         ReserveAssignment,

@@ -18,6 +18,7 @@ from behaviours.decisions.grid.traffic_light import (
     limit_w,
     next_light,
 )
+from behaviours.grid.activation_limiting import ActivationLimiting
 from behaviours.grid.active_network_management import ActiveNetworkManagement
 from behaviours.grid.dso_settings import DsoSettings
 from behaviours.grid.dstatcom_coordination import DstatcomCoordination
@@ -127,6 +128,8 @@ class NetworkMonitoring(Behaviour):
             self.sibling(FlexibilityProcurement).consider(
                 network, strains[1:], [each.needed_w for each in prospects], next_s
             )
+            segment_w = soon_w[:, own].sum(axis=1).tolist()
+            self.sibling(ActivationLimiting).note_outlook(network, strains[1:], segment_w, next_s)
             self._publish_outlook(network, [*strains[1:], *far[index]], next_s)
 
     def change(self, network: Network) -> None:

@@ -15,6 +15,7 @@ from ontology.grid import GridConstraint, GridMeasurementBatch, GridOutlook, Gri
 from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
+from ontology.marketplace import AcquiredFlexibility, EmergencyCall
 from ontology.measurements import IntervalReading, Measurement
 from ontology.performatives import Performative
 from ontology.policy import may_read
@@ -103,8 +104,12 @@ class FactKeeping(Behaviour):
     @on(FlexRequest)
     @on(FlexOrder)
     @on(FlexSettlement)
+    @on(AcquiredFlexibility)
+    @on(EmergencyCall)
     async def keep_trade(
-        self, said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement, letter: Letter
+        self,
+        said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement | AcquiredFlexibility | EmergencyCall,
+        letter: Letter,
     ) -> None:
         """Store what was foreseen, asked for, bought and settled in the trade of flexibility."""
         await self.repository.store([said])

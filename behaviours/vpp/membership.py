@@ -161,8 +161,12 @@ class VppMembership(Behaviour):
     def _pins(
         self, product: FlexProduct, able: Deviations, row: int, first_s: int
     ) -> dict[str, dict[int, int]]:
-        """Return the powers to which the devices shall be held, by start of interval."""
-        ahead = [start_s for start_s in starts_of(product) if start_s > first_s]
+        """Return the powers to which the devices shall be held, by start of interval.
+
+        Until the product begins that is the plan: to make up for a promise in advance (to heat before it)
+        would only bring the congestion forward that the promise is to relieve.
+        """
+        ahead = range(first_s, end_of(product), INTERVAL_S)
         return {
             asset: {start_s: int(powers[row][(start_s - first_s) // INTERVAL_S]) for start_s in ahead}
             for asset, powers in able.setpoints_w.items()

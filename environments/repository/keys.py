@@ -33,6 +33,7 @@ OTHER_SUBJECTS = {
     "parity:Building": "building_id",
     "parity:BuildingType": "type_id",
     "parity:EvSocUpdate": "session_id",
+    "parity:FlexibilityContract": "contract_id",
     "parity:EvUserInput": "session_id",
     "parity:EvDisconnectionEvent": "session_id",
     "parity:ChargingSchedule": "session_id",
@@ -59,7 +60,9 @@ NO_SUBJECT = {"oadr:PriceProfile", "uftp:FlexSettlement"}
 """Types that are about the whole community."""
 VARIANTS = {
     "oadr:DRSignal": ("signal_id",),
+    "parity:AcquiredFlexibility": ("order_reference",),
     "parity:AssetAlarm": ("asset_id", "kind"),
+    "parity:EmergencyCall": ("signal_id",),
     "parity:EvSession": ("session_id",),
     "parity:Forecast": ("kind",),
     "parity:KpiMeasure": ("kpi_id",),

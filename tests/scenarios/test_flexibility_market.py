@@ -41,7 +41,7 @@ NIGHT = {
     "population": {"sites": 12},
     "record": False,
 }
-LAST = 25
+LAST = 28
 """Intervals until the first orders are delivered and paid."""
 
 
