@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 WAIT_S = 30
-PASSWORD = "not a secret: it guards an empty database on loopback for some seconds"
+PASSWORD = "no secret, guards empty databases on loopback for minutes"
 
 
 def programs() -> Path | None:
@@ -96,10 +96,13 @@ class PostgresqlCluster:
                 return
             except psycopg.OperationalError:
                 assert self._server is not None
-                with_end = self._server.poll()
-                assert with_end is None, (self._folder / "server.log").read_text()
+                assert self._server.poll() is None, self._last_words()
                 signal.sigtimedwait([], 0.05)
-        raise AssertionError("PostgreSQL does not answer")
+        self._end(signal.SIGKILL)
+        raise AssertionError(f"PostgreSQL does not answer; it says {self._last_words()}")
+
+    def _last_words(self) -> str:
+        return "".join((self._folder / "server.log").read_text().splitlines(keepends=True)[-10:])
 
     def kill(self) -> None:
         """Let the server and all that it has forked die at once, as in a crash."""
