@@ -1,13 +1,13 @@
 """The `Repository` port, the same in SQL and in memory."""
 
-from collections.abc import Coroutine
 from types import SimpleNamespace
-from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from databases import SERVED
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inline import inline
 
 from behaviours.ports import Repository
 from environments.repository import MemoryRepository, SqlRepository, keys
@@ -21,18 +21,8 @@ from ontology.grid import GridSegment
 from ontology.market import PriceProfile
 from ontology.measurements import IntervalReading, Measurement, Quantity
 
-T = TypeVar("T")
 READING = "parity:IntervalReading"
 FORECAST = "parity:Forecast"
-
-
-def inline(work: Coroutine[Any, Any, T]) -> T:
-    """Run a call of the repository, which completes without an event loop."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("the repository waited for something")
 
 
 def reading(start_s: int, subject: str = "h001", consumed_wh: int = 100) -> IntervalReading:
@@ -43,9 +33,6 @@ def reading(start_s: int, subject: str = "h001", consumed_wh: int = 100) -> Inte
 
 def forecast(start_s: int, kind: ForecastKind = ForecastKind.NET) -> Forecast:
     return Forecast(subject="h001", kind=kind, issued_at_s=start_s, start_s=start_s, power_w=[1, 2, 3])
-
-
-SERVED = pytest.param("postgresql", marks=pytest.mark.server)
 
 
 @pytest.fixture(params=["memory", "sqlite in memory", "sqlite file", SERVED])
