@@ -92,7 +92,7 @@ class PostgresqlCluster:
     def _await(self) -> None:
         for _ in range(WAIT_S * 20):
             try:
-                self._connect().close()
+                self.connect().close()
                 return
             except psycopg.OperationalError:
                 assert self._server is not None
@@ -122,14 +122,15 @@ class PostgresqlCluster:
     def new_database(self) -> str:
         """Make an empty database and return its URL."""
         name = f"test_{next(self._numbers)}"
-        with self._connect() as connection:
+        with self.connect() as connection:
             connection.autocommit = True
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
         return f"postgresql://parity@127.0.0.1:{self.port}/{name}?passfile={self.passfile}"
 
-    def _connect(self) -> "psycopg.Connection[tuple[object, ...]]":
+    def connect(self, database: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
+        """Connect to a database with the bare driver."""
         return psycopg.connect(
-            f"host=127.0.0.1 port={self.port} user=parity dbname=postgres passfile={self.passfile}",
+            f"host=127.0.0.1 port={self.port} user=parity dbname={database} passfile={self.passfile}",
             connect_timeout=5,
         )
 

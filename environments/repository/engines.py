@@ -50,6 +50,10 @@ class Engines:
             self._plain = self._durable = _in_memory(parsed)
         else:
             self._plain, self._durable = _file(parsed, "NORMAL"), _file(parsed, "FULL")
+        driver = self._plain.dialect.loaded_dbapi
+        self._away = (sa.exc.OperationalError, sa.exc.InterfaceError, driver.OperationalError)
+        self.broken_rules = (sa.exc.IntegrityError, driver.IntegrityError)
+        """What is raised where a row is not let in, by SQLAlchemy or straight by the driver."""
         shared = isinstance(self._plain.pool, sa.pool.StaticPool)
         self._alone: Any = threading.RLock() if shared else nullcontext()
 
@@ -81,8 +85,9 @@ class Engines:
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-            raise Unavailable(f"repository {self.shown}: {str(error.orig).strip()}") from error
+        except self._away as error:
+            told = str(getattr(error, "orig", error)).strip()
+            raise Unavailable(f"repository {self.shown}: {told}") from error
         except sa.exc.TimeoutError as error:
             raise Unavailable(f"repository {self.shown}: all connections are busy") from error
 
