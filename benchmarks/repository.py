@@ -1,7 +1,7 @@
 """The repository on SQLite and PostgreSQL: rows stored a second, and ms a question, beside the bare driver.
 
-A community of 1,000 assets, a million interval readings of 15 minutes. They are stored in batches of 10,000, as
-a gateway's backlog comes; the driver stores the same numbers in a table of the same columns: `executemany`
+A community of 1,000 assets, a million interval readings of 15 minutes. They are stored in batches of 10,000,
+as a gateway's backlog comes; the driver stores the same numbers in a table of the same columns: `executemany`
 with sqlite3, COPY with psycopg. PostgreSQL is one that the benchmark starts, with its usual settings.
 """
 
