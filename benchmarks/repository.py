@@ -56,7 +56,7 @@ def own_postgresql() -> Iterator[Any]:
     sys.path.append(str(Path(__file__).parents[1] / "tests"))
     from postgresql_cluster import PostgresqlCluster
 
-    cluster = PostgresqlCluster()
+    cluster = PostgresqlCluster("fsync=on")
     cluster.start()
     try:
         yield cluster

@@ -96,7 +96,7 @@ def status(url: Url) -> None:
         if version.is_newest:
             for line in overview(engines):
                 span = f"{_shown(line.first_s)} – {_shown(line.last_s)}" if line.last_s else "timeless"
-                print(f"{line.market:<20} {line.entity:<28} {line.number:>14,}  {span}".replace(",", " "))
+                print(f"{line.market:<20} {line.entity:<28} {_grouped(line.number)}  {span}")
 
 
 @repository_app.command()
@@ -164,7 +164,7 @@ def prune(
         prepare(engines)
         gone = prune_facts(engines, now_s, days)
         for entity, number in sorted(gone.items()):
-            print(f"{entity:<28} {number:>14,} deleted, older than {days[entity]} days".replace(",", " "))
+            print(f"{entity:<28} {_grouped(number)} deleted, older than {days[entity]} days")
         if not gone:
             print("nothing is older than it is kept")
 
@@ -253,6 +253,10 @@ def _days(keep: Sequence[str]) -> dict[str, int]:
             raise InvalidInput(problem("--keep", each, "ENTITY=DAYS, such as parity:Measurement=60"))
         days[entity] = int(number)
     return days
+
+
+def _grouped(number: int) -> str:
+    return f"{number:>14,}".replace(",", " ")
 
 
 def _state(version: "Version") -> str:

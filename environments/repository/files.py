@@ -138,17 +138,20 @@ def _parquet_rows(path: Path, entity: str) -> Iterator[Row]:
 
 
 def _csv_rows(path: Path, entity: str) -> Iterator[Row]:
-    """Yield rows with numbers read as such; an empty cell is a missing value."""
-    fields = scalar_fields(entity)
-    numbers = {name for name, field in fields.items() if field.kind in (Kind.INTEGER, Kind.REAL)}
-    truths = {name for name, field in fields.items() if field.kind is Kind.TRUTH}
+    """Yield rows with numbers read as such; an empty cell is a missing value, where it cannot be text."""
+    read = {name: _CELLS.get(field.kind, str) for name, field in scalar_fields(entity).items()}
     with path.open(newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             yield {
-                name: _number(cell) if name in numbers else _truth(cell) if name in truths else cell
+                name: read.get(name, str)(cell)
                 for name, cell in row.items()
-                if cell != ""
+                if cell or (cell == "" and _can_be_empty(entity, name))
             }
+
+
+def _can_be_empty(entity: str, name: str) -> bool:
+    field = scalar_fields(entity).get(name)
+    return field is not None and field.kind is Kind.TEXT and not field.choices and not field.may_be_none
 
 
 def _number(cell: str) -> int | float | str:
@@ -162,6 +165,9 @@ def _number(cell: str) -> int | float | str:
 
 def _truth(cell: str) -> bool | str:
     return {"true": True, "false": False}.get(cell.lower(), cell)
+
+
+_CELLS: dict[Kind, Callable[[str], Any]] = {Kind.INTEGER: _number, Kind.REAL: _number, Kind.TRUTH: _truth}
 
 
 def _json_rows(path: Path, entity: str) -> Iterator[Row]:

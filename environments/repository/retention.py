@@ -33,7 +33,6 @@ RETENTION_DAYS: Mapping[str, int] = MappingProxyType(
         "parity:ThermalStatus": FINE_DAYS,
         "s2:StorageStatus": FINE_DAYS,
         "parity:AssetAlarm": LOG_DAYS,
-        "parity:DstatcomCommand": LOG_DAYS,
         "parity:EvConnectionEvent": LOG_DAYS,
         "parity:EvDisconnectionEvent": LOG_DAYS,
         "parity:EvUserInput": LOG_DAYS,
@@ -42,8 +41,6 @@ RETENTION_DAYS: Mapping[str, int] = MappingProxyType(
         "parity:WeatherForecast": LOG_DAYS,
         "s2:FlexEnvelope": LOG_DAYS,
         "s2:Instruction": LOG_DAYS,
-        "s2:InstructionBatch": LOG_DAYS,
-        "s2:InstructionBatchStatus": LOG_DAYS,
         "s2:InstructionStatus": LOG_DAYS,
     }
 )
