@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from ontology.errors import InvalidInput, Unavailable, problem
 
-__all__ = ["Engines"]
+__all__ = ["Engines", "checked_url"]
 
 BUSY_S = 30
 """How long a writer of SQLite waits for another."""
@@ -39,7 +39,7 @@ class Engines:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = _parsed(url)
+        parsed = checked_url(url)
         self.dialect = parsed.get_backend_name()
         self.shown = parsed.render_as_string(hide_password=True).partition("?")[0]
         """The URL as messages may show it."""
@@ -92,13 +92,17 @@ class Engines:
             raise Unavailable(f"repository {self.shown}: all connections are busy") from error
 
 
-def _parsed(url: str) -> sa.URL:
+def checked_url(url: str) -> sa.URL:
+    """Return the parts of a database's URL.
+
+    Raises: InvalidInput when it is none of SQLite or PostgreSQL, or bears a password.
+    """
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
         raise InvalidInput(problem("repository.url", "not shown", EXAMPLE)) from None
     if parsed.password is not None or "password" in parsed.query:
-        expected = "no password: it belongs into a file that ?passfile= or PGPASSFILE names"
+        expected = "without a password: that belongs into a file which ?passfile= or PGPASSFILE names"
         raise InvalidInput(problem("repository.url", parsed.render_as_string().partition("?")[0], expected))
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise InvalidInput(problem("repository.url", parsed.drivername, "sqlite or postgresql"))

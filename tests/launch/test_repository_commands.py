@@ -88,7 +88,7 @@ def test_a_file_with_one_wrong_row_stores_nothing(url, readings):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("status", "postgresql://user:geheim@host/database"), "no password"),
+        (("status", "postgresql://user:geheim@host/database"), "without a password"),
         (("prune", "sqlite://", "--keep", "parity:LemResult=1", "--keep", "x=1"), "settled by"),
         (("prune", "sqlite://", "--at", "yesterday"), "a time such as"),
         (("export", "sqlite://", "--entity", "x", "--out", "x.csv"), "can be stored"),
