@@ -7,6 +7,7 @@ from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.grid.flexibility_settling import FlexibilitySettling
 from behaviours.grid.monitoring import NetworkMonitoring
 from behaviours.market.payments import Paying
+from behaviours.site.fact_reporting import FactReporting
 from ontology.roles import Role
 
 __all__ = ["Dso"]
@@ -23,4 +24,5 @@ class Dso(Agent):
         Paying,  # for flexibility and emergency services
         FlexibilityProcurement,  # flexibility bought before it comes to that
         FlexibilitySettling,  # and paid for what was delivered
+        FactReporting,  # states and limits, until the repository has them
     )
