@@ -12,7 +12,8 @@ A password never stands in the URL: libpq reads it from the `passfile`, or from 
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -115,6 +116,9 @@ def _in_memory(url: sa.URL) -> sa.Engine:
 
 
 def _file(url: sa.URL, synchronous: str) -> sa.Engine:
+    """Open a file that nobody else on the machine may read: what members use is nobody's business."""
+    with suppress(OSError):  # SQLite says better what is wrong with the path
+        Path(url.database or "").touch(mode=0o600)
     return _sqlite(sa.create_engine(url, connect_args={"timeout": BUSY_S}), synchronous)
 
 

@@ -42,6 +42,11 @@ def test_a_password_from_a_file_opens_the_database_and_a_wrong_one_does_not(post
         SqlRepository(url.partition("?")[0] + f"?passfile={wrong}")
 
 
+def test_only_the_owner_reads_a_new_file(tmp_path):
+    SqlRepository(f"sqlite:///{tmp_path / 'facts.sqlite'}").close()
+    assert (tmp_path / "facts.sqlite").stat().st_mode & 0o077 == 0
+
+
 def entry() -> LedgerEntry:
     return LedgerEntry(time_s=900, debit="a", credit="b", amount_tokens=1, settlement_key="lem 900")
 
