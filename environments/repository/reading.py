@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from behaviours.repository_port import Page, Selection
+from environments.repository.locks import Lock, alone
 from environments.repository.packing import decoded
 from environments.repository.schema import READINGS, facts, series
 from environments.repository.selecting import Moment, Source, moment_of, pointed_at, source_of
@@ -91,7 +92,7 @@ def deleted(connection: sa.Connection, market: str, selection: Selection) -> int
     named = [series.c.market == market, series.c.entity == timeless.entity]
     if selection.subjects:
         named.append(series.c.subject.in_(list(selection.subjects)))
-    connection.execute(sa.select(series.c.series_id).where(*named).with_for_update())
+    alone(connection, Lock.SERIES)
     key = sa.tuple_(readings.c.series_id, readings.c.time_s)
     chosen = sa.select(readings.c.series_id, readings.c.time_s).select_from(source.tables).where(*rows)
     number = connection.execute(sa.delete(readings).where(key.in_(chosen))).rowcount

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from environments.repository.engines import Engines
 from environments.repository.keys import is_timeless
+from environments.repository.locks import Lock, alone
 from environments.repository.packing import SETTLEMENT_TYPES
 from environments.repository.partitions import Partitions
 from environments.repository.schema import READINGS, facts, series
@@ -85,6 +86,7 @@ def prune(engines: Engines, now_s: float, days: Mapping[str, int] = RETENTION_DA
     """
     gone = {}
     with engines.writing(durable=True) as connection:
+        alone(connection, Lock.SERIES)
         for entity, kept in days.items():
             before_s = int(now_s) - kept * SECONDS_A_DAY
             readings = READINGS.get(entity)

@@ -65,12 +65,12 @@ class Layout:
             if name not in self._key_fields():
                 self._add(name, of_type)
         self._fact = _maker(cls, [plan.name for plan in self._plans])
-        self._values = attrgetter(*(plan.name for plan in self._plans))
 
     def columns_of(self, facts: Sequence[Concept]) -> list[Sequence[Any]]:
         """Return facts, which are valid, as columns: subject, time, variant, then those of the values."""
         columns: list[Sequence[Any]] = []
-        for plan, column in zip(self._plans, zip(*map(self._values, facts), strict=True), strict=True):
+        for plan in self._plans:
+            column = list(map(attrgetter(plan.name), facts))
             if plan.width:
                 columns.extend(zip(*column, strict=True))
             else:

@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from environments.repository.engines import Engines
+from environments.repository.locks import Lock, together
 from environments.repository.packing import Packed, Row
 from environments.repository.partitions import Partitions
 from environments.repository.schema import READINGS, facts, series
@@ -59,6 +59,8 @@ class Writer:
         with self._engines.writing(durable=batch.is_settlement) as connection:
             if batch.facts:
                 self._put(connection, facts, [(market, *row) for row in batch.facts])
+            if batch.readings:
+                together(connection, Lock.SERIES)
             for entity, (subjects, times_s, variants, *values) in batch.readings.items():
                 names = list(zip(subjects, variants, strict=True))
                 ids = self._series_ids(connection, market, entity, set(names))
@@ -94,16 +96,21 @@ class Writer:
     def _known_ids(
         self, connection: sa.Connection, market: str, entity: str, names: Collection[Name]
     ) -> dict[Name, int]:
-        """Return the numbers of the series that are there, and keep others from deleting them meanwhile."""
+        """Return the numbers of the series that are there."""
         c = series.c
         ids: dict[Name, int] = {}
         for subjects in _pieces(list(dict.fromkeys(subject for subject, _ in names))):
             found = sa.select(c.subject, c.variant, c.series_id).where(
-                c.market == market, c.entity == entity, c.subject.in_(subjects)
+                c.market == market, c.entity == entity, self._one_of(c.subject, subjects)
             )
-            found = found.order_by(c.series_id).with_for_update(read=True, key_share=True)
             ids |= {(subject, variant): number for subject, variant, number in connection.execute(found)}
         return ids
+
+    def _one_of(self, column: sa.Column[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+        """Return the condition that a column has one of many values; PostgreSQL takes them as one array."""
+        if self._is_postgresql:
+            return column == sa.any_(sa.cast(list(values), postgresql.ARRAY(sa.Text)))
+        return column.in_(values)
 
     def _put(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         if not self._is_postgresql:
@@ -123,11 +130,8 @@ def _each_once(rows: Iterable[Row]) -> list[Row]:
     by_key = {row[:2]: row for row in listed}
     if len(by_key) < len(listed):
         listed = list(by_key.values())
-    listed.sort(key=_KEY)
+    listed.sort()
     return listed
-
-
-_KEY = itemgetter(0, 1)
 
 
 def _pieces(subjects: Sequence[str]) -> Iterator[Sequence[str]]:

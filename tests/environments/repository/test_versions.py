@@ -38,12 +38,11 @@ def migrate_from_nothing(engines: Engines) -> None:
 
 
 def ours(dialect: str):
-    """Return what leaves out partitions, and PostgreSQL's indexes in SQLite, for alembic's comparison."""
+    """Return what alembic compares: not others' tables, nor in SQLite the indexes of PostgreSQL."""
 
     def is_compared(item, name, kind, *_) -> bool:
-        table = getattr(item, "table", item)
-        is_partition = table.name.endswith(("_before", "_after"))
-        return not is_partition and not (kind == "index" and dialect == "sqlite" and "brin" in name)
+        is_of_ours = getattr(item, "table", item).name in METADATA.tables
+        return is_of_ours and not (kind == "index" and dialect == "sqlite" and "brin" in name)
 
     return is_compared
 
