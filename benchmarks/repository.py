@@ -9,8 +9,9 @@ import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow
 
 from behaviours.repository_port import Selection
 from environments.repository import SqlRepository
+from ontology.base import Concept
 from ontology.forecasts import Forecast, ForecastKind
 from ontology.measurements import IntervalReading
 
@@ -86,31 +88,30 @@ def facts_of(batch: list[Row]) -> list[IntervalReading]:
 
 
 def measured(
-    name: str, url: str, driver: Callable[[list[list[Row]]], float], target: int
+    name: str, url: str, driver: Callable[[Iterator[list[Row]]], float], target: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one database."""
-    all_batches = list(batches())
-    tenth = all_batches[::10]
-    bare = driver(tenth)
+    bare = driver(batches())
     repository = SqlRepository(url)
-    facts = [facts_of(batch) for batch in all_batches]
-    stored_s = elapsed(lambda: [run(repository.store(each)) for each in facts])
+    stored_s = sum(timed_store(repository, facts_of(batch)) for batch in batches())
     yield row(name, "readings stored a second", READINGS / stored_s, bare, f"≥ {target:,}")
-    stored_s = elapsed(lambda: [run(repository.store(each)) for each in facts[::10]])
+    again = list(islice(batches(), 0, None, 10))
+    stored_s = sum(timed_store(repository, facts_of(batch)) for batch in again)
     yield row(name, "the same again (replaced)", READINGS / 10 / stored_s, bare, "")
-    tables = [pyarrow.table(dict(zip(NAMES, zip(*each, strict=True), strict=True))) for each in tenth]
+    tables = [pyarrow.table(dict(zip(NAMES, zip(*each, strict=True), strict=True))) for each in again]
     other = repository.of_market("columns")
-    stored_s = elapsed(lambda: [run(other.ingest(READING, each)) for each in tables])
+    stored_s = sum(elapsed(lambda each=each: run(other.ingest(READING, each))) for each in tables)
     yield row(name, "as Arrow columns", READINGS / 10 / stored_s, bare, f"≥ {target:,}")
-    singles = facts[0][:300]
-    yield row(
-        name, "one by one", 300 / elapsed(lambda: [run(other.store([each])) for each in singles]), None, ""
-    )
-    forecasts = [forecast(number) for number in range(5_000)]
-    stored_s = elapsed(lambda: run(repository.store(forecasts)))
+    stored_s = sum(timed_store(other, [each]) for each in facts_of(again[0][:300]))
+    yield row(name, "one by one", 300 / stored_s, None, "")
+    stored_s = timed_store(repository, [forecast(number) for number in range(5_000)])
     yield row(name, "forecasts of 96 values a second", 5_000 / stored_s, None, "")
     yield from asked(name, repository)
     repository.close()
+
+
+def timed_store(repository: SqlRepository, facts: Sequence[Concept]) -> float:
+    return elapsed(lambda: run(repository.store(facts)))
 
 
 def asked(name: str, repository: SqlRepository) -> Iterator[dict[str, Any]]:
@@ -151,38 +152,36 @@ def forecast(number: int) -> Forecast:
     )
 
 
-def driver_sqlite(folder: Path, batches: list[list[Row]]) -> float:
+def driver_sqlite(folder: Path, batches: Iterator[list[Row]]) -> float:
     """Return how many rows a second sqlite3 stores by itself, a transaction a batch."""
     connection = sqlite3.connect(folder / "bare.sqlite", isolation_level=None)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(TABLE + " WITHOUT ROWID")
 
-    def store() -> None:
-        for batch in batches:
-            connection.execute("BEGIN")
-            connection.executemany("INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?, ?, ?, ?)", batch)
-            connection.execute("COMMIT")
+    def store(batch: list[Row]) -> None:
+        connection.execute("BEGIN")
+        connection.executemany("INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?, ?, ?, ?)", batch)
+        connection.execute("COMMIT")
 
-    rate = len(batches) * BATCH / elapsed(store)
+    rate = READINGS / sum(elapsed(lambda each=each: store(each)) for each in batches)
     connection.close()
     return rate
 
 
-def driver_copy(cluster: Any, batches: list[list[Row]]) -> float:
+def driver_copy(cluster: Any, batches: Iterator[list[Row]]) -> float:
     """Return how many rows a second psycopg copies into PostgreSQL by itself, a transaction a batch."""
     with cluster.connect("postgres") as connection:
         connection.execute(TABLE)
         connection.commit()
 
-        def store() -> None:
-            for batch in batches:
-                with connection.cursor() as cursor, cursor.copy("COPY readings FROM STDIN") as copy:
-                    for each in batch:
-                        copy.write_row(each)
-                connection.commit()
+        def store(batch: list[Row]) -> None:
+            with connection.cursor() as cursor, cursor.copy("COPY readings FROM STDIN") as copy:
+                for each in batch:
+                    copy.write_row(each)
+            connection.commit()
 
-        return len(batches) * BATCH / elapsed(store)
+        return READINGS / sum(elapsed(lambda each=each: store(each)) for each in batches)
 
 
 def elapsed(work: Callable[[], Any]) -> float:

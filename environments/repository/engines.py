@@ -26,6 +26,9 @@ BUSY_S = 30
 """How long a writer of SQLite waits for another."""
 CONNECT_S = 5
 """How long to wait for PostgreSQL."""
+CACHE_KIB = 65_536
+CHECKPOINT_PAGES = 16_384
+"""SQLite brings what was written ahead into the file every 64 MB: pages that batches share go there once."""
 EXAMPLE = "a URL such as sqlite:///facts.sqlite or postgresql://user@host/database?passfile=/path"
 
 
@@ -129,7 +132,8 @@ def _sqlite(engine: sa.Engine, synchronous: str) -> sa.Engine:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
-        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 
     def begins(connection: sa.Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
