@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ontology.errors import InvalidInput, Unavailable, problem
+from ontology.errors import InvalidInput, Refused, Unavailable, problem
 
 __all__ = ["Engines", "checked_url"]
 
@@ -26,6 +26,8 @@ BUSY_S = 30
 """How long a writer of SQLite waits for another."""
 CONNECT_S = 5
 """How long to wait for PostgreSQL."""
+MAY_NOT = "42501"
+"""What PostgreSQL says to one who has no right (insufficient_privilege)."""
 CACHE_KIB = 65_536
 CHECKPOINT_PAGES = 16_384
 """SQLite brings what was written ahead into the file every 64 MB: pages that batches share go there once."""
@@ -55,7 +57,7 @@ class Engines:
         else:
             self._plain, self._durable = _file(parsed, "NORMAL"), _file(parsed, "FULL")
         driver = self._plain.dialect.loaded_dbapi
-        self._away = (sa.exc.OperationalError, sa.exc.InterfaceError, driver.OperationalError)
+        self._away = (sa.exc.DatabaseError, sa.exc.InterfaceError, driver.DatabaseError)
         self.broken_rules = (sa.exc.IntegrityError, driver.IntegrityError)
         """What is raised where a row is not let in, by SQLAlchemy or straight by the driver."""
         shared = isinstance(self._plain.pool, sa.pool.StaticPool)
@@ -74,7 +76,8 @@ class Engines:
     def writing(self, *, durable: bool = False) -> Iterator[sa.Connection]:
         """Open a transaction that is kept when the block ends, and undone when it raises.
 
-        Raises: Unavailable when the database cannot be reached or does not take it.
+        Raises: Unavailable when the database cannot be reached or does not take it, Refused when its user
+            has no right to it.
         """
         engine = self._durable if durable else self._plain
         with self._alone, self._reached(), engine.execution_options(writes=True).begin() as connection:
@@ -89,9 +92,16 @@ class Engines:
     def _reached(self) -> Iterator[None]:
         try:
             yield
+        except self.broken_rules:
+            raise
         except self._away as error:
-            told = str(getattr(error, "orig", error)).strip()
-            raise Unavailable(f"repository {self.shown}: {told}") from error
+            cause = getattr(error, "orig", error)
+            told = f"repository {self.shown}: {str(cause).strip()}"
+            if getattr(cause, "sqlstate", None) == MAY_NOT:
+                raise Refused(f"{told}; its user must be allowed to make tables there") from error
+            if isinstance(cause, self._plain.dialect.loaded_dbapi.ProgrammingError):
+                raise
+            raise Unavailable(told) from error
         except sa.exc.TimeoutError as error:
             raise Unavailable(f"repository {self.shown}: all connections are busy") from error
 

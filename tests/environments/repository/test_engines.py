@@ -6,7 +6,7 @@ from inline import inline
 
 from environments.repository import SqlRepository
 from environments.repository.engines import Engines
-from ontology.errors import InvalidInput, Unavailable
+from ontology.errors import InvalidInput, Refused, Unavailable
 from ontology.ledger import LedgerEntry
 
 
@@ -40,6 +40,27 @@ def test_a_password_from_a_file_opens_the_database_and_a_wrong_one_does_not(post
     wrong.chmod(0o600)
     with pytest.raises(Unavailable, match="password"):
         SqlRepository(url.partition("?")[0] + f"?passfile={wrong}")
+
+
+def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path):
+    file = tmp_path / "letter.txt"
+    file.write_text("Dear Sir or Madam, " * 100)
+    with pytest.raises(Unavailable, match="not a database"):
+        SqlRepository(f"sqlite:///{file}")
+    assert file.read_text().startswith("Dear Sir")
+
+
+@pytest.mark.server
+def test_a_user_without_rights_is_told_which_it_lacks(postgresql_cluster):
+    url = postgresql_cluster.new_database()
+    name = url.partition("?")[0].rpartition("/")[2]
+    with postgresql_cluster.connect(name) as connection:
+        connection.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    passfile = postgresql_cluster.passfile.with_name("guest")
+    passfile.write_text("*:*:*:guest:guest\n")
+    passfile.chmod(0o600)
+    with pytest.raises(Refused, match="allowed to make tables"):
+        SqlRepository(url.partition("?")[0].replace("parity@", "guest@") + f"?passfile={passfile}")
 
 
 def test_only_the_owner_reads_a_new_file(tmp_path):
