@@ -68,13 +68,12 @@ def packed(items: Sequence[Concept]) -> Packed:
         try:
             entity = entity_of(cls)
             valid = _valid(entity, its_items)
+            if entity in LAYOUTS:
+                readings[entity] = LAYOUTS[entity].columns_of(valid)
+            else:
+                facts |= {key_of(item): _encode(item).decode() for item in valid}
         except InvalidInput as error:
             problems.extend(error.problems)
-            continue
-        if entity in LAYOUTS:
-            readings[entity] = LAYOUTS[entity].columns_of(valid)
-        else:
-            facts |= {key_of(item): _encode(item).decode() for item in valid}
     if problems:
         raise InvalidInput(problems)
     return Packed([(*key, facts[key]) for key in sorted(facts)], readings)
