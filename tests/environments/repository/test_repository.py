@@ -5,11 +5,8 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from facts import FORECAST, READING, forecast, reading
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from inline import inline
 
-from behaviours.ports import Repository
 from environments.repository import MemoryRepository, SqlRepository, keys
 from environments.repository.keys import ENTITIES, key_of
 from ontology.charging import EvSocUpdate
@@ -101,31 +98,6 @@ def test_what_is_no_fact_is_not_stored_and_cannot_be_asked_for(repository):
 
 def test_storing_nothing_is_fine(repository):
     inline(repository.store([]))
-
-
-STORED = st.lists(
-    st.builds(
-        reading,
-        st.integers(0, 20).map(lambda n: 900 * n),
-        st.sampled_from(["h001", "h002"]),
-        st.integers(0, 9),
-    ),
-    max_size=25,
-)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(STORED, max_size=3), st.integers(0, 18_000), st.integers(0, 18_000))
-def test_the_twins_agree_on_any_facts(batches, start_s, end_s):
-    twins: list[Repository] = [MemoryRepository(), SqlRepository()]
-    for batch in batches:
-        for twin in twins:
-            inline(twin.store(batch))
-    for subject in ("h001", "h002", ""):
-        ranges = [inline(twin.query(READING, subject, start_s, end_s)) for twin in twins]
-        assert ranges[0] == ranges[1]
-        newest = [inline(twin.latest(READING, subject)) for twin in twins]
-        assert newest[0] == newest[1]
 
 
 def test_memory_forgets_what_is_past_retention_and_nothing_younger():

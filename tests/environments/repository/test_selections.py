@@ -276,7 +276,7 @@ def agree_on(twins, steps, asked, limit):
         assert memory == sql
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STEPS, selections(), st.integers(1, 4))
 def test_memory_and_sqlite_agree_whatever_is_done(steps, asked, limit):
     agree_on([MemoryRepository(), SqlRepository()], steps, asked, limit)
@@ -286,7 +286,7 @@ def test_memory_and_sqlite_agree_whatever_is_done(steps, asked, limit):
 def test_memory_and_postgresql_agree_whatever_is_done(served):
     markets = count(1)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(STEPS, selections(), st.integers(1, 4))
     def whatever_is_done(steps, asked, limit):
         agree_on([MemoryRepository(), served.of_market(f"any-{next(markets)}")], steps, asked, limit)
