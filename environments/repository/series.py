@@ -1,7 +1,7 @@
 """How facts that come in great numbers lie in columns, and how they become facts again.
 
 A meter's readings differ in their numbers only. So subject and variant are written down once, as a series,
-and each reading is a short row of numbers under it: a tenth of the room that JSON takes, and twice as fast
+and each reading is a short row of numbers under it: an eighth of the room that JSON takes, and twice as fast
 to store (docs/repository.md has the measurement).
 """
 
