@@ -14,6 +14,7 @@ from behaviours.grid.monitoring import NetworkMonitoring
 from behaviours.grid.relief_planning import ReliefPlanning
 from behaviours.grid.smart_marketplace import SmartMarketplace
 from behaviours.market.payments import Paying
+from behaviours.site.fact_reporting import FactReporting
 from ontology.roles import Role
 
 __all__ = ["Dso"]
@@ -37,4 +38,5 @@ class Dso(Agent):
         MarketplaceKeeping,  # what was asked for, offered and called for
         SmartMarketplace,  # one place to read of all that
         ActivationLimiting,  # what the TSO may activate in its segments
+        FactReporting,  # states and limits, until the repository has them
     )

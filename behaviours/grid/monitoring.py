@@ -26,6 +26,7 @@ from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.grid.measuring import NetworkMeasuring
 from behaviours.grid.relief_planning import ReliefPlanning, SegmentOutlook
 from behaviours.information.delivery import grouped
+from behaviours.site.fact_reporting import FactReporting
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Query, QueryResult
@@ -337,7 +338,7 @@ class NetworkMonitoring(Behaviour):
         places: Sequence[str] = (),
     ) -> None:
         """Tell everybody the light of an interval, why, where, and what the segment may take and give."""
-        settings, segment_id = self.settings, network.segment_id
+        segment_id = network.segment_id
         constraint = self._constraint(network, light.state, start_s)
         self._announced = {
             key: state for key, state in self._announced.items() if key[1] >= start_s - INTERVAL_S
@@ -358,7 +359,7 @@ class NetworkMonitoring(Behaviour):
         )
         self.keep(f"light {segment_id}", event)
         self.publish(event, segment_id)
-        self.tell(settings.repository, event)
+        self.sibling(FactReporting).report(event)
         self._constrain(constraint)
 
     def _constraint(self, network: Network, state: GridState, start_s: int) -> GridConstraint:
@@ -376,7 +377,7 @@ class NetworkMonitoring(Behaviour):
             return
         self.keep(name, constraint)
         self.publish(constraint, constraint.segment_id)
-        self.tell(self.settings.repository, constraint)
+        self.sibling(FactReporting).report(constraint)
 
     async def _foreseen(self, start_s: int) -> Foreseen:
         """Return what the sites expect to draw in the steps from a time; who says nothing draws nothing."""
