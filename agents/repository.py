@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.information.facts import Answering, FactKeeping, WeatherPublishing
+from behaviours.information.sample_taking import SampleTaking
 from ontology.roles import Role
 
 __all__ = ["RepositoryAgent"]
@@ -15,4 +16,5 @@ class RepositoryAgent(Agent):
         FactKeeping,  # what members report
         Answering,  # what members ask
         WeatherPublishing,  # the forecast of each hour
+        SampleTaking,  # what sensors send, where the information layer is here
     )

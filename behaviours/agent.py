@@ -35,6 +35,8 @@ from behaviours.ports import (
     Presence,
     Recorder,
     Repository,
+    SampleIntake,
+    SampleSource,
     ServiceLevels,
     Transport,
     WeatherService,
@@ -87,6 +89,8 @@ class Surroundings:
     signer: Signer | None = None
     devices: Sequence[Device] = ()
     repository: Repository | None = None
+    samples: SampleIntake | None = None
+    outbox: SampleSource | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None

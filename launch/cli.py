@@ -14,6 +14,7 @@ from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
 from launch.grid_commands import grid_app
+from launch.iml_commands import iml_app
 from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
 from launch.repository_commands import repository_app
@@ -43,6 +44,7 @@ app.add_typer(forecast, name="forecast")
 app.add_typer(ev.app, name="ev")
 app.add_typer(grid_app, name="grid")
 app.add_typer(repository_app, name="repository")
+app.add_typer(iml_app, name="iml")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)

@@ -27,6 +27,7 @@ from behaviours.ports import (
     Repository,
     ServiceLevels,
     Transport,
+    WeatherService,
 )
 from behaviours.signing import Signer
 from environments.simulation.world import World
@@ -35,9 +36,9 @@ from launch.ledgers import TokenLedger, opened_ledger
 from launch.registers import Registers, funded_writers, ledger_key
 from launch.scenario import Scenario, scenario_hash
 from launch.sharding import WHOLE, Shard
+from launch.weather import WorldWeather
 from ontology.base import INTERVAL_S
 from ontology.errors import InvalidInput, problem
-from ontology.weather import WeatherForecast
 
 __all__ = ["Community", "Ground", "attestors_of", "open_ledger"]
 
@@ -59,18 +60,8 @@ class Ground:
     recorder: Recorder | None = None
     barrier: Barrier | None = None
     presence: Presence | None = None
-
-
-class WorldWeather:
-    """The weather service of a simulated world."""
-
-    def __init__(self, world: World) -> None:
-        """Forecast the weather of a world."""
-        self._world = world
-
-    async def forecast(self, zone: str) -> WeatherForecast:
-        """Return the present forecast."""
-        return self._world.weather.forecast(self._world.now_s)
+    weather: WeatherService | None = None
+    """None is the simulated world's."""
 
 
 class Community:
@@ -171,7 +162,7 @@ class Community:
         own = {
             "repository": self.ground.repository,
             "ledger": self.ground.ledger,
-            "weather": WorldWeather(self.world),
+            "weather": self.ground.weather or WorldWeather(self.world),
             "service_levels": self.ground.service_levels,
             "attestor": self.ground.attestors.get(part.address),
             "register": self.ground.registers and self.ground.registers.of(part.address),

@@ -20,8 +20,11 @@ from environments.live.xmpp import XmppTransport
 from environments.monitoring.http_client import MONITORING
 from environments.repository.agent_store import SqliteAgentStore
 from environments.repository.store import SqlRepository
+from environments.simulation.clock import WallClock
 from environments.simulation.world import World
 from environments.uftp.exchange import UftpOffice
+from environments.weather.chain import WeatherChain
+from environments.weather.open_meteo import WEATHER
 from launch.cast import cast_community
 from launch.community import Community, Ground, attestors_of, open_ledger
 from launch.dso_systems import Outside, outside_of, systems_of
@@ -31,6 +34,7 @@ from launch.scenario import Scenario
 from launch.schema import Uftp
 from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
 from launch.uftp import exchanges_of, office_of, start_office
+from launch.weather import weather_of
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
 from ontology.errors import Refused, Unavailable
@@ -101,6 +105,7 @@ class LiveCommunity:
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None
         self.office = office_of(self.scenario, trade, self._store, self.clock) if trade else None
+        self._weather = weather_of(self.scenario, self.world, self.clock, WallClock(), self.clock)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
@@ -114,9 +119,10 @@ class LiveCommunity:
             recorder=self._recorder,
             barrier=self.clock,
             presence=self._presence,
+            weather=self._weather,
         )
         self.community = Community(self.scenario, self.world, ground, cast, self.shard)
-        for address in self.passwords:
+        for address in (*self.passwords, WEATHER):
             self.clock.expect(address)
         if isinstance(self.clock, ShardClock):
             await self.clock.meet()
@@ -200,6 +206,8 @@ class LiveCommunity:
         if self.office is not None:
             await self.office.close()
         await self.outside.close()
+        if isinstance(self._weather, WeatherChain):
+            await self._weather.close()
         if self.systems is not None:
             await self.systems.close()
         await self.transport.stop_all()

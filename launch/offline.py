@@ -60,6 +60,9 @@ class OfflineCommunity:
         Raises: InvalidInput when the scenario trades outside and there are no exchanges, or it asks
             systems of the DSO outside.
         """
+        if scenario.weather.providers:
+            expected = "a live run: providers of weather keep no virtual time"
+            raise InvalidInput(problem("weather.providers", "given", expected))
         if reaches_outside(scenario):
             raise InvalidInput(problem("grid", "systems outside", "a live run: they keep no virtual time"))
         if scenario.flexibility_market.uftp is not None and exchanges is None:

@@ -41,6 +41,7 @@ SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev"
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
     """Yield everything that does not fit together in a scenario whose values are each valid."""
     yield from _times(scenario)
+    yield from _weather(scenario)
     yield from _tariff(scenario.tariffs.green, "tariffs.green")
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
@@ -274,6 +275,14 @@ def _preferences(scenario: Scenario) -> Iterator[Complaint]:
         for other in site.prefers:
             if other not in known or other == site.id:
                 yield f"sites[{number}].prefers", other, "must be the id of another site"
+
+
+def _weather(scenario: Scenario) -> Iterator[Complaint]:
+    """Providers of weather have an address that can be asked, or a file that can be read."""
+    if scenario.weather.providers:
+        from launch.weather import weather_problems
+
+        yield from weather_problems(scenario)
 
 
 def _services(scenario: Scenario) -> Iterator[Complaint]:

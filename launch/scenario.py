@@ -221,6 +221,7 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []
     sections += _key_files(data.get("flexibility_market"))
+    sections += _weather_files(data.get("weather"))
     sections += [(access, key) for access in _accesses(data.get("grid")) for key in Access.__struct_fields__]
     sections += _network_files(data.get("grid"))
     for section, key in sections:
@@ -253,6 +254,13 @@ def _accesses(grid: Any) -> list[Any]:
     units = grid.get("dstatcoms")
     sections = [grid.get("monitoring"), grid.get("systems"), *(units if isinstance(units, list) else [])]
     return [each.get("access") for each in sections if isinstance(each, dict)]
+
+
+def _weather_files(weather: Any) -> list[tuple[Any, str]]:
+    """Return where files of weather providers are named."""
+    providers = weather.get("providers") if isinstance(weather, dict) else None
+    listed = providers if isinstance(providers, list) else []
+    return [(each, key) for each in listed for key in ("file", "token_file", "ca_file")]
 
 
 def _ticks(price: float) -> int:

@@ -59,6 +59,7 @@ from ontology.market import (
     ReserveOffer,
 )
 from ontology.performatives import Performative
+from ontology.samples import SampleBatch, SampleReceipt
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -105,6 +106,7 @@ _SERVICES = (
     ActivationPlan,
     ActivationLimits,
 )
+_SAMPLES = (SampleBatch, SampleReceipt)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -121,6 +123,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_MARKET,
         *_TRADING,
         *_SERVICES,
+        *_SAMPLES,
         *_GRID,
     )
 }

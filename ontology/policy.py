@@ -100,6 +100,7 @@ from ontology.measurements import IntervalReading, Measurement, Sensor, SensorTy
 from ontology.performatives import Performative as Act
 from ontology.privacy import PseudonymRecord
 from ontology.roles import Role
+from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, User, UserRole
@@ -168,6 +169,8 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.UI,),
         writers=(Role.GATEWAY,),
     ),
+    Row((SampleBatch,), (Act.REQUEST,), (Role.GATEWAY,), (Role.REPOSITORY,), writers=(Role.GATEWAY,)),
+    Row((SampleReceipt,), (Act.INFORM,), (Role.REPOSITORY,), (Role.GATEWAY,)),
     Row(
         (Measurement, StorageModel, StorageStatus, ThermalModel, ThermalStatus),
         TELL,

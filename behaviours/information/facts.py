@@ -1,11 +1,13 @@
 """Keeping facts and answering for them: the repository's part in the community (D8.1 3.2)."""
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.weather_fallback import carried_on
 from behaviours.ports import Repository, WeatherService
 from ontology.alarms import AssetAlarm
 from ontology.base import Concept
 from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
+from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.flexibility import FlexibilityForecast
@@ -26,6 +28,8 @@ from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
 
 __all__ = ["Answering", "FactKeeping", "WeatherPublishing"]
+
+_WEATHER = message_type_of(WeatherForecast)
 
 
 class FactKeeping(Behaviour):
@@ -188,7 +192,11 @@ class Answering(Behaviour):
 
 
 class WeatherPublishing(Behaviour):
-    """Fetches the weather forecast each hour and publishes it; without a provider the last one stands."""
+    """Fetches the weather forecast each hour and publishes it.
+
+    While no provider answers the last one is carried on, and flagged; it is in the repository, so it
+    survives a restart (D8.1 3.2.6).
+    """
 
     publishes = (WeatherForecast,)
 
@@ -212,7 +220,13 @@ class WeatherPublishing(Behaviour):
             forecast = await self.weather.forecast("")
         except Unavailable:
             self.agent.counts["weather unavailable"] += 1
-            return
+            last = await required_repository(self).latest(_WEATHER, "")
+            if not isinstance(last, WeatherForecast):
+                return
+            forecast = carried_on(last, self.now_s())
+            if forecast.start_s == last.start_s:  # it would take the place of what was really foreseen
+                self.publish(forecast)
+                return
         await required_repository(self).store([forecast])
         self.publish(forecast)
 

@@ -16,7 +16,16 @@ from launch.schema.platform import Faults, Ledger, Planning, Repository, Server
 from launch.schema.scenario import SHORT_FORMS, Scenario
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Lighting, Population, Pv, Shares, Site
-from launch.schema.world import Dstatcom, Grid, Location, Monitoring, NetworkEvent, Thresholds, Weather
+from launch.schema.world import (
+    Dstatcom,
+    Grid,
+    Location,
+    Monitoring,
+    NetworkEvent,
+    Thresholds,
+    Weather,
+    WeatherProvider,
+)
 
 __all__ = [
     "SHORT_FORMS",
@@ -56,5 +65,6 @@ __all__ = [
     "UftpCounterparty",
     "UftpPoint",
     "Weather",
+    "WeatherProvider",
     "Window",
 ]
