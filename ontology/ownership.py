@@ -145,8 +145,7 @@ def may_store(party: Party, fact: Concept) -> bool:
 def _own_part(party: Party, fact: C) -> C:
     """Return a fact without the others that it names."""
     kept: dict[str, list[object]] = {
-        field: [each for each in members if party.owns(_name_of(each))]
-        for field, members in _lists_in(fact)
+        field: [each for each in members if party.owns(_name_of(each))] for field, members in _lists_in(fact)
     }
     return msgspec.structs.replace(fact, **kept) if kept else fact
 

@@ -1,12 +1,13 @@
 """How every response looks: `{status, errors, data}` (D8.1 Table 2), whatever went well or wrong."""
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Literal
 
 import msgspec
 import structlog
-from litestar import Request, Response
+from litestar import Litestar, Request, Response
 from litestar.exceptions import (
     HTTPException,
     MethodNotAllowedException,
@@ -68,9 +69,7 @@ def failed(
 ) -> Response[bytes]:
     """Return the response to a call that failed, and why."""
     faults = [Fault(each.path, each.value, each.expected) for each in problems]
-    return Response(
-        _encode(Answer("failed", faults)), status_code=status, media_type=JSON, headers=headers
-    )
+    return Response(_encode(Answer("failed", faults)), status_code=status, media_type=JSON, headers=headers)
 
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -87,6 +86,16 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     return failed(500, [Problem("", "", "an internal error; it was written down")])
 
 
+def methods_at(app: Litestar, path: str) -> list[str]:
+    """Return the methods that a path knows."""
+    found: set[str] = set()
+    for route in app.routes:
+        pattern = re.sub(r"\{[^}]*\}", "[^/]+", route.path)
+        if re.fullmatch(pattern, path.rstrip("/") or "/"):
+            found |= set(getattr(route, "methods", ()))
+    return sorted(found)
+
+
 def _answer_refusal(error: ParityError) -> Response[bytes]:
     status = _STATUSES.get(type(error)) or consequence_of(error).http_status
     headers = {"Retry-After": str(int(error.retry_after_s) + 1)} if isinstance(error, TooMany) else None
@@ -100,7 +109,8 @@ def _answer_http(request: Request[Any, Any, Any], error: HTTPException) -> Respo
     if isinstance(error, NotFoundException):
         said = Problem("path", request.url.path, "a path of this interface; see /schema/openapi.json")
     elif isinstance(error, MethodNotAllowedException):
-        said = Problem("method", request.method, f"one of {headers.get('Allow', '')}".rstrip())
+        headers["Allow"] = ", ".join(methods_at(request.app, request.url.path))
+        said = Problem("method", request.method, f"one of {headers['Allow']}")
     elif status == 413:
         said = Problem("body", "too long", "a shorter body, or an upload in pieces: /api/v1/uploads/{entity}")
     return failed(status, [said], headers)
