@@ -112,7 +112,7 @@ def ruled_handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]
             for method in sorted(handler.http_methods - {"OPTIONS"}):
                 if rule_of(handler) is None:
                     raise TypeError(f"{method} {route.path} has no rule: opt=allowing(…)")
-                yield method, route.path, handler
+                yield method, route.path_format, handler
 
 
 def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
