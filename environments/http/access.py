@@ -26,6 +26,7 @@ __all__ = [
     "Rule",
     "allowing",
     "anybody",
+    "asking",
     "caller_of",
     "guard",
     "reading",
@@ -86,6 +87,15 @@ def speaking(message_type: str, act: Performative, granted: Iterable[Role]) -> R
     return Rule(
         f"may {act.value} {message_type}: {', '.join(sorted(named))}",
         lambda role, path: role in named and may_send(role, message_type, act),
+    )
+
+
+def asking(entity: str, granted: Iterable[Role]) -> Rule:
+    """Return the rule of who may ask an agent for facts: some roles, as far as the policy lets them read."""
+    named = frozenset(granted)
+    return Rule(
+        f"may read {entity}: {', '.join(sorted(named))}",
+        lambda role, path: role in named and may_read(role, entity),
     )
 
 

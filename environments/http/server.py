@@ -58,7 +58,7 @@ class ApiServer:
         self.port = listening.getsockname()[1]
         certificate, key = self._tls or (None, None)
         config = uvicorn.Config(
-            self._api,  # type: ignore[arg-type]
+            self._api,
             loop="none",
             lifespan="off",
             log_config=None,

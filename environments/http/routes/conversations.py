@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
-from environments.http.access import allowing, caller_of, speaking
+from environments.http.access import allowing, asking, caller_of, speaking
 from environments.http.answers import TimedOut, done
 from environments.http.interfaces import INTERFACES, Interface
 from environments.http.parameters import epoch_of, unknown_parameters
@@ -77,7 +77,8 @@ def _described(row: Interface, handler: Any, **more: Any) -> dict[str, Any]:
     name = re.sub(r"\W+", "_", f"{row.method.lower()}{row.path}").strip("_")
     handler.__name__ = handler.__qualname__ = name
     handler.__doc__ = f"{row.summary} (D8.1 {row.section}).\n\n{_conversation(row)}"
-    rule = speaking(message_type_of(row.concept), row.act, row.callers)
+    said = message_type_of(row.asks or row.concept)
+    rule = asking(said, row.callers) if row.asks else speaking(said, row.act, row.callers)
     return {"opt": allowing(rule, row=row, **more), "summary": row.summary, "tags": [f"D8.1 {row.section}"]}
 
 
