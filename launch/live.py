@@ -90,7 +90,8 @@ class LiveCommunity:
         self.transport = await self._connected()
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
-        self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
+        kept = self.scenario.repository
+        self._repository = SqlRepository(kept.url or f"sqlite:///{folder / 'repository.sqlite'}", kept.market)
         chain = self._chain or folder / "chain.sqlite"
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None

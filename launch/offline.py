@@ -11,6 +11,7 @@ from behaviours.ports import (
 )
 from environments.repository.agent_store import MemoryAgentStore
 from environments.repository.memory import MemoryRepository
+from environments.repository.store import SqlRepository
 from environments.simulation.clock import VirtualClock
 from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import Faults, InProcessTransport
@@ -68,11 +69,12 @@ class OfflineCommunity:
         self.transport = InProcessTransport(faults=_faults(scenario), seed=scenario.seed)
         cast = cast_community(scenario, self.world)
         self.ledger = open_ledger(scenario, cast, chain)
+        self.repository = _repository(scenario)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
             store=MemoryAgentStore(),
-            repository=MemoryRepository(retention_s(scenario)),
+            repository=self.repository,
             ledger=self.ledger,
             attestors=attestors_of(scenario, cast, self.ledger),
             registers=registers_of(scenario, cast.parts, self.ledger),
@@ -102,7 +104,14 @@ class OfflineCommunity:
     def close(self) -> None:
         """Let go of the loop, and of what the run held for good; the ledger can be asked on."""
         self.loop.close()
+        if isinstance(self.repository, SqlRepository):
+            self.repository.close()
         gc.unfreeze()
+
+
+def _repository(scenario: Scenario) -> MemoryRepository | SqlRepository:
+    kept = scenario.repository
+    return SqlRepository(kept.url, kept.market) if kept.url else MemoryRepository(retention_s(scenario))
 
 
 def _faults(scenario: Scenario) -> Faults | None:

@@ -53,6 +53,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _outside(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
+    yield from _repository(scenario)
 
 
 def local_start(scenario: Scenario) -> datetime:
@@ -392,6 +393,16 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
+
+
+def _repository(scenario: Scenario) -> Iterator[Complaint]:
+    if scenario.repository.url:
+        from environments.repository.engines import checked_url
+
+        try:
+            checked_url(scenario.repository.url)
+        except InvalidInput as error:
+            yield from ((each.path, each.value, f"must be {each.expected}") for each in error.problems)
 
 
 def _ledger(scenario: Scenario) -> Iterator[Complaint]:

@@ -37,8 +37,13 @@ def facts_from_columns(entity: str, columns: Mapping[str, Any]) -> list[Concept]
     return facts_from_rows(entity, [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)])
 
 
-def facts_from_rows(entity: str, rows: Sequence[dict[str, Any]]) -> list[Concept]:
+def facts_from_rows(entity: str, rows: Sequence[dict[str, Any]], first: int = 0) -> list[Concept]:
     """Return facts of a message type from rows of plain values by field; None leaves the default.
+
+    Args:
+        entity: their message type.
+        rows: the values.
+        first: which number the first row has in errors.
 
     Raises: InvalidInput naming rows and fields that break the schema.
     """
@@ -48,7 +53,7 @@ def facts_from_rows(entity: str, rows: Sequence[dict[str, Any]]) -> list[Concept
     try:
         return msgspec.convert(rows, list[cls])  # type: ignore[valid-type]
     except msgspec.ValidationError:
-        raise InvalidInput(islice(_problems(cls, rows), MAX_PROBLEMS)) from None
+        raise InvalidInput(islice(_problems(cls, rows, first), MAX_PROBLEMS)) from None
 
 
 def _is_field(entity: str, name: str) -> bool:
@@ -87,8 +92,8 @@ def _json(text: str) -> Any:
         return text
 
 
-def _problems(cls: type[Concept], rows: Sequence[dict[str, Any]]) -> Iterator[Problem]:
-    for number, row in enumerate(rows):
+def _problems(cls: type[Concept], rows: Sequence[dict[str, Any]], first: int) -> Iterator[Problem]:
+    for number, row in enumerate(rows, first):
         try:
             msgspec.convert(row, cls)
         except msgspec.ValidationError as error:
