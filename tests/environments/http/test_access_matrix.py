@@ -5,7 +5,6 @@ from itertools import product
 import pytest
 from interface_house import API, House, Played
 from litestar import Router, get
-from tests.ontology.ontology_samples import LEAST, sample
 
 from environments.http import application
 from environments.http.access import allowing, ruled_handlers, token_holders
@@ -15,6 +14,7 @@ from environments.repository.keys import ENTITIES
 from ontology.codec import message_type_of
 from ontology.policy import may_read, may_send, may_write
 from ontology.roles import Role
+from tests.ontology.ontology_samples import LEAST, sample
 
 HOUSE = House(portals=Played())
 ROUTED = sorted({(method, path) for method, path, _ in ruled_handlers(HOUSE.api.litestar)})
@@ -84,7 +84,7 @@ def test_types_of_facts_are_granted_by_the_policy_alone(role):
         if not granted(role, entity)
     }
     assert ungranted <= refused
-    for method, path, entity in refused - ungranted:
+    for method, path, _ in refused - ungranted:
         assert path.endswith(("/latest", "/count", "/uploads/{entity}")) or method == "DELETE"
 
 

@@ -3,12 +3,11 @@
 import io
 import tracemalloc
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 from interface_house import API, READINGS, House, faults, plain, reading
-
-import msgspec
 
 UPLOADS = f"{API}/uploads/IntervalReading"
 LINES, CSV, PARQUET = "application/x-ndjson", "text/csv", "application/vnd.apache.parquet"
@@ -45,7 +44,9 @@ WAYS = [
 
 
 def count(house: House) -> int:
-    return house.call("GET", f"{READINGS}/count", role="aggregator", start=0, end=10**9).json()["data"]["count"]
+    return house.call("GET", f"{READINGS}/count", role="aggregator", start=0, end=10**9).json()["data"][
+        "count"
+    ]
 
 
 @pytest.mark.parametrize(("kind", "written"), WAYS)
