@@ -13,7 +13,7 @@ HOUSE = House(portals=Played(Acknowledgement(of="m1")))
 DOCUMENT = json.loads(document_of(HOUSE.api.litestar))
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 schema.config.base_url = "http://api"
-ROLES = ("repository", "prosumer", "dso", "aggregator", "ui")
+ROLES = ("repository", "prosumer", "dso")
 
 
 def test_every_operation_says_who_may_call_and_how_it_fails():
@@ -25,7 +25,7 @@ def test_every_operation_says_who_may_call_and_how_it_fails():
 
 @schema.parametrize()
 @settings(
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
@@ -46,8 +46,8 @@ def test_whatever_is_sent_the_answer_conforms_and_is_no_internal_error(case):
             **_parameters(body),
         )
         assert answer.status_code != 500, answer.text
-        if answer.status_code not in (304,) and not case.path.endswith("openapi.json"):
-            assert answer.headers["content-type"] == "application/json", (answer.status_code, answer.text, case.method, case.formatted_path)
+        if answer.status_code not in (204, 304) and not case.path.endswith("openapi.json"):
+            assert answer.headers.get("content-type") == "application/json", (answer.status_code, answer.text, case.method, case.formatted_path)
             told = answer.json()
             assert told["status"] == ("ok" if answer.is_success else "failed")
             assert str(answer.status_code) in case.operation.definition.raw["responses"]
