@@ -1,7 +1,7 @@
 """Facts given as columns: a field each, as spreadsheets, CSV and Parquet files have them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -49,7 +49,8 @@ def facts_from_rows(entity: str, rows: Sequence[dict[str, Any]], first: int = 0)
     """
     require_entity(entity)
     cls = ENTITIES[entity]
-    rows = [_complete(entity, row) for row in rows]
+    nested = set(cls.__struct_fields__) - set(scalar_fields(entity))
+    rows = [_complete(row, nested) for row in rows]
     try:
         return msgspec.convert(rows, list[cls])  # type: ignore[valid-type]
     except msgspec.ValidationError:
@@ -73,14 +74,12 @@ def _plain(column: Any) -> list[Any]:
     return list(column)
 
 
-def _complete(entity: str, row: dict[str, Any]) -> dict[str, Any]:
+def _complete(row: dict[str, Any], nested: Collection[str]) -> dict[str, Any]:
     """Return a row without what is missing, and with lists and objects that came as JSON text read."""
-    texts = scalar_fields(entity)
-    if any(value is None for value in row.values()):
+    if None in row.values():
         row = {name: value for name, value in row.items() if value is not None}
-    nested = [name for name, value in row.items() if isinstance(value, str) and name not in texts]
     for name in nested:
-        if name != "type":
+        if isinstance(row.get(name), str):
             row = {**row, name: _json(row[name])}
     return row
 

@@ -1,7 +1,7 @@
 """Facts as rows: checked against their schema, with their keys, sorted by table."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -53,8 +53,12 @@ class Packed(NamedTuple):
         return any(row[0] in SETTLEMENT_TYPES for row in self.facts)
 
 
-def packed(items: Sequence[Concept]) -> Packed:
+def packed(items: Sequence[Concept], *, are_valid: bool = False) -> Packed:
     """Check facts and return them as rows and columns; of several with one key, the last counts.
+
+    Args:
+        items: the facts.
+        are_valid: that they have been checked against their schemas when they were read.
 
     Raises: InvalidInput with everything that is of no stored type or breaks its schema.
     """
@@ -67,13 +71,18 @@ def packed(items: Sequence[Concept]) -> Packed:
     for cls, its_items in by_class.items():
         try:
             entity = entity_of(cls)
-            valid = _valid(entity, its_items)
+            valid = its_items if are_valid else _valid(entity, its_items)
             if entity in LAYOUTS:
                 readings[entity] = LAYOUTS[entity].columns_of(valid)
+                _check_names(entity, {*readings[entity][0], *readings[entity][2]})
             else:
-                facts |= {key_of(item): _encode(item).decode() for item in valid}
+                bodies = {key_of(item): _encode(item).decode() for item in valid}
+                _check_names(entity, {name for key in bodies for name in (key.subject, key.variant)})
+                facts |= bodies
         except InvalidInput as error:
             problems.extend(error.problems)
+        except UnicodeEncodeError as error:
+            problems.append(problem("text", ascii(error.object), "Unicode, without halves of characters"))
     if problems:
         raise InvalidInput(problems)
     return Packed([(*key, facts[key]) for key in sorted(facts)], readings)
@@ -90,20 +99,20 @@ def _valid(entity: str, items: Sequence[Concept]) -> list[Concept]:
     Raises: InvalidInput with what is wrong with each.
     """
     try:
-        encoded = _encode(items)
-        valid = _list_decoders[entity].decode(encoded)
+        return _list_decoders[entity].decode(_encode(items))
     except (msgspec.ValidationError, UnicodeEncodeError):
         raise InvalidInput(_problems(entity, items)) from None
-    if b"\\u0000" in encoded:
-        problems = [problem(entity, repr(item), NO_NUL) for item in valid if NUL in _names(item)]
-        if problems:
-            raise InvalidInput(problems)
-    return valid
 
 
-def _names(item: Concept) -> str:
-    key = key_of(item)
-    return key.subject + key.variant
+def _check_names(entity: str, names: Collection[str]) -> None:
+    """Check that subjects and variants can stand in every database.
+
+    Raises: InvalidInput or UnicodeEncodeError when one cannot.
+    """
+    "".join(names).encode()
+    problems = [problem(entity, name, NO_NUL) for name in names if NUL in name]
+    if problems:
+        raise InvalidInput(problems)
 
 
 def _problems(entity: str, items: Sequence[Concept]) -> Iterator[Problem]:

@@ -91,8 +91,9 @@ def test_tables_of_a_newer_program_are_refused_and_left_as_they_are(engines):
 
 def test_tables_of_an_older_version_ask_for_the_upgrade(engines, monkeypatch):
     versions.create(engines)
-    monkeypatch.setattr(versions, "_newest", lambda: frozenset(["0002"]))
-    monkeypatch.setattr(versions, "_all_known", lambda: frozenset(["0001", "0002"]))
+    held = versions.version_of(engines).held
+    monkeypatch.setattr(versions, "_newest", lambda: frozenset(["later"]))
+    monkeypatch.setattr(versions, "_all_known", lambda: held | {"later"})
     with pytest.raises(Conflict, match="repository upgrade"):
         versions.prepare(engines)
 
