@@ -47,7 +47,12 @@ def test_whatever_is_sent_the_answer_conforms_and_is_no_internal_error(case):
         )
         assert answer.status_code != 500, answer.text
         if answer.status_code not in (204, 304) and not case.path.endswith("openapi.json"):
-            assert answer.headers.get("content-type") == "application/json", (answer.status_code, answer.text, case.method, case.formatted_path)
+            assert answer.headers.get("content-type") == "application/json", (
+                answer.status_code,
+                answer.text,
+                case.method,
+                case.formatted_path,
+            )
             told = answer.json()
             assert told["status"] == ("ok" if answer.is_success else "failed")
             assert str(answer.status_code) in case.operation.definition.raw["responses"]
