@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from interface_house import House, Played
@@ -23,6 +24,7 @@ def test_every_operation_says_who_may_call_and_how_it_fails():
             assert {"401", "403", "422", "429", "500"} <= operation["responses"].keys()
 
 
+@pytest.mark.slow
 @schema.parametrize()
 @settings(
     max_examples=3,
