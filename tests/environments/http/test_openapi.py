@@ -43,7 +43,7 @@ def test_whatever_is_sent_the_answer_conforms_and_is_no_internal_error(case):
             content=_body(body),
             headers={
                 **headers,
-                **{k: v for k, v in (body.get("headers") or {}).items() if k != "Authorization"},
+                **{k: v.encode() for k, v in (body.get("headers") or {}).items() if k != "Authorization"},
             },
             **_parameters(body),
         )
