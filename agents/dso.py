@@ -5,6 +5,7 @@ from behaviours.grid.active_network_management import ActiveNetworkManagement
 from behaviours.grid.dstatcom_coordination import DstatcomCoordination
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.grid.flexibility_settling import FlexibilitySettling
+from behaviours.grid.measuring import NetworkMeasuring
 from behaviours.grid.monitoring import NetworkMonitoring
 from behaviours.information.delegation import Delegation
 from behaviours.market.payments import Paying
@@ -19,6 +20,7 @@ class Dso(Agent):
 
     role = Role.DSO
     behaviours = (
+        NetworkMeasuring,  # what the monitoring system says, each minute
         NetworkMonitoring,  # measured and foreseen, to green, yellow or red
         DstatcomCoordination,  # phases evened out, or voltage held, by the units of a feeder together
         ActiveNetworkManagement,  # contracts called in red

@@ -30,6 +30,7 @@ from behaviours.ports import (
     FlexibilityExchange,
     Ledger,
     MarketRegister,
+    MonitoringSystem,
     Presence,
     Recorder,
     Repository,
@@ -90,6 +91,7 @@ class Surroundings:
     service_levels: ServiceLevels | None = None
     register: MarketRegister | None = None
     weather: WeatherService | None = None
+    monitoring: MonitoringSystem | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -138,8 +138,11 @@ class PhaseCompensator(Protocol):
         Raises: Unavailable when the unit does not answer.
         """
 
-    def command(self, command: DstatcomCommand) -> None:
-        """Put a command into effect, within what the unit can carry."""
+    async def command(self, command: DstatcomCommand) -> None:
+        """Put a command into effect, within what the unit can carry; returns when the unit has it.
+
+        Raises: Unavailable when the unit does not acknowledge, Refused when it says that it will not.
+        """
 
 
 class MonitoringSystem(Protocol):

@@ -31,6 +31,7 @@ from behaviours.site.contacts import SiteContacts
 from environments.simulation.world import World
 from launch.agreements import agreements_of
 from launch.contracts import contracts_of
+from launch.dso_systems import Outside
 from launch.flexibility import flexibility_terms, procurement_terms
 from launch.parts import AddressBook, Part, attestor_addresses, payer_of, real_time_step_s
 from launch.portals import portal_parts
@@ -39,7 +40,7 @@ from launch.pseudonyms import Pseudonyms, pseudonyms_of
 from launch.scenario import Scenario, lem_parameters
 from launch.site_parts import site_parts
 from launch.uftp import buyers_of, gateways_of, sellers_of
-from launch.world_settings import sells_frequency, thresholds
+from launch.world_settings import metering_of, sells_frequency, thresholds
 from ontology.grid import DstatcomObjective, GridState
 from ontology.market import ExternalProduct
 
@@ -63,7 +64,12 @@ class Cast:
 
 
 def cast_community(
-    scenario: Scenario, world: World, domains: Mapping[str, str] | None = None, *, portals: bool = False
+    scenario: Scenario,
+    world: World,
+    domains: Mapping[str, str] | None = None,
+    outside: Outside | None = None,
+    *,
+    portals: bool = False,
 ) -> Cast:
     """Cast every agent that a scenario calls for around a world.
 
@@ -72,6 +78,7 @@ def cast_community(
         world: has their devices.
         domains: the domain of each site's agents where they are not all in one, and under `""` that of
             the community's own agents.
+        outside: systems of the DSO that take the place of the world's.
         portals: whether people and programs outside may speak with the agents.
     """
     at = AddressBook(scenario, domains or {})
@@ -80,7 +87,7 @@ def cast_community(
     accounts = names.by_player(site.id for site in sites)
     aggregator, grid = names.community
     parts = [
-        *_community(scenario, world, at, names, (aggregator, grid)),
+        *_community(scenario, world, at, names, (aggregator, grid), outside or Outside()),
         *(part for site in sites for part in site_parts(scenario, world, site, at, names)),
         *(portal_parts(at, [site.id for site in sites]) if portals else ()),
     ]
@@ -90,7 +97,12 @@ def cast_community(
 
 
 def _community(
-    scenario: Scenario, world: World, at: AddressBook, names: Pseudonyms, accounts: tuple[str, str]
+    scenario: Scenario,
+    world: World,
+    at: AddressBook,
+    names: Pseudonyms,
+    accounts: tuple[str, str],
+    outside: Outside,
 ) -> Iterator[Part]:
     """Cast the agents that serve the whole community."""
     sites = tuple(site.id for site in world.settings.sites)
@@ -113,7 +125,7 @@ def _community(
     yield from _attestors(scenario, world, at, accounts, names, sites)
     payer, terms = payer_of(scenario, at, accounts[1], sites), procurement_terms(scenario, accounts)
     contracts = contracts_of(scenario, accounts[0])
-    yield from _dso_node(scenario, world, at, contacts, names, payer, contracts, terms)
+    yield from _dso_node(scenario, world, at, contacts, names, payer, contracts, terms, outside)
     yield from gateways_of(scenario, at)
     yield Part(
         ExternalMarkets,
@@ -255,6 +267,7 @@ def _dso_node(
     payer: PayerSettings,
     contracts: tuple[BilateralContract, ...],
     terms: ProcurementTerms | None,
+    outside: Outside,
 ) -> Iterator[Part]:
     yield Part(
         Dso,
@@ -274,7 +287,10 @@ def _dso_node(
             outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
             flexibility=terms,
             sellers=sellers_of(scenario, at, [feeder.segment_id for feeder in world.feeders]),
+            metering=metering_of(scenario),
+            outlook_intervals=scenario.grid.outlook_intervals,
         ),
+        ports={"monitoring": outside.monitoring or world.network_meters},
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])
     yield Part(
@@ -293,7 +309,7 @@ def _dso_node(
         at["dstatcom"],
         DstatcomSettings(
             dso=at["dso"],
-            units=tuple(world.compensators()),
+            units=tuple(outside.units.get(each.asset_id, each) for each in world.compensators()),
             status_s=scenario.grid.dstatcom_status_s,
         ),
     )

@@ -9,6 +9,7 @@ from behaviours.ports import (
     ServiceLevels,
 )
 from contracts.memory import MemoryLedger
+from environments.devices.dstatcom_http import UNITS
 from environments.live.embedded_server import EmbeddedServer
 from environments.live.population import PopulationTransport
 from environments.live.prosody import ProsodyServer
@@ -16,12 +17,14 @@ from environments.live.prosody import available as prosody_available
 from environments.live.server import LocalServer, new_accounts
 from environments.live.shards import ShardClock, ShardTransport
 from environments.live.xmpp import XmppTransport
+from environments.monitoring.http_client import MONITORING
 from environments.repository.agent_store import SqliteAgentStore
 from environments.repository.store import SqlRepository
 from environments.simulation.world import World
 from environments.uftp.exchange import UftpOffice
 from launch.cast import cast_community
 from launch.community import Community, Ground, attestors_of, open_ledger
+from launch.dso_systems import Outside, outside_of, systems_of
 from launch.offline import SETTLING_S
 from launch.registers import registers_of
 from launch.scenario import Scenario
@@ -79,13 +82,18 @@ class LiveCommunity:
         self._state = TemporaryDirectory(prefix="parity-state-")
         self.office: UftpOffice | None = None
         """The place in the market outside, where the scenario trades there."""
+        is_first = shard.is_first
+        self.outside = outside_of(scenario, self.world, self.clock, self.clock) if is_first else Outside()
+        """Systems of the DSO that its agents reach on sockets."""
+        self.systems = systems_of(scenario, self.world, self.clock, self.clock) if is_first else None
+        """The DSO's systems that this run emulates, where the scenario wants any."""
 
     async def __aenter__(self) -> "LiveCommunity":
         """Start server, connections and agents.
 
         Raises: Unavailable when the server does not come up or refuses an agent.
         """
-        cast = cast_community(self.scenario, self.world, self.domains, portals=self._portals)
+        cast = cast_community(self.scenario, self.world, self.domains, self.outside, portals=self._portals)
         self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
         self.transport = await self._connected()
         folder = Path(self._state.name)
@@ -117,8 +125,26 @@ class LiveCommunity:
             await self.clock.meet()
         if self.office is not None and trade is not None:
             await self._open(self.office, trade)
+        await self._meet_systems()
         self.community.start()
         return self
+
+    async def _meet_systems(self) -> None:
+        """Start the DSO's systems, and let its agents hear of them.
+
+        Raises: Unavailable when an address is taken or a broker is not there; then everything is stopped.
+        """
+        for name in (MONITORING, UNITS):
+            self.clock.expect(name)
+        try:
+            if self.systems is not None:
+                await self.systems.start()
+            await self.outside.start()
+            if self.systems is not None:
+                await self.systems.tell()
+        except Unavailable:
+            await self.__aexit__()
+            raise
 
     async def _open(self, office: UftpOffice, trade: Uftp) -> None:
         """Let those outside in.
@@ -176,6 +202,9 @@ class LiveCommunity:
             agent.kill()
         if self.office is not None:
             await self.office.close()
+        await self.outside.close()
+        if self.systems is not None:
+            await self.systems.close()
         await self.transport.stop_all()
         if self.server is not None:
             await self.server.stop()
@@ -200,6 +229,8 @@ class LiveCommunity:
         while self.world.now_s < end_s:
             await self.clock.advance_to(self.world.now_s + self.world.settings.step_s)
             self.world.step()
+            if self.systems is not None:
+                await self.systems.tell()
 
     async def settle(self) -> None:
         """Let the agents deal with the last interval."""

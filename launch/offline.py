@@ -19,6 +19,7 @@ from environments.simulation.world import World
 from launch.agreements import retention_s
 from launch.cast import cast_community
 from launch.community import Community, Ground, attestors_of, open_ledger
+from launch.dso_systems import reaches_outside
 from launch.registers import registers_of
 from launch.scenario import Scenario
 from launch.uftp import exchanges_of
@@ -56,8 +57,11 @@ class OfflineCommunity:
             exchanges: makes those with participants outside on the run's clock, by their domains.
             chain: file of the embedded chain, where the scenario names none; None keeps it in memory.
 
-        Raises: InvalidInput when the scenario trades outside and there are no exchanges.
+        Raises: InvalidInput when the scenario trades outside and there are no exchanges, or it asks
+            systems of the DSO outside.
         """
+        if reaches_outside(scenario):
+            raise InvalidInput(problem("grid", "systems outside", "a live run: they keep no virtual time"))
         if scenario.flexibility_market.uftp is not None and exchanges is None:
             raise InvalidInput(
                 problem("flexibility_market.uftp", "given", "a live run: nobody outside keeps virtual time")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from launch.schema import Grid, Scenario, Site, Tariff, Thresholds, Uftp
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
-from ontology.errors import InvalidInput
+from ontology.errors import InvalidInput, ParityError
 
 __all__ = ["COMMUNITY_AGENTS", "SITE_AGENTS", "Complaint", "complaints", "local_start", "site_ids", "span_s"]
 
@@ -18,6 +18,7 @@ Complaint = tuple[str, object, str]
 """Path, value, and what would be right."""
 
 DAY_S = 86_400
+STREET = "street"
 ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 COMMUNITY_AGENTS = (
@@ -43,6 +44,11 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
     yield from _network(scenario.grid)
+<<<<<<< HEAD
+    yield from _monitoring(scenario.grid)
+=======
+    yield from _places(scenario)
+>>>>>>> grid-import
     yield from _dstatcoms(scenario)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)
@@ -51,6 +57,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _preferences(scenario)
     yield from _services(scenario)
     yield from _outside(scenario)
+    yield from _dso_systems(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
     yield from _repository(scenario)
@@ -156,14 +163,58 @@ def _thresholds(thresholds: Thresholds) -> Iterator[Complaint]:
             )
 
 
+def _monitoring(grid: Grid) -> Iterator[Complaint]:
+    """Who monitors measures something, in whole parts of an interval."""
+    monitoring = grid.monitoring
+    if monitoring is None:
+        return
+    if INTERVAL_S % monitoring.period_s:
+        yield "grid.monitoring.period_s", monitoring.period_s, "must divide 900, such as 10, 60 or 300"
+    if not monitoring.transformer and not monitoring.share_of_sites:
+        yield "grid.monitoring.transformer", False, "must be true where no site's meter is read either"
+
+
 def _network(grid: Grid) -> Iterator[Complaint]:
     """A known network is taken as it is: what lays out a street would change nothing."""
-    if grid.network == "street":
+    if grid.network == STREET:
         return
     for name, usual in (("transformer_kva", None), ("source_pu", 1.01), ("joint_spacing_m", 35.0)):
         value = getattr(grid, name)
         if value != usual:
             yield f"grid.{name}", value, f"must be left out: {grid.network} has its own"
+
+
+def _places(scenario: Scenario) -> Iterator[Complaint]:
+    """A network must be there, and have the nodes that sites name."""
+    from environments.networks import FEEDERS, feeder_named, is_file
+
+    grid = scenario.grid
+    named = [(f"sites[{i}].node", site.node) for i, site in enumerate(scenario.sites) if site.node]
+    if grid.network == STREET:
+        for path, node in named:
+            yield path, node, "must be left out: a street is laid out for its sites"
+        return
+    if grid.network not in FEEDERS and not is_file(grid.network):
+        known = ", ".join((STREET, *FEEDERS))
+        yield (
+            "grid.network",
+            grid.network,
+            f"must be {known}, or a file of pandapower (.json) or OpenDSS (.dss)",
+        )
+        return
+    try:
+        network = feeder_named(grid.network)
+    except ParityError as error:
+        found = error.problems if isinstance(error, InvalidInput) else ()
+        for problem in found:
+            yield "grid.network", f"{problem.path} {problem.value}", f"must be {problem.expected}"
+        if not found:
+            yield "grid.network", grid.network, str(error)
+        return
+    nodes = set(network.nodes[1:])
+    for path, node in named:
+        if node not in nodes:
+            yield path, node, f"must be a low-voltage node of {Path(grid.network).name}"
 
 
 def _sites(scenario: Scenario) -> Iterator[Complaint]:
@@ -258,6 +309,14 @@ def _outside(scenario: Scenario) -> Iterator[Complaint]:
     yield from _traded_segments(scenario, trade, f"{path}.uftp")
     for key, value, expected in trade_problems(scenario, trade):
         yield f"{path}.uftp.{key}", value, expected
+
+
+def _dso_systems(scenario: Scenario) -> Iterator[Complaint]:
+    """Addresses and secrets of the grid operator's systems."""
+    from launch.dso_systems import outside_problems
+
+    for key, value, expected in outside_problems(scenario):
+        yield f"grid.{key}", value, expected
 
 
 def _dstatcoms(scenario: Scenario) -> Iterator[Complaint]:

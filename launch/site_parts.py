@@ -33,6 +33,7 @@ from behaviours.vpp.initiation import FLEXIBILITY
 from environments.simulation.world import LightingSettings as WorldLighting
 from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
+from environments.simulation.world.feeder import is_single_phase
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
 from launch.agreements import metrics_of
@@ -49,8 +50,8 @@ __all__ = ["site_parts"]
 
 FLEXIBLE = ("bess", "ev", "heat_pump", "dhw", "lighting")
 """Devices that can deviate from their plan."""
-CONNECTION_W = 43_000
-"""What a household's three-phase connection of 63 A carries."""
+FUSE_A, PHASE_V = 63, 230
+"""What a household's connection is fused with, on each of its phases."""
 
 
 def site_parts(
@@ -77,8 +78,8 @@ def site_parts(
         GatewaySettings(
             site=site.id,
             contacts=contacts,
-            import_max_w=CONNECTION_W,
-            export_max_w=CONNECTION_W,
+            import_max_w=connection_w(scenario, site),
+            export_max_w=connection_w(scenario, site),
             real_time_s=world.settings.step_s if world.settings.step_s < 900 else 0,
             reports=metrics_of(scenario, site.id),
         ),
@@ -94,8 +95,8 @@ def site_parts(
             site=site.id,
             segment_id=segment_id,
             contacts=contacts,
-            import_max_w=CONNECTION_W,
-            export_max_w=CONNECTION_W,
+            import_max_w=connection_w(scenario, site),
+            export_max_w=connection_w(scenario, site),
             planning_intervals=scenario.planning.intervals,
             solver=PlanSolver(scenario.planning.solver),
             real_time_s=real_time_step_s(world),
@@ -178,6 +179,14 @@ def _managers(
         yield Part(HeatManager, contacts.p2h, _heat_settings(world, site, models, contacts), site.id)
 
 
+def connection_w(scenario: Scenario, site: SiteSettings) -> int:
+    """Return what a site's connection carries: as its scenario says, or 63 A on each of its phases."""
+    given = next((each.connection_kw for each in scenario.sites if each.id == site.id), None)
+    if given is not None:
+        return round(given * 1000)
+    return FUSE_A * PHASE_V * (1 if is_single_phase(site) else 3)
+
+
 def battery_of(scenario: Scenario, site: str) -> Battery | None:
     """Return what a scenario says of a site's battery; nothing where it was drawn."""
     return next((each.battery for each in scenario.sites if each.id == site), None)
@@ -193,7 +202,7 @@ def _battery_settings(
         contacts=contacts,
         model=model,
         real_time_s=real_time_step_s(world),
-        import_max_w=CONNECTION_W,
+        import_max_w=connection_w(scenario, site),
         offers_reserve=sells_frequency(scenario),
         zone=scenario.zone,
     )

@@ -47,6 +47,7 @@ from ontology.flexibility_trading import (
     FlexResponse,
     FlexSettlementResponse,
 )
+from ontology.grid import GridMeasurementBatch
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import (
@@ -92,6 +93,7 @@ _COALITION = (
 )
 _MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder, ProofRequest, DatasetProof)
 _TRADING = (FlexResponse, FlexOfferRevocation, FlexSettlementResponse)
+_GRID = (GridMeasurementBatch,)
 _SERVICES = (
     ExternalActivation,
     ExternalDelivery,
@@ -119,6 +121,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_MARKET,
         *_TRADING,
         *_SERVICES,
+        *_GRID,
     )
 }
 """Every wire tag and its class."""

@@ -35,6 +35,7 @@ from ontology.grid import (
     DstatcomStatus,
     GridConstraint,
     GridMeasurement,
+    GridOutlook,
     GridSegment,
     GridStatusEvent,
 )
@@ -105,6 +106,7 @@ AnyConcept: TypeAlias = (
     | ChargingSchedule
     | GridSegment
     | GridMeasurement
+    | GridOutlook
     | GridStatusEvent
     | GridConstraint
     | DstatcomStatus

@@ -74,6 +74,8 @@ from ontology.grid import (
     DstatcomStatus,
     GridConstraint,
     GridMeasurement,
+    GridMeasurementBatch,
+    GridOutlook,
     GridSegment,
     GridStatusEvent,
 )
@@ -370,6 +372,14 @@ TABLE: tuple[Row, ...] = (
         (Role.DSO, Role.DSTATCOM, Role.REPOSITORY),
         readers=(Role.UI,),
         writers=(Role.DSTATCOM, Role.DSO),
+    ),
+    Row((GridMeasurementBatch,), (Act.REQUEST,), (Role.DSO,), (Role.REPOSITORY,)),
+    Row(
+        (GridOutlook,),
+        (Act.INFORM,),
+        (Role.DSO, Role.REPOSITORY),
+        (Role.REPOSITORY, *OPERATORS),
+        readers=(Role.UI,),
     ),
     Row((DstatcomCommand,), (Act.REQUEST,), (Role.DSO,), (Role.DSTATCOM,), readers=(Role.REPOSITORY,)),
     # -- flexibility: contracts, trade, external markets -----------------------------------------

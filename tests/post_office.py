@@ -113,10 +113,11 @@ class Town:
         settings: Any = None,
         site: str = "",
         signer: Signer | None = None,
+        **ports: Any,
     ) -> Agent:
         """Let an agent with some behaviours live here; asked for again, it is the restarted one."""
         cls = type(name.title(), (Agent,), {"role": role, "behaviours": behaviours})
-        surroundings = dataclasses.replace(self.surroundings(), signer=signer)
+        surroundings = dataclasses.replace(self.surroundings(), signer=signer, **ports)
         agent = cls(self.register(name, role, site=site, signer=signer), settings, surroundings)
         self.soon(agent.start)
         return agent

@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 _ACTIVATED, _REPORTED, _SINCE = "activated ", "reported ", "contracts since"
 SECONDS_AN_HOUR = 3600
+MINUTE_S = 60
 REPORT_WITHIN_S = 120
 """How long after its end the DSO waits to hear what came of a signal."""
 REMEMBERED_S = 2 * 86_400
@@ -61,27 +62,29 @@ class ActiveNetworkManagement(Behaviour):
     def relieve(self, network: Network, start_s: int) -> None:
         """Call on a contract for the power that is too much; without contracts limit the segment's import.
 
-        What was called for is called for again until the emergency is over.
+        What was called for is called for again until the emergency is over. An interval that is running
+        already is relieved from this minute on.
         """
-        contract = self._contract(network.segment_id, start_s)
+        contract = self._contract(network.segment_id, max(start_s, self.now_s()))
         if contract is None and self.settings.contracts:
             self.agent.counts["emergencies without a contract"] += 1
             return
         self.calls += 1
         most_w = limit_w(network.transformer.rated_va, GridState.RED, self.settings.thresholds)
         delta_w = self._change_w(network.segment_id, most_w, contract) if contract else 0
+        begin_s = max(start_s, self.now_s() // MINUTE_S * MINUTE_S)
         signal = DRSignal(
-            signal_id=f"dr-{network.segment_id}-{start_s}",
+            signal_id=f"dr-{network.segment_id}-{begin_s}",
             segment_id=network.segment_id,
-            start_s=start_s,
-            duration_s=INTERVAL_S,
+            start_s=begin_s,
+            duration_s=start_s + INTERVAL_S - begin_s,
             limit_w=None if delta_w else most_w,
             delta_w=delta_w or None,
             contract_id=contract.contract_id if contract else self.settings.contract_id,
-            deadline_s=start_s,
+            deadline_s=begin_s + MINUTE_S if begin_s > start_s else start_s,
         )
         if contract is not None:
-            self.keep(f"{_ACTIVATED}{contract.contract_id} {start_s}", signal)
+            self.keep(f"{_ACTIVATED}{contract.contract_id} {begin_s}", signal)
         self.agent.spawn(self._signal(signal, contract))
 
     def _change_w(self, segment_id: str, most_w: int, contract: BilateralContract) -> int:

@@ -34,17 +34,18 @@ class Compensating(Behaviour):
     settings: DstatcomSettings
 
     @on(DstatcomCommand)
-    def obey(self, command: DstatcomCommand, letter: Letter) -> Acknowledgement:
+    async def obey(self, command: DstatcomCommand, letter: Letter) -> Acknowledgement:
         """Command a unit.
 
-        Raises: Refused when the command is not the DSO's or names no unit here.
+        Raises: Refused when the command is not the DSO's, names no unit here or is not taken by it;
+            Unavailable when the unit does not acknowledge.
         """
         if letter.sender != self.settings.dso:
             raise Refused("only the DSO commands a D-STATCOM")
         unit = next((u for u in self.settings.units if u.asset_id == command.asset_id), None)
         if unit is None:
             raise Refused(f"there is no unit {command.asset_id} here")
-        unit.command(command)
+        await unit.command(command)
         return Acknowledgement(of=letter.message_id)
 
 

@@ -10,10 +10,22 @@ from behaviours.decisions.grid.traffic_light import STANDARD, Thresholds
 from behaviours.grid.dstatcom_coordination import CoordinationSettings
 from behaviours.market.payments import PayerSettings
 
-__all__ = ["OUTLOOK_STEPS", "DsoSettings"]
+__all__ = ["OUTLOOK_STEPS", "DsoSettings", "Metering"]
 
 OUTLOOK_STEPS = 4
-"""Intervals that are looked at ahead, unless flexibility is to be bought: an hour."""
+"""Intervals that D-STATCOMs are foreseen in, unless flexibility is to be bought in more: an hour."""
+INTERVALS_A_DAY = 96
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metering:
+    """How well, and how often, the DSO measures its network; errors are standard deviations, as shares."""
+
+    voltage_error: float = 0.003
+    power_error: float = 0.01
+    period_s: int = 60
+    zone: str = "UTC"
+    """By whose clocks people live, for the standard profile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +39,10 @@ class DsoSettings:
     """Its D-STATCOMs, where it has any."""
     thresholds: Thresholds = STANDARD
     outlook_steps: int = OUTLOOK_STEPS
+    outlook_intervals: int = INTERVALS_A_DAY
+    """How far the outlook that is published reaches, in intervals."""
+    metering: Metering | None = None
+    """Its own measurements, where it has a monitoring system."""
     reactive_share: float = 0.2
     """var of reactive power that a consumed W brings with it (power factor 0.98)."""
     contract_id: str = "bilateral"

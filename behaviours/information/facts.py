@@ -11,7 +11,7 @@ from ontology.errors import Refused, Unavailable
 from ontology.flexibility import FlexibilityForecast
 from ontology.flexibility_trading import DPrognosis, FlexOrder, FlexRequest, FlexSettlement
 from ontology.forecasts import Forecast
-from ontology.grid import GridConstraint, GridSegment, GridStatusEvent
+from ontology.grid import GridConstraint, GridMeasurementBatch, GridOutlook, GridSegment, GridStatusEvent
 from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
@@ -80,6 +80,17 @@ class FactKeeping(Behaviour):
         """Store a state of the grid."""
         await self.repository.store([event])
         return acknowledged(letter)
+
+    @on(GridOutlook)
+    async def keep_outlook(self, outlook: GridOutlook, letter: Letter) -> None:
+        """Store how hard a segment is expected to be used; the newest is what others plan with."""
+        await self.repository.store([outlook])
+
+    @on(GridMeasurementBatch, Performative.REQUEST)
+    async def keep_grid_measurements(self, batch: GridMeasurementBatch, letter: Letter) -> Acknowledgement:
+        """Store each of many measurements of the network, and say so; storing them again changes nothing."""
+        await self.repository.store(batch.measurements)
+        return Acknowledgement(of=letter.message_id)
 
     @on(GridConstraint)
     async def keep_constraint(self, constraint: GridConstraint, letter: Letter) -> Acknowledgement | None:

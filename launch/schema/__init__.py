@@ -1,5 +1,6 @@
 """The schema of a scenario file, one module a part of it."""
 
+from launch.schema.dso_systems import Access, DsoSystems
 from launch.schema.flexibility import FlexibilityMarket, Uftp, UftpCounterparty, UftpPoint
 from launch.schema.markets import (
     Agreement,
@@ -15,13 +16,15 @@ from launch.schema.platform import Faults, Ledger, Planning, Repository, Server
 from launch.schema.scenario import SHORT_FORMS, Scenario
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Lighting, Population, Pv, Shares, Site
-from launch.schema.world import Dstatcom, Grid, Location, Thresholds, Weather
+from launch.schema.world import Dstatcom, Grid, Location, Monitoring, Thresholds, Weather
 
 __all__ = [
     "SHORT_FORMS",
+    "Access",
     "Agreement",
     "Battery",
     "Contract",
+    "DsoSystems",
     "Dstatcom",
     "Ev",
     "ExternalMarkets",
@@ -34,6 +37,7 @@ __all__ = [
     "Ledger",
     "Lighting",
     "Location",
+    "Monitoring",
     "Planning",
     "Population",
     "Product",

@@ -127,6 +127,14 @@ class Site(Section, frozen=True, kw_only=True):
         Literal["L1", "L2", "L3", "3P"] | None,
         Meta(description="of the connection; by default alternating along the street"),
     ] = None
+    connection_kw: Annotated[
+        Annotated[float, Meta(gt=0, le=10_000)] | None,
+        Meta(description="that its connection carries each way, kW; by default 63 A on each of its phases"),
+    ] = None
+    node: Annotated[
+        str | None,
+        Meta(description="where in the network (`grid.network`) it is connected; by default spread in order"),
+    ] = None
     prefers: Annotated[
         tuple[str, ...],
         Meta(max_length=100, description="ids of sites to buy from first (mechanism `pay-as-bid`)"),

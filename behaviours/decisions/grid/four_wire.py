@@ -108,6 +108,20 @@ class FourWire:
         found: Phasors = head[:, None] - away
         return found
 
+    def transfer_impedance(self, nodes: NDArray[np.int64]) -> Phasors:
+        """Return by how much a current at a place and phase lowers the voltages between phase and neutral.
+
+        Args:
+            nodes: low-voltage nodes of the network.
+
+        Returns: (nodes, 3, places, 3) ohm; places are the sites and, last, the D-STATCOMs.
+        """
+        there, here = self._path[:, nodes].astype(float), self._path[:, self._places].astype(float)
+        phase, neutral = (there.T @ (each[:, None] * here) for each in _impedances(self.network))
+        own = phase[:, None, :, None] * np.eye(3)[:, None, :]
+        found: Phasors = own + neutral[:, None, :, None] + self._internal[:, None, :]
+        return found
+
     def _currents(self, power: Phasors) -> Phasors:
         """Return what is drawn, (T, places, 3) A; only where there is power, which is often one phase."""
         place, phase = np.nonzero((power != 0).any(axis=0))
