@@ -44,11 +44,8 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
     yield from _network(scenario.grid)
-<<<<<<< HEAD
     yield from _monitoring(scenario.grid)
-=======
     yield from _places(scenario)
->>>>>>> grid-import
     yield from _dstatcoms(scenario)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)

@@ -221,11 +221,8 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []
     sections += _key_files(data.get("flexibility_market"))
-<<<<<<< HEAD
     sections += [(access, key) for access in _accesses(data.get("grid")) for key in Access.__struct_fields__]
-=======
     sections += _network_files(data.get("grid"))
->>>>>>> grid-import
     for section, key in sections:
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = str(folder / section[key])

@@ -244,7 +244,7 @@ class NetworkMonitoring(Behaviour):
         start_s: int,
         flow: FlowResult | None,
     ) -> None:
-        settings, segment_id = self.settings, network.segment_id
+        segment_id = network.segment_id
         before = self._lights[segment_id]
         ahead = foreseen[0]
         asked = before.state is not GridState.GREEN or self.sibling(FlexibilityProcurement).was_asked(
@@ -282,7 +282,7 @@ class NetworkMonitoring(Behaviour):
         places: Sequence[str] = (),
     ) -> None:
         """Tell everybody the light of an interval, why, where, and what the segment may take and give."""
-        settings, segment_id = self.settings, network.segment_id
+        segment_id = network.segment_id
         constraint = self._constraint(network, light.state, start_s)
         self._announced = {
             key: state for key, state in self._announced.items() if key[1] >= start_s - INTERVAL_S
