@@ -244,7 +244,7 @@ class NetworkMonitoring(Behaviour):
         start_s: int,
         flow: FlowResult | None,
     ) -> None:
-        segment_id = network.segment_id
+        settings, segment_id = self.settings, network.segment_id
         before = self._lights[segment_id]
         ahead = foreseen[0]
         asked = before.state is not GridState.GREEN or self.sibling(FlexibilityProcurement).was_asked(
