@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.site.device_control import DeviceControl
+from behaviours.site.direct_control import DirectControl
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.metering import AgreedReporting, DeviceMetering, DeviceReading, ReadingStorage
 from ontology.roles import Role
@@ -20,4 +21,5 @@ class Gateway(Agent):
         AgreedReporting,  # what agreements are about
         FactReporting,  # until the repository has it
         DeviceControl,  # down: instructions, by priority
+        DirectControl,  # and the DSO's, for what it controls directly
     )

@@ -31,6 +31,7 @@ from behaviours.ports import (
     Ledger,
     MarketRegister,
     MonitoringSystem,
+    NetworkEvents,
     Presence,
     Recorder,
     Repository,
@@ -94,6 +95,7 @@ class Surroundings:
     monitoring: MonitoringSystem | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
+    network_events: NetworkEvents | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

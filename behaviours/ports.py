@@ -5,6 +5,7 @@ Clock       what time it is, and waking up later
 Transport   carries envelopes between addresses
 Device      percepts in, instructions out
 Monitoring  what the DSO measures in its network
+Events      what happens to its network
 Repository  stores and answers for measurements, forecasts and events
 Ledger      settles tokens between accounts
 Register    what everyone may read of grid and markets
@@ -27,6 +28,7 @@ from ontology.grid import DstatcomCommand, GridConstraint, GridMeasurement, Grid
 from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
 from ontology.market import LemParameters, LemState
+from ontology.network_events import NetworkEvent
 from ontology.performatives import Performative
 from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
 from ontology.weather import WeatherForecast
@@ -43,6 +45,7 @@ __all__ = [
     "Ledger",
     "MarketRegister",
     "MonitoringSystem",
+    "NetworkEvents",
     "PhaseCompensator",
     "Presence",
     "Recorder",
@@ -152,6 +155,16 @@ class MonitoringSystem(Protocol):
         """Return what was measured at metered nodes from a time on, ascending.
 
         Raises: Unavailable when the system does not answer.
+        """
+
+
+class NetworkEvents(Protocol):
+    """What happens to the DSO's network: switching, and equipment that carries less (SCADA)."""
+
+    async def events(self, until_s: int) -> Sequence[NetworkEvent]:
+        """Return all that has happened up to a time.
+
+        Raises: Unavailable when the control system does not answer.
         """
 
 

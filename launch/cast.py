@@ -29,10 +29,12 @@ from behaviours.market.payments import PayerSettings
 from behaviours.market.players import MarketEngineSettings
 from behaviours.site.contacts import SiteContacts
 from environments.simulation.world import World
+from environments.simulation.world.control_system import ControlSystem
 from launch.agreements import agreements_of
 from launch.contracts import contracts_of
 from launch.dso_systems import Outside
 from launch.flexibility import flexibility_terms, procurement_terms
+from launch.own_assets import own_assets
 from launch.parts import AddressBook, Part, attestor_addresses, payer_of, real_time_step_s
 from launch.portals import portal_parts
 from launch.products import products_of
@@ -47,6 +49,8 @@ from ontology.market import ExternalProduct
 __all__ = ["Cast", "Part", "cast_community"]
 
 
+WATCH_EVENTS_S = 30
+"""How often the DSO asks its control system what has happened, where anything does."""
 SETTLEMENT_INTERVALS = {"interval": 1, "hourly": 4, "daily": 96}
 COMMUNITY_TOKENS_A_SITE = 10
 """Aggregator and supplier start with this many times a site's tokens, for each site."""
@@ -283,6 +287,8 @@ def _dso_node(
             ),
             thresholds=thresholds(scenario),
             contracts=contracts,
+            own_assets=own_assets(scenario, world, at),
+            watch_events_s=WATCH_EVENTS_S if scenario.grid.events else 0,
             payer=payer,
             outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
             flexibility=terms,
@@ -290,7 +296,10 @@ def _dso_node(
             metering=metering_of(scenario),
             outlook_intervals=scenario.grid.outlook_intervals,
         ),
-        ports={"monitoring": outside.monitoring or world.network_meters},
+        ports={
+            "monitoring": outside.monitoring or world.network_meters,
+            "network_events": ControlSystem(world.grid),
+        },
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])
     yield Part(

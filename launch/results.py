@@ -12,6 +12,7 @@ from behaviours.market.engine import settlement_key
 from behaviours.ports import RegisteredInterval
 from environments.simulation.world import World
 from launch.cast import SETTLEMENT_INTERVALS
+from launch.dispatch import dispatch_columns
 from launch.flexibility import flexibility_columns
 from launch.tables import RunTables, column_names
 from ontology.base import INTERVAL_S
@@ -82,6 +83,7 @@ async def run_tables(community: "Community") -> RunTables:
             await _facts(community, "uftp:FlexOrder"),
             await _facts(community, "uftp:FlexSettlement"),
         ),
+        dispatch=dispatch_columns(community.agents.values()),
     )
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from launch.network_rules import control_complaints, event_complaints
 from launch.schema import Grid, Scenario, Site, Tariff, Thresholds, Uftp
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput, ParityError
@@ -47,6 +48,8 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _monitoring(scenario.grid)
     yield from _places(scenario)
     yield from _dstatcoms(scenario)
+    yield from event_complaints(scenario, site_ids(scenario), span_s)
+    yield from control_complaints(scenario)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)
     yield from _products(scenario)

@@ -175,6 +175,18 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("penalty_ticks", "int64", "10⁻⁴ EUR", "for what was missing"),
         ),
     ),
+    "dispatch": (
+        ("time_s", "asset"),
+        (
+            Column("time_s", "int64", "s", "when the answer was there, epoch seconds UTC"),
+            Column("asset", "string", "", "what the grid operator controls directly"),
+            Column("from_s", "int64", "s", "when the instruction begins"),
+            Column("to_s", "int64", "s", "when it ends"),
+            Column("power_w", "int64", "W", "set-point of a battery, or limit; production is negative"),
+            Column("priority", "string", "", "CONTRACT ahead, DSO_RED at once"),
+            Column("outcome", "string", "", "what the gateway said became of it, or why it was not served"),
+        ),
+    ),
 }
 """Each table's sort keys and columns."""
 
@@ -192,6 +204,7 @@ class RunTables:
     payments: Columns = field(default_factory=dict)
     plants: Columns = field(default_factory=dict)
     flexibility: Columns = field(default_factory=dict)
+    dispatch: Columns = field(default_factory=dict)
 
     def checked(self) -> "RunTables":
         """Return the same tables as sorted numpy columns, every column present, absent floats as NaN.

@@ -187,8 +187,8 @@ TABLE: tuple[Row, ...] = (
         (Measurement, StorageModel, StorageStatus, ThermalModel, ThermalStatus),
         TELL,
         (Role.GATEWAY, Role.PROSUMER, *MANAGERS, Role.REPOSITORY),
-        (*SITE, Role.REPOSITORY, Role.AGGREGATOR),
-        readers=(Role.ORACLE, Role.DSO, Role.UI),
+        (*SITE, Role.REPOSITORY, Role.AGGREGATOR, Role.DSO),
+        readers=(Role.ORACLE, Role.UI),
         writers=(Role.GATEWAY, *MANAGERS),
     ),
     Row(
@@ -242,7 +242,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (Instruction,),
         (Act.REQUEST, Act.CANCEL, Act.INFORM),
-        (Role.PROSUMER, Role.BESS, Role.EV, Role.AGGREGATOR, Role.UI, Role.GATEWAY),
+        (Role.PROSUMER, Role.BESS, Role.EV, Role.AGGREGATOR, Role.DSO, Role.UI, Role.GATEWAY),
         (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),
@@ -275,7 +275,7 @@ TABLE: tuple[Row, ...] = (
         (InstructionStatus, InstructionBatchStatus),
         (Act.INFORM, Act.AGREE),
         (Role.GATEWAY, Role.PROSUMER, *MANAGERS),
-        (Role.PROSUMER, *MANAGERS, Role.AGGREGATOR, Role.REPOSITORY, Role.UI),
+        (Role.PROSUMER, *MANAGERS, Role.AGGREGATOR, Role.DSO, Role.REPOSITORY, Role.UI),
     ),
     # -- the local market ----------------------------------------------------------------------
     Row(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from behaviours.decisions.active_network.own_assets import OwnAsset
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.grid.network import Network
@@ -48,6 +49,10 @@ class DsoSettings:
     contract_id: str = "bilateral"
     """Of the standing agreement where no contracts were made."""
     contracts: tuple[BilateralContract, ...] = ()
+    own_assets: tuple[OwnAsset, ...] = ()
+    """What it controls directly; nothing else takes its instructions."""
+    watch_events_s: int = 0
+    """How often it looks for events in its network, s; 0 is never."""
     payer: PayerSettings | None = None
     flexibility: ProcurementTerms | None = None
     """Of the explicit flexibility market, where there is one."""

@@ -18,7 +18,7 @@ from behaviours.behaviour import Behaviour, on, when
 from behaviours.decisions.flexibility_market.baselines import Baseline
 from behaviours.decisions.flexibility_market.daily_documents import day_end_s
 from behaviours.decisions.flexibility_market.flexibility_settlement import ordered_powers
-from behaviours.decisions.flexibility_market.need import needed_w, still_needed_w
+from behaviours.decisions.flexibility_market.need import still_needed_w
 from behaviours.decisions.flexibility_market.selection import Bid, Chosen, chosen_offers
 from behaviours.decisions.flexibility_market.terms import NOT_CHOSEN, ProcurementTerms
 from behaviours.decisions.flexibility_market.validation import (
@@ -159,21 +159,21 @@ class FlexibilityProcurement(Behaviour):
     # -- foreseeing -----------------------------------------------------------------------------
 
     def consider(
-        self, network: Network, strains: Sequence[Strain], net_w: Sequence[float], start_s: int
+        self, network: Network, strains: Sequence[Strain], needs_w: Sequence[int], start_s: int
     ) -> None:
         """Take an outlook of a segment, and ask for flexibility where and as soon as it is due.
 
         Args:
             network: the segment.
             strains: foreseen, interval by interval.
-            net_w: what its sites are expected to draw together then, in W.
+            needs_w: by how much what its sites draw must change beside what the DSO does, in W.
             start_s: of the first interval.
         """
         point = network.segment_id
         if self.terms is None or not self.sellers(point):
             return
-        for i, (strain, power_w) in enumerate(zip(strains, net_w, strict=True)):
-            foreseen, at_s = self._foreseen(strain, round(power_w)), start_s + i * INTERVAL_S
+        for i, (strain, need_w) in enumerate(zip(strains, needs_w, strict=True)):
+            foreseen, at_s = self._foreseen(strain, need_w), start_s + i * INTERVAL_S
             left_w = still_needed_w(foreseen.needed_w, self._bought_outside_w(point, at_s))
             self.outlook[point, at_s] = foreseen._replace(needed_w=left_w)
         self._reserve(point)
@@ -206,12 +206,10 @@ class FlexibilityProcurement(Behaviour):
         needed = abs(self.outlook.get((point, start_s), _CALM).needed_w)
         return needed >= LEAST_NEED_W and (point, start_s) not in self._pending
 
-    def _foreseen(self, strain: Strain, net_w: int) -> Outlook:
+    def _foreseen(self, strain: Strain, need_w: int) -> Outlook:
         """Return what is needed of a segment: nothing while it is green, since nothing is traded then."""
-        assert self.terms is not None
         green = severity(strain, self._thresholds) is GridState.GREEN
-        need_w = 0 if green else needed_w(strain, net_w, self.terms.loading_max, self._thresholds)
-        return Outlook(strain, need_w)
+        return Outlook(strain, 0 if green else need_w)
 
     def _in_time(self) -> list[int]:
         """Return the intervals for which it is time to ask, and not too late to order."""

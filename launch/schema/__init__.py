@@ -16,7 +16,7 @@ from launch.schema.platform import Faults, Ledger, Planning, Repository, Server
 from launch.schema.scenario import SHORT_FORMS, Scenario
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Lighting, Population, Pv, Shares, Site
-from launch.schema.world import Dstatcom, Grid, Location, Monitoring, Thresholds, Weather
+from launch.schema.world import Dstatcom, Grid, Location, Monitoring, NetworkEvent, Thresholds, Weather
 
 __all__ = [
     "SHORT_FORMS",
@@ -38,6 +38,7 @@ __all__ = [
     "Lighting",
     "Location",
     "Monitoring",
+    "NetworkEvent",
     "Planning",
     "Population",
     "Product",

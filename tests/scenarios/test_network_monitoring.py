@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 from scenario_helpers import assert_same_tables
 
+from behaviours.market import auditing
 from launch.model import CommunityModel
 from launch.results import completed
 from launch.runs import run_offline
@@ -79,10 +80,21 @@ def test_its_market_is_voided_and_settled_at_usual_prices(surge):
     assert len(market["start_s"]) == 7
 
 
-def test_attestors_agree_to_it_and_no_player_finds_the_register_to_differ(surge, tmp_path):
+def test_attestors_agree_to_it_and_no_player_finds_the_register_to_differ(surge, tmp_path, monkeypatch):
+    monkeypatch.setattr(auditing, "is_turn", lambda *_: True)
     counts = CommunityModel(scenario_in(tmp_path)).run().community.counts()
     assert counts["markets voided"] >= 1
-    wrong = ("settlements differ", "settlements failed", "markets disputed", "errors")
+    assert counts["audits passed"] > 0
+    assert counts["results attested"] > 0
+    wrong = (
+        "audits failed",
+        "results disputed",
+        "attestations disputed",
+        "settlements differ",
+        "settlements failed",
+        "markets disputed",
+        "errors",
+    )
     assert [name for name in wrong if counts.get(name)] == []
     assert surge.tables.register["grid_state"].tolist()[RED_INTERVAL] == "RED"
     assert set(surge.tables.register["lem_state"].tolist()) == {"SOLVED"}

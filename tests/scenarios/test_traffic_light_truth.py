@@ -12,7 +12,7 @@ def fortnight():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("known", ["transformer, 80 % of readings", "transformer, no reading"])
+@pytest.mark.parametrize("known", ["transformer, 80 % of readings", "and 20 % of sites by phase"])
 def test_with_a_metered_transformer_red_is_seen_and_nothing_else_is_taken_for_it(fortnight, known):
     matrix = confusion(fortnight, KNOWN[known])
     assert matrix[2].sum() > 15
