@@ -13,6 +13,7 @@ from behaviours.grid.measuring import NetworkMeasuring
 from behaviours.grid.monitoring import NetworkMonitoring
 from behaviours.grid.relief_planning import ReliefPlanning
 from behaviours.grid.smart_marketplace import SmartMarketplace
+from behaviours.information.delegation import Delegation
 from behaviours.market.payments import Paying
 from behaviours.site.fact_reporting import FactReporting
 from ontology.roles import Role
@@ -38,5 +39,6 @@ class Dso(Agent):
         MarketplaceKeeping,  # what was asked for, offered and called for
         SmartMarketplace,  # one place to read of all that
         ActivationLimiting,  # what the TSO may activate in its segments
+        Delegation,  # what its operators want said
         FactReporting,  # states and limits, until the repository has them
     )

@@ -36,6 +36,7 @@ from launch.dso_systems import Outside
 from launch.flexibility import flexibility_terms, procurement_terms
 from launch.own_assets import own_assets
 from launch.parts import AddressBook, Part, attestor_addresses, payer_of, real_time_step_s
+from launch.portals import portal_parts
 from launch.products import products_of
 from launch.pseudonyms import Pseudonyms, pseudonyms_of
 from launch.scenario import Scenario, lem_parameters
@@ -71,6 +72,8 @@ def cast_community(
     world: World,
     domains: Mapping[str, str] | None = None,
     outside: Outside | None = None,
+    *,
+    portals: bool = False,
 ) -> Cast:
     """Cast every agent that a scenario calls for around a world.
 
@@ -80,6 +83,7 @@ def cast_community(
         domains: the domain of each site's agents where they are not all in one, and under `""` that of
             the community's own agents.
         outside: systems of the DSO that take the place of the world's.
+        portals: whether people and programs outside may speak with the agents.
     """
     at = AddressBook(scenario, domains or {})
     names = pseudonyms_of(scenario)
@@ -89,6 +93,7 @@ def cast_community(
     parts = [
         *_community(scenario, world, at, names, (aggregator, grid), outside or Outside()),
         *(part for site in sites for part in site_parts(scenario, world, site, at, names)),
+        *(portal_parts(at, [site.id for site in sites]) if portals else ()),
     ]
     return Cast(
         tuple(parts), {**accounts} | {aggregator: "aggregator", grid: "grid"}, at["aggregator-blockchain"]

@@ -59,6 +59,7 @@ class LiveCommunity:
         chain: Path | None = None,
         shard: Shard = WHOLE,
         meeting_place: MeetingPlace | None = None,
+        portals: bool = False,
     ) -> None:
         """Prepare a run; the server starts on entering.
 
@@ -67,6 +68,7 @@ class LiveCommunity:
             recorder: takes the letters.
             chain: file of the embedded chain, where the scenario names none; None forgets it after the run.
             shard: which part of the agents lives here.
+            portals: whether people and programs outside may speak with the agents.
             meeting_place: the server at which shards meet; where there is one, none is started.
 
         Raises: InvalidInput when there are more shards than feeders.
@@ -77,6 +79,7 @@ class LiveCommunity:
         self.domains = domains_of(scenario, self.world, shard)
         self.clock = clock_of(scenario, self.world, shard)
         self.meeting_place = meeting_place
+        self._portals = portals
         self.server = None if meeting_place else server_of(scenario)
         self._recorder = recorder
         self._chain = chain
@@ -94,7 +97,7 @@ class LiveCommunity:
 
         Raises: Unavailable when the server does not come up or refuses an agent.
         """
-        cast = cast_community(self.scenario, self.world, self.domains, self.outside)
+        cast = cast_community(self.scenario, self.world, self.domains, self.outside, portals=self._portals)
         self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
         self.transport = await self._connected()
         folder = Path(self._state.name)
@@ -222,6 +225,11 @@ class LiveCommunity:
     def _levels(self) -> ServiceLevels | None:
         """Return the agreements' contracts, where the ledger is at hand and anything is agreed."""
         return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
+
+    @property
+    def repository(self) -> SqlRepository:
+        """Where the community's facts are."""
+        return self._repository
 
     async def step(self) -> None:
         """Run one market interval: the agents up to its end, then the world, step by step."""

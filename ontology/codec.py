@@ -28,6 +28,7 @@ from ontology.coalition import (
     SelectionUpdate,
 )
 from ontology.control import UserOverride
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -105,6 +106,8 @@ _SERVICES = (
     UserOverride,
     ActivationPlan,
     ActivationLimits,
+    ProxyRequest,
+    ProxyAnswer,
 )
 _SAMPLES = (SampleBatch, SampleReceipt)
 
