@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from behaviours.decisions.pseudonyms import EPOCH_S, EpochKeys, epoch_of, scope_key
+from behaviours.decisions.pseudonyms import EPOCH_S, EpochKeys, epoch_of, scope_key, subject_key_of
 from launch.rules import span_s
 from launch.scenario import Scenario
 from ontology.base import INTERVAL_S
@@ -23,6 +23,8 @@ class Pseudonyms:
 
     keys: EpochKeys
     own: EpochKeys
+    subject_keys: Mapping[str, bytes]
+    """By site, what its line of the link table is sealed under."""
     epochs: tuple[int, ...]
     """Those in which the run has intervals."""
 
@@ -50,6 +52,19 @@ class Pseudonyms:
         }
 
 
+class SimulatedKeys(dict[str, bytes]):
+    """Keys of a simulation's sites, each derived when it is asked for."""
+
+    def __init__(self, master_key: bytes) -> None:
+        """Derive from a master key."""
+        super().__init__()
+        self._master_key = master_key
+
+    def __missing__(self, site: str) -> bytes:
+        self[site] = subject_key_of(self._master_key, site)
+        return self[site]
+
+
 def pseudonyms_of(scenario: Scenario) -> Pseudonyms:
     """Derive the keys of a run from its seed: a simulation's keys, worthless anywhere else."""
     start_s, end_s = span_s(scenario)
@@ -61,5 +76,6 @@ def pseudonyms_of(scenario: Scenario) -> Pseudonyms:
     return Pseudonyms(
         keys=EpochKeys({epoch: scope_key(master, lem, epoch) for epoch in epochs}),
         own=EpochKeys(dict.fromkeys(epochs, scope_key(master, lem, FIRST_EPOCH))),
+        subject_keys=SimulatedKeys(master),
         epochs=tuple(range(first, last + 1)),
     )

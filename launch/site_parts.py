@@ -116,7 +116,8 @@ def site_parts(
         OracleSettings(
             subject=site.id,
             contacts=contacts,
-            pseudonym_keys=names.keys,
+            pseudonym_keys=names.keys.of(site.id),
+            subject_key=names.subject_keys[site.id],
             has_agreements=bool(scenario.agreements),
         ),
     )

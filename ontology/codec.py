@@ -57,6 +57,13 @@ from ontology.market import (
     ReserveOffer,
 )
 from ontology.performatives import Performative
+from ontology.registration import (
+    AccountOpening,
+    ErasureRequest,
+    IssuedPseudonym,
+    Onboarding,
+    PseudonymRequest,
+)
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -100,6 +107,7 @@ _SERVICES = (
     DemandResponseReport,
     UserOverride,
 )
+_MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, AccountOpening, ErasureRequest)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -116,6 +124,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_MARKET,
         *_TRADING,
         *_SERVICES,
+        *_MEMBERSHIP,
     )
 }
 """Every wire tag and its class."""

@@ -51,6 +51,7 @@ from ontology.market import (
 )
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.privacy import PseudonymRecord
+from ontology.registration import Consent
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, Registration, User, UserRole
@@ -131,6 +132,7 @@ AnyConcept: TypeAlias = (
     | Wallet
     | LedgerEntry
     | PseudonymRecord
+    | Consent
     | Vpp
     | ProsumerMetrics
     | VppPayoff

@@ -95,6 +95,14 @@ from ontology.market import (
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.performatives import Performative as Act
 from ontology.privacy import PseudonymRecord
+from ontology.registration import (
+    AccountOpening,
+    Consent,
+    ErasureRequest,
+    IssuedPseudonym,
+    Onboarding,
+    PseudonymRequest,
+)
 from ontology.roles import Role
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
@@ -479,13 +487,22 @@ TABLE: tuple[Row, ...] = (
         readers=(*OPERATORS, Role.UI),
     ),
     # -- who and what there is -------------------------------------------------------------------
+    Row((User,), TELL, (Role.REPOSITORY,), (Role.MARKET_OPERATOR,), readers=(Role.REPOSITORY,)),
     Row(
-        (User, UserRole),
+        (UserRole,),
         TELL,
         (Role.UI, Role.MARKET_OPERATOR),
         (Role.REPOSITORY,),
         readers=(Role.MARKET_OPERATOR,),
         writers=(Role.MARKET_OPERATOR,),
+    ),
+    Row((Onboarding, ErasureRequest), (Act.REQUEST,), (Role.MARKET_OPERATOR,), (Role.REPOSITORY,)),
+    Row(
+        (Consent,),
+        TELL,
+        (Role.PROSUMER, Role.MARKET_OPERATOR, Role.REPOSITORY),
+        (Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR, Role.MARKET_OPERATOR),
+        writers=(Role.PROSUMER, Role.MARKET_OPERATOR),
     ),
     Row(
         (Building, BuildingType, UsagePoint, AssetType, Asset, SensorType, Sensor),
@@ -502,6 +519,9 @@ TABLE: tuple[Row, ...] = (
         (Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY),
         writers=(Role.REPOSITORY,),
     ),
+    Row((PseudonymRequest,), ASK, (Role.ORACLE, Role.BLOCKCHAIN), (Role.REPOSITORY,)),
+    Row((IssuedPseudonym,), (Act.INFORM,), (Role.REPOSITORY,), (Role.ORACLE, Role.BLOCKCHAIN)),
+    Row((AccountOpening,), (Act.REQUEST,), (Role.REPOSITORY,), (Role.BLOCKCHAIN,)),
 )
 
 SIGNED_TYPES: frozenset[str] = frozenset(
@@ -529,6 +549,10 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         ScheduleCommitment,
         VppPayoff,
         PaymentOrder,
+        Onboarding,
+        ErasureRequest,
+        Consent,
+        AccountOpening,
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""

@@ -60,6 +60,7 @@ NO_SUBJECT = {"oadr:PriceProfile", "uftp:FlexSettlement"}
 VARIANTS = {
     "oadr:DRSignal": ("signal_id",),
     "parity:AssetAlarm": ("asset_id", "kind"),
+    "parity:Consent": ("purpose",),
     "parity:EvSession": ("session_id",),
     "parity:Forecast": ("kind",),
     "parity:KpiMeasure": ("kpi_id",),
