@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from behaviours.repository_port import Repository
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
 from ontology.grid import DstatcomCommand, GridConstraint, GridMeasurement, GridState, GridStatusEvent
@@ -149,22 +150,6 @@ class MonitoringSystem(Protocol):
 
         Raises: Unavailable when the system does not answer.
         """
-
-
-class Repository(Protocol):
-    """Stores typed facts by subject and time; answers half-open ranges in ascending order."""
-
-    async def store(self, items: Sequence[Concept]) -> None:
-        """Store facts; one with the same type, subject and time replaces the older."""
-
-    async def query(self, entity: str, subject: str, start_s: int, end_s: int) -> Sequence[Concept]:
-        """Return the facts of a message type about a subject in [start_s, end_s), ascending.
-
-        An empty subject means every subject.
-        """
-
-    async def latest(self, entity: str, subject: str) -> Concept | None:
-        """Return the newest fact of a message type about a subject."""
 
 
 class WeatherService(Protocol):
