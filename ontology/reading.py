@@ -37,7 +37,9 @@ def _check_struct(kind: Any, data: object, path: str, problems: list[Problem]) -
     known = {*fields, *([kind.tag_field] if kind.tag_field else [])}
     for name in data:
         if name not in known:
-            problems.append(problem(_below(path, str(name)), data[name], f"no such field; {', '.join(fields)}"))
+            problems.append(
+                problem(_below(path, str(name)), data[name], f"no such field; {', '.join(fields)}")
+            )
     for name, field in fields.items():
         value = data.get(name, _MISSING)
         if value is not _MISSING:
@@ -92,7 +94,12 @@ def _annotation(kind: Any) -> Any:
         return joined
     if isinstance(kind, inspect.NoneType):
         return None
-    base = {inspect.BoolType: bool, inspect.IntType: int, inspect.FloatType: float, inspect.StrType: str}
+    base: dict[Any, type] = {
+        inspect.BoolType: bool,
+        inspect.IntType: int,
+        inspect.FloatType: float,
+        inspect.StrType: str,
+    }
     bounds = {
         name: getattr(kind, name)
         for name in ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
@@ -114,7 +121,7 @@ def _wanted(kind: Any) -> str:
         return _wanted(next(t for t in kind.types if not isinstance(t, inspect.NoneType)))
     if isinstance(kind, inspect.EnumType):
         return "one of " + ", ".join(str(member.value) for member in kind.cls)
-    words = {
+    words: dict[Any, str] = {
         inspect.StrType: "a text",
         inspect.IntType: "a whole number",
         inspect.FloatType: "a number",
@@ -123,7 +130,12 @@ def _wanted(kind: Any) -> str:
         inspect.ListType: "a list",
     }
     said = [words.get(type(kind), "a value")]
-    for name, phrase in (("ge", "at least"), ("le", "at most"), ("min_length", "of at least"), ("pattern", "like")):
+    for name, phrase in (
+        ("ge", "at least"),
+        ("le", "at most"),
+        ("min_length", "of at least"),
+        ("pattern", "like"),
+    ):
         bound = getattr(kind, name, None)
         if bound is not None:
             said.append(f"{phrase} {bound}")

@@ -34,11 +34,6 @@ __all__ = [
     "Onboarding",
     "PersonalDetails",
     "PseudonymRequest",
-    "SiteName",
-]
-
-SiteName = Annotated[
-    str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="up to 40 lower-case letters, digits, hyphens")
 ]
 
 
@@ -55,7 +50,9 @@ class PersonalDetails(Part, frozen=True, kw_only=True):
     """What tells who a person is: never in a letter but sealed for the repository."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
-    email: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=256, description="an e-mail")]
+    email: Annotated[
+        str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=256, description="an e-mail address")
+    ]
 
 
 class NewBuilding(Part, frozen=True, kw_only=True):

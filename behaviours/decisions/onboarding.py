@@ -1,5 +1,6 @@
 """Whether somebody can be registered as told: every problem at once (SPEC 4.2)."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
@@ -11,6 +12,7 @@ from ontology.users import UserRoleCode
 
 __all__ = ["Catalogues", "onboarding_problems"]
 
+SITE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 STORES = (AssetCode.BESS, AssetCode.EVSE)
 """Equipment that has a capacity; of a charging point it may be unknown."""
 
@@ -34,6 +36,8 @@ def onboarding_problems(told: Onboarding, known: Catalogues) -> Iterator[Problem
         yield problem("email", "…", "an e-mail that nobody is registered under")
     if known.roles.get(told.role_id) is UserRoleCode.PROSUMER:
         yield from _site(told)
+    if told.site and not SITE.fullmatch(told.site):
+        yield problem("site", told.site, "up to 40 lower-case letters, digits and hyphens")
     if told.site in known.taken_sites:
         yield problem("site", told.site, "a site that is nobody's yet")
     if told.building is not None:

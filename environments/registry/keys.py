@@ -13,6 +13,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from behaviours.decisions.pseudonyms import EpochKeys, secret_identity
@@ -33,8 +34,8 @@ class KeyStore:
     """The keys of a registry.
 
     Args: folder: where its two files are.
-    Raises: Unavailable when there is no such folder, Conflict when master key and keys do not belong together,
-        InvalidInput when others than its owner may read the master key.
+    Raises: Unavailable when there is no such folder, Conflict when master key and keys do not belong
+        together, InvalidInput when others than its owner may read the master key.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -113,6 +114,10 @@ class KeyStore:
         identities = {name: secret_identity(key) for name, key in found if key is not None}
         return EpochKeys({epoch: self.of_scope(scope, epoch) for epoch in epochs}, identities)
 
+    def has_scope(self, scope: PseudonymScope, epoch: int) -> bool:
+        """Tell whether there is a key of a scope in an epoch."""
+        return self._get(f"{_SCOPE}{scope} {epoch}") is not None
+
     def forget_epochs(self, before: int) -> int:
         """Destroy the keys of all epochs before one, and return how many there were."""
         past = [name for name in self._names(_SCOPE) if int(name.rsplit(" ", 1)[1]) < before]
@@ -156,7 +161,9 @@ class KeyStore:
         return key
 
     def _names(self, prefix: str) -> list[str]:
-        rows = self._connection.execute("SELECT name FROM keys WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+        rows = self._connection.execute(
+            "SELECT name FROM keys WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+        )
         return [name for (name,) in rows]
 
     def _put(self, name: str, key: bytes) -> None:
@@ -206,7 +213,8 @@ class KeyStore:
         for path in (self._folder / MASTER, self._folder / NEXT):
             if path.exists() and wrapped and _fits(key := _read_key(path), wrapped[0]):
                 if path.name == NEXT:
-                    path.replace(self._folder / MASTER)
+                    with suppress(FileNotFoundError):  # another process has finished it
+                        path.replace(self._folder / MASTER)
                 return key
         raise Conflict(f"{self._folder / MASTER} is not the master key of {KEYS}")
 
