@@ -2,6 +2,7 @@
 
 from behaviours.agent import Agent
 from behaviours.information.facts import Answering, FactKeeping, WeatherPublishing
+from behaviours.information.registration import ConsentKeeping, PseudonymIssuing, UserRegistration
 from ontology.roles import Role
 
 __all__ = ["RepositoryAgent"]
@@ -15,4 +16,7 @@ class RepositoryAgent(Agent):
         FactKeeping,  # what members report
         Answering,  # what members ask
         WeatherPublishing,  # the forecast of each hour
+        UserRegistration,  # who is a member, and no longer
+        PseudonymIssuing,  # what members are called in the market
+        ConsentKeeping,  # what members agree to
     )

@@ -58,7 +58,6 @@ from ontology.market import (
 )
 from ontology.performatives import Performative
 from ontology.registration import (
-    AccountOpening,
     ErasureRequest,
     IssuedPseudonym,
     Onboarding,
@@ -107,7 +106,7 @@ _SERVICES = (
     DemandResponseReport,
     UserOverride,
 )
-_MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, AccountOpening, ErasureRequest)
+_MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
 
 def _tag(cls: type[Concept]) -> str:

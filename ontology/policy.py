@@ -96,7 +96,6 @@ from ontology.measurements import IntervalReading, Measurement, Sensor, SensorTy
 from ontology.performatives import Performative as Act
 from ontology.privacy import PseudonymRecord
 from ontology.registration import (
-    AccountOpening,
     Consent,
     ErasureRequest,
     IssuedPseudonym,
@@ -521,7 +520,6 @@ TABLE: tuple[Row, ...] = (
     ),
     Row((PseudonymRequest,), ASK, (Role.ORACLE, Role.BLOCKCHAIN), (Role.REPOSITORY,)),
     Row((IssuedPseudonym,), (Act.INFORM,), (Role.REPOSITORY,), (Role.ORACLE, Role.BLOCKCHAIN)),
-    Row((AccountOpening,), (Act.REQUEST,), (Role.REPOSITORY,), (Role.BLOCKCHAIN,)),
 )
 
 SIGNED_TYPES: frozenset[str] = frozenset(
@@ -552,7 +550,6 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         Onboarding,
         ErasureRequest,
         Consent,
-        AccountOpening,
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""

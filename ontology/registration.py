@@ -22,7 +22,6 @@ from ontology.base import (
 from ontology.privacy import Pseudonym, PseudonymScope
 
 __all__ = [
-    "AccountOpening",
     "Consent",
     "ConsentPurpose",
     "ErasureRequest",
@@ -129,7 +128,7 @@ class PseudonymRequest(Concept, frozen=True, kw_only=True, tag="parity:Pseudonym
 
 
 class IssuedPseudonym(Concept, frozen=True, kw_only=True, tag="parity:IssuedPseudonym"):
-    """A pseudonym, and when it is in use."""
+    """A pseudonym, and when it is in use (SPEC 7.2)."""
 
     scope: PseudonymScope
     pseudonym: Pseudonym
@@ -138,12 +137,6 @@ class IssuedPseudonym(Concept, frozen=True, kw_only=True, tag="parity:IssuedPseu
 
     def __post_init__(self) -> None:
         require(self.valid_to_s > self.valid_from_s, "valid_to_s", self.valid_to_s, "later than valid_from_s")
-
-
-class AccountOpening(Concept, frozen=True, kw_only=True, tag="parity:AccountOpening"):
-    """Tells the market engine of a pseudonym that is to have an account; asking again changes nothing."""
-
-    account: Pseudonym
 
 
 class ErasureRequest(Concept, frozen=True, kw_only=True, tag="parity:ErasureRequest"):
