@@ -1,6 +1,7 @@
 """The prosumer: a household that plans its devices and takes part in the market."""
 
 from behaviours.agent import Agent
+from behaviours.information.delegation import Delegation
 from behaviours.information.directory import DirectoryMembership
 from behaviours.market.payments import Paying
 from behaviours.site.alarm_listening import AlarmListening
@@ -45,4 +46,5 @@ class Prosumer(Agent):
         FactReporting,  # what agreements want to know
         ConsentHeeding,  # whether its people agree to all that
         AlarmListening,  # what is wrong with its devices
+        Delegation,  # what its people and their programs want said
     )
