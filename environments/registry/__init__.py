@@ -4,8 +4,8 @@ Nothing outside knows more of a person than a pseudonym; the way from one to the
 of its own, and erasing a person destroys it.
 """
 
+from environments.registry.catalogue_entries import CATALOGUES
 from environments.registry.keys import KeyStore
 from environments.registry.registry import Registry
-from environments.registry.schema import CATALOGUES
 
 __all__ = ["CATALOGUES", "KeyStore", "Registry"]

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from environments.registry.schema import actions
+from environments.repository.engines import Engines
+from environments.repository.people_tables import actions
 
 __all__ = ["Action", "AuditLog"]
 
@@ -22,13 +23,13 @@ class Action(NamedTuple):
 class AuditLog:
     """The table of actions."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engines: Engines) -> None:
         """Write to a database."""
-        self._engine = engine
+        self._engines = engines
 
     def note(self, time_s: float, actor: str, action: str, about: str, outcome: str = "done") -> None:
         """Add a row."""
-        with self._engine.begin() as connection:
+        with self._engines.writing(durable=True) as connection:
             connection.execute(
                 sa.insert(actions).values(
                     time_s=int(time_s), actor=actor, action=action, about=about, outcome=outcome
@@ -40,7 +41,7 @@ class AuditLog:
         found = sa.select(actions).where(actions.c.time_s >= since_s).order_by(actions.c.number)
         if subject:
             found = found.where(actions.c.about == subject)
-        with self._engine.connect() as connection:
+        with self._engines.reading() as connection:
             return [_action(row) for row in connection.execute(found).mappings()]
 
 

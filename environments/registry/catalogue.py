@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
 from behaviours.repository_port import Repository, Selection
-from environments.registry.schema import CATALOGUES
+from environments.registry.catalogue_entries import CATALOGUES
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
 from ontology.base import Concept
 from ontology.codec import message_type_of

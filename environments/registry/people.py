@@ -11,11 +11,12 @@ import sqlalchemy as sa
 
 from behaviours.sealing import opened, sealed
 from environments.registry.keys import KeyStore
-from environments.registry.schema import METADATA, SCHEMA_VERSION, people, schema
-from ontology.errors import Conflict, InvalidInput, Unavailable, problem
+from environments.repository.engines import Engines
+from environments.repository.people_tables import people
+from ontology.errors import Conflict, InvalidInput, problem
 from ontology.users import Preference, UserStatus
 
-__all__ = ["People", "Person", "opened_engine"]
+__all__ = ["People", "Person", "new_id"]
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,9 +40,9 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
 class People:
     """The table of people; what it returns is opened, what it keeps is sealed."""
 
-    def __init__(self, engine: sa.Engine, keys: KeyStore) -> None:
+    def __init__(self, engines: Engines, keys: KeyStore) -> None:
         """Work on a database with the keys of a registry."""
-        self._engine = engine
+        self._engines = engines
         self._keys = keys
 
     def add(self, person: Person) -> None:
@@ -58,7 +59,7 @@ class People:
             "record": _sealed(person, key),
         }
         try:
-            with self._engine.begin() as connection:
+            with self._engines.writing(durable=True) as connection:
                 connection.execute(sa.insert(people).values(row))
         except sa.exc.IntegrityError:
             self._keys.destroy_person(person.user_id)
@@ -66,7 +67,7 @@ class People:
 
     def activate(self, user_id: str) -> None:
         """Say that all that belongs to a person is in place."""
-        with self._engine.begin() as connection:
+        with self._engines.writing(durable=True) as connection:
             connection.execute(
                 sa.update(people).where(people.c.user_id == user_id).values(status=UserStatus.ACTIVE.value)
             )
@@ -85,14 +86,14 @@ class People:
 
     def all(self) -> list[Person]:
         """Return everybody, in the order of registration."""
-        with self._engine.connect() as connection:
+        with self._engines.reading() as connection:
             found = sa.select(people).order_by(people.c.registered_at_s, people.c.user_id)
             rows = connection.execute(found).mappings().all()
         return [person for row in rows if (person := self._opened(row)) is not None]
 
     def status(self, user_id: str) -> UserStatus | None:
         """Return where an account stands; nothing when there never was one."""
-        with self._engine.connect() as connection:
+        with self._engines.reading() as connection:
             status = connection.scalar(sa.select(people.c.status).where(people.c.user_id == user_id))
         return None if status is None else UserStatus(status)
 
@@ -106,7 +107,7 @@ class People:
             raise InvalidInput(problem("user_id", person.user_id, "a registered user"))
         values = {**self._found_by(person), "record": _sealed(person, key)}
         try:
-            with self._engine.begin() as connection:
+            with self._engines.writing(durable=True) as connection:
                 connection.execute(sa.update(people).where(people.c.user_id == person.user_id).values(values))
         except sa.exc.IntegrityError:
             raise Conflict("the site or the e-mail is somebody else's") from None
@@ -115,7 +116,7 @@ class People:
         """Destroy a person's key, and then all that was sealed under it; again, it changes nothing."""
         self._keys.destroy_person(user_id)
         emptied = {"site_index": None, "email_index": None, "record": None}
-        with self._engine.begin() as connection:
+        with self._engines.writing(durable=True) as connection:
             connection.execute(
                 sa.update(people)
                 .where(people.c.user_id == user_id, people.c.status != UserStatus.ERASED.value)
@@ -124,12 +125,12 @@ class People:
 
     def cut_off(self) -> list[str]:
         """Return whose erasure was begun and not finished: the key is gone, the row is not."""
-        with self._engine.connect() as connection:
+        with self._engines.reading() as connection:
             found = sa.select(people.c.user_id).where(people.c.status != UserStatus.ERASED.value)
             return [each for each in connection.scalars(found) if self._keys.of_person(each) is None]
 
     def _one(self, condition: sa.ColumnElement[bool]) -> Person | None:
-        with self._engine.connect() as connection:
+        with self._engines.reading() as connection:
             row = connection.execute(sa.select(people).where(condition)).mappings().first()
         return None if row is None else self._opened(row)
 
@@ -153,39 +154,6 @@ class People:
 def new_id(prefix: str) -> str:
     """Return a random id that says nothing."""
     return prefix + b32encode(os.urandom(16)).decode().lower().rstrip("=")
-
-
-def opened_engine(url: str) -> sa.Engine:
-    """Return a database (SQLite or PostgreSQL) with the registry's tables in it.
-
-    Raises: InvalidInput when the URL is none, Unavailable when the database cannot be opened, Conflict when a
-        newer version has made the tables.
-    """
-    try:
-        engine = sa.create_engine(url)
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError):
-        raise InvalidInput(problem("url", "…", "a URL such as sqlite:///registry.sqlite")) from None
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _safely)
-    try:
-        METADATA.create_all(engine)
-        with engine.begin() as connection:
-            version = connection.scalar(sa.select(schema.c.version))
-            if version is None:
-                connection.execute(sa.insert(schema).values(version=SCHEMA_VERSION))
-    except sa.exc.OperationalError:
-        raise Unavailable(
-            f"the registry's database {engine.url.render_as_string()} cannot be opened"
-        ) from None
-    if version is not None and version > SCHEMA_VERSION:
-        raise Conflict(f"the registry is of version {version}; this program knows {SCHEMA_VERSION}")
-    return engine
-
-
-def _safely(connection: Any, _: object) -> None:
-    """What is deleted is overwritten, what is committed survives a power cut."""
-    for pragma in ("secure_delete=ON", "journal_mode=DELETE", "synchronous=FULL", "busy_timeout=10000"):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _sealed(person: Person, key: bytes) -> bytes:

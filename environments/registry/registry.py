@@ -4,7 +4,6 @@ Each action is written down with who did it. Personal details never leave but to
 """
 
 import msgspec
-import sqlalchemy as sa
 
 from behaviours.decisions.onboarding import Catalogues, onboarding_problems
 from behaviours.decisions.pseudonyms import epoch_of
@@ -17,6 +16,7 @@ from environments.registry.keys import KeyStore
 from environments.registry.people import People, Person
 from environments.registry.pseudonym_service import PseudonymService
 from environments.registry.traces import facts_about, forget_facts_about
+from environments.repository.store import SqlRepository
 from ontology.assets import AssetType, BuildingType
 from ontology.codec import message_type_of
 from ontology.errors import InvalidInput, Problem, problem
@@ -35,18 +35,16 @@ class Registry:
     """People and their sites, kept apart from what is measured and traded.
 
     Args:
-        engine: the database of people, as `opened_engine` returns it.
-        keys: theirs, in another place.
-        facts: where catalogues, consents and the sealed link table are.
+        facts: the database of people, catalogues, consents and the sealed link table.
+        keys: of the people, in another place.
     """
 
-    def __init__(self, engine: sa.Engine, keys: KeyStore, facts: Repository) -> None:
-        self._engine = engine
+    def __init__(self, facts: SqlRepository, keys: KeyStore) -> None:
         self._keys = keys
         self._facts = facts
-        self._people = People(engine, keys)
+        self._people = People(facts.engines, keys)
         self.catalogue = Catalogue(facts)
-        self.audit = AuditLog(engine)
+        self.audit = AuditLog(facts.engines)
         self.pseudonyms = PseudonymService(self._people, keys, facts, self.audit)
 
     @property
@@ -56,7 +54,7 @@ class Registry:
 
     def close(self) -> None:
         """Let go of database and keys."""
-        self._engine.dispose()
+        self._facts.close()
         self._keys.close()
 
     # -- registration -----------------------------------------------------------------------------

@@ -1,46 +1,11 @@
-"""The tables of people and of what was done, and what the catalogues begin with (SPEC 3.4, 5 to 9)."""
-
-import sqlalchemy as sa
+"""What the catalogues begin with (SPEC 3.4): an entry is called what its code is."""
 
 from ontology.assets import AssetCode, AssetType, BuildingCode, BuildingType, ControlType
 from ontology.base import Concept
 from ontology.measurements import Quantity, SensorType
 from ontology.users import UserRole, UserRoleCode
 
-__all__ = ["CATALOGUES", "METADATA", "SCHEMA_VERSION", "actions", "people", "schema"]
-
-METADATA = sa.MetaData()
-SCHEMA_VERSION = 1
-
-schema = sa.Table("registry_schema", METADATA, sa.Column("version", sa.Integer, primary_key=True))
-"""One row: which version of this module made the tables."""
-
-people = sa.Table(
-    "people",
-    METADATA,
-    sa.Column("user_id", sa.Text, primary_key=True, comment="random; says nothing"),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("site_index", sa.Text, unique=True, comment="keyed hash of the site; empty when erased"),
-    sa.Column("email_index", sa.Text, unique=True, comment="keyed hash of the e-mail; empty when erased"),
-    sa.Column("record", sa.LargeBinary, comment="all that is known, sealed under the person's key"),
-    sa.Column("registered_at_s", sa.BigInteger, nullable=False),
-    sa.Column("erased_at_s", sa.BigInteger),
-)
-"""One row a person."""
-
-actions = sa.Table(
-    "actions",
-    METADATA,
-    sa.Column(
-        "number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
-    sa.Column("time_s", sa.BigInteger, nullable=False),
-    sa.Column("actor", sa.Text, nullable=False, comment="an agent's address, a token's name or `operator`"),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("about", sa.Text, nullable=False, comment="a user id or an entry; never a pseudonym"),
-    sa.Column("outcome", sa.Text, nullable=False),
-)
-"""Who did what to whom; rows are added and never changed."""
+__all__ = ["CATALOGUES"]
 
 _UNITS = {
     Quantity.ACTIVE_POWER_W: ("W", 1.0, -1e6, 1e6),
