@@ -16,6 +16,7 @@ from launch.exits import fail as _fail
 from launch.grid_commands import grid_app
 from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
+from launch.registry_commands import registry_app
 
 if TYPE_CHECKING:
     from launch.run_folder import RunResult
@@ -41,6 +42,7 @@ forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=T
 app.add_typer(forecast, name="forecast")
 app.add_typer(ev.app, name="ev")
 app.add_typer(grid_app, name="grid")
+app.add_typer(registry_app, name="registry")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)

@@ -28,6 +28,7 @@ from launch.scenario import Scenario
 from launch.schema import Uftp
 from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
 from launch.uftp import exchanges_of, office_of, start_office
+from launch.user_registry import registry_of
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
 from ontology.errors import Refused, Unavailable
@@ -91,6 +92,7 @@ class LiveCommunity:
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
         self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
+        self._registry = registry_of(self.scenario.registry.folder)
         chain = self._chain or folder / "chain.sqlite"
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None
@@ -100,6 +102,7 @@ class LiveCommunity:
             transport=self.transport,
             store=self._store,
             repository=self._repository,
+            registry=self._registry,
             ledger=self._ledger or MemoryLedger(),
             attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
             registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
@@ -180,6 +183,8 @@ class LiveCommunity:
             await self.server.stop()
         self._store.close()
         self._repository.close()
+        if self._registry is not None:
+            self._registry.close()
         if self._ledger is not None:
             self._ledger.close()
         self._state.cleanup()

@@ -21,6 +21,7 @@ from launch.community import Community, Ground, attestors_of, open_ledger
 from launch.registers import registers_of
 from launch.scenario import Scenario
 from launch.uftp import exchanges_of
+from launch.user_registry import registry_of
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
 from ontology.errors import InvalidInput, problem
@@ -68,11 +69,13 @@ class OfflineCommunity:
         self.transport = InProcessTransport(faults=_faults(scenario), seed=scenario.seed)
         cast = cast_community(scenario, self.world)
         self.ledger = open_ledger(scenario, cast, chain)
+        self.registry = registry_of(scenario.registry.folder)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
             store=MemoryAgentStore(),
             repository=MemoryRepository(retention_s(scenario)),
+            registry=self.registry,
             ledger=self.ledger,
             attestors=attestors_of(scenario, cast, self.ledger),
             registers=registers_of(scenario, cast.parts, self.ledger),
@@ -102,6 +105,8 @@ class OfflineCommunity:
     def close(self) -> None:
         """Let go of the loop, and of what the run held for good; the ledger can be asked on."""
         self.loop.close()
+        if self.registry is not None:
+            self.registry.close()
         gc.unfreeze()
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 from behaviours.decisions.pseudonyms import EPOCH_S, EpochKeys, epoch_of, scope_key, subject_key_of
 from launch.rules import span_s
 from launch.scenario import Scenario
+from launch.user_registry import registry_in
 from ontology.base import INTERVAL_S
 from ontology.privacy import PseudonymScope
 
@@ -66,11 +68,13 @@ class SimulatedKeys(dict[str, bytes]):
 
 
 def pseudonyms_of(scenario: Scenario) -> Pseudonyms:
-    """Derive the keys of a run from its seed: a simulation's keys, worthless anywhere else."""
+    """Return the keys of a run: of its registry, or derived from the seed, worthless anywhere else."""
     start_s, end_s = span_s(scenario)
     agreed_s = [start_s + round((a.after_hours + a.hours) * SECONDS_AN_HOUR) for a in scenario.agreements]
     first, last = epoch_of(start_s), epoch_of(end_s - INTERVAL_S)
     epochs = range(first, epoch_of(max(end_s, *agreed_s, start_s)) + 1)
+    if scenario.registry.folder:
+        return _registered(Path(scenario.registry.folder), epochs, tuple(range(first, last + 1)))
     master = scenario.seed.to_bytes(8, "big") * 4
     lem = PseudonymScope.LEM
     return Pseudonyms(
@@ -79,3 +83,15 @@ def pseudonyms_of(scenario: Scenario) -> Pseudonyms:
         subject_keys=SimulatedKeys(master),
         epochs=tuple(range(first, last + 1)),
     )
+
+
+def _registered(folder: Path, epochs: range, played: tuple[int, ...]) -> Pseudonyms:
+    lem = PseudonymScope.LEM
+    with registry_in(folder) as registry:
+        organisations = scope_key(registry.organisations_key, lem, FIRST_EPOCH)
+        return Pseudonyms(
+            keys=registry.pseudonyms.epoch_keys(lem, epochs),
+            own=EpochKeys(dict.fromkeys(epochs, organisations)),
+            subject_keys=registry.pseudonyms.subject_keys(),
+            epochs=played,
+        )

@@ -9,8 +9,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from launch.schema import Grid, Scenario, Site, Tariff, Thresholds, Uftp
+from launch.user_registry import registered_sites
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
-from ontology.errors import InvalidInput
+from ontology.errors import InvalidInput, ParityError
 
 __all__ = ["COMMUNITY_AGENTS", "SITE_AGENTS", "Complaint", "complaints", "local_start", "site_ids", "span_s"]
 
@@ -53,6 +54,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _outside(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
+    yield from _registry(scenario)
 
 
 def local_start(scenario: Scenario) -> datetime:
@@ -392,6 +394,21 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
+
+
+def _registry(scenario: Scenario) -> Iterator[Complaint]:
+    """Where there is a registry every site is somebody's."""
+    folder = scenario.registry.folder
+    if not folder:
+        return
+    try:
+        known = registered_sites(Path(folder), site_ids(scenario))
+    except ParityError as error:
+        yield "registry.folder", folder, str(error)
+        return
+    for site in site_ids(scenario):
+        if site not in known:
+            yield "registry.folder", site, "must be a site of a registered user"
 
 
 def _ledger(scenario: Scenario) -> Iterator[Complaint]:

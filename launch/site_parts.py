@@ -105,6 +105,7 @@ def site_parts(
             products=products_of(scenario, site.id),
             partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
             payer=payer_of(scenario, at, players, attesting_sites(world)),
+            heeds_consent=bool(scenario.registry.folder),
             reports=metrics_of(scenario, site.id),
             wear_ticks_per_kwh=round((battery or Battery(capacity_kwh=1)).wear * TICKS_PER_CURRENCY),
             led_by={f"{site.id}-bess": contacts.bess} if shaves else {},

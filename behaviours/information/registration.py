@@ -80,6 +80,8 @@ class ConsentKeeping(Behaviour):
     def setup(self) -> None:
         """Recall up to when what the registry was told has been published."""
         self._seen_s = int(self.agent.kept_bytes(_SEEN) or b"0")
+        self._told: set[Consent] = set()
+        """What was told since the last second seen."""
 
     @on(Consent)
     async def keep_consent(self, consent: Consent, letter: Letter) -> Acknowledgement:
@@ -114,16 +116,20 @@ class ConsentKeeping(Behaviour):
         await self._publish_since(self._seen_s)
 
     async def _publish_since(self, time_s: int) -> None:
-        """Tell what is new; what was said in the last second seen is told again, so nothing is missed."""
+        """Tell what is new, of the last second seen what came since."""
         registry = self.agent.surroundings.registry
         if registry is None:
             return
-        for consent in await registry.consents_since(time_s):
+        found = [each for each in await registry.consents_since(time_s) if each not in self._told]
+        for consent in found:
             await self._tell(consent)
-            self._seen_s = max(self._seen_s, consent.time_s)
-        self.keep(_SEEN, str(self._seen_s).encode())
+        if found:
+            self._seen_s = max(self._seen_s, *(each.time_s for each in found))
+            self._told = {each for each in self._told if each.time_s >= self._seen_s}
+            self.keep(_SEEN, str(self._seen_s).encode())
 
     async def _tell(self, consent: Consent) -> None:
+        self._told.add(consent)
         await required_repository(self).store([consent])
         self.publish(consent, consent.subject)
 

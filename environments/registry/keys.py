@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from behaviours.decisions.pseudonyms import EpochKeys, secret_identity
-from behaviours.sealing import opened, public_key_of, sealed
+from behaviours.sealing import derived_key, opened, public_key_of, sealed
 from ontology.errors import Conflict, InvalidInput, Unavailable, problem
 from ontology.privacy import PseudonymScope
 
@@ -114,9 +114,9 @@ class KeyStore:
         identities = {name: secret_identity(key) for name, key in found if key is not None}
         return EpochKeys({epoch: self.of_scope(scope, epoch) for epoch in epochs}, identities)
 
-    def has_scope(self, scope: PseudonymScope, epoch: int) -> bool:
-        """Tell whether there is a key of a scope in an epoch."""
-        return self._get(f"{_SCOPE}{scope} {epoch}") is not None
+    def epochs(self, scope: PseudonymScope) -> list[int]:
+        """Return the epochs of a scope whose keys are there, ascending."""
+        return sorted(int(name.rsplit(" ", 1)[1]) for name in self._names(f"{_SCOPE}{scope} "))
 
     def forget_epochs(self, before: int) -> int:
         """Destroy the keys of all epochs before one, and return how many there were."""
@@ -145,6 +145,11 @@ class KeyStore:
     def index_key(self) -> bytes:
         """Under which sites and e-mails are found without being written down."""
         return self._own(_INDEX)
+
+    @property
+    def organisations_key(self) -> bytes:
+        """Under which organisations, who are no persons, have their pseudonyms."""
+        return derived_key(self.index_key, b"parity-mas|organisations", KEY_BYTES)
 
     def rotate(self) -> None:
         """Wrap all keys anew under a new master key."""

@@ -112,7 +112,7 @@ class People:
         except sa.exc.IntegrityError:
             raise Conflict("the site or the e-mail is somebody else's") from None
 
-    def erase(self, user_id: str, time_s: int) -> None:
+    def erase(self, user_id: str, time_s: int | None = None) -> None:
         """Destroy a person's key, and then all that was sealed under it; again, it changes nothing."""
         self._keys.destroy_person(user_id)
         emptied = {"site_index": None, "email_index": None, "record": None}

@@ -76,27 +76,21 @@ class PseudonymService:
         """
         return pseudonym(secret_identity(self._key_of(person)), self._keys.of_scope(scope, epoch))
 
-    def accounts(self, person: Person, time_s: int) -> list[str]:
-        """Return a person's pseudonyms in the market until a time, those of forgotten epochs excepted."""
-        epochs = range(epoch_of(person.registered_at_s), epoch_of(time_s) + 1)
+    def accounts(self, person: Person) -> list[str]:
+        """Return a person's pseudonyms in the market, those of forgotten epochs excepted."""
         lem = PseudonymScope.LEM
-        return [self.called(person, lem, epoch) for epoch in epochs if self._keys.has_scope(lem, epoch)]
+        return [self.called(person, lem, epoch) for epoch in self._keys.epochs(lem)]
 
-    async def lines(self, person: Person, time_s: int) -> list[PseudonymRecord]:
+    async def lines(self, person: Person) -> list[PseudonymRecord]:
         """Return the lines of the link table that name a person."""
-        epochs = range(epoch_of(person.registered_at_s), epoch_of(time_s) + 2)
-        names = [
-            self.called(person, scope, epoch)
-            for scope in PseudonymScope
-            for epoch in epochs
-            if self._keys.has_scope(scope, epoch)
-        ]
+        scopes = ((scope, epoch) for scope in PseudonymScope for epoch in self._keys.epochs(scope))
+        names = [self.called(person, scope, epoch) for scope, epoch in scopes]
         found = await self._facts.select(Selection(_RECORD, names)) if names else []
         return [each for each in found if isinstance(each, PseudonymRecord)]
 
-    async def forget(self, person: Person, time_s: int) -> None:
+    async def forget(self, person: Person) -> None:
         """Delete the lines of the link table that name a person."""
-        names = [line.pseudonym for line in await self.lines(person, time_s)]
+        names = [line.pseudonym for line in await self.lines(person)]
         if names:
             await self._facts.delete(Selection(_RECORD, names))
 

@@ -6,7 +6,6 @@ Each action is written down with who did it. Personal details never leave but to
 import msgspec
 
 from behaviours.decisions.onboarding import Catalogues, onboarding_problems
-from behaviours.decisions.pseudonyms import epoch_of
 from behaviours.repository_port import Repository, Selection
 from behaviours.sealing import opened_by
 from environments.registry.actions import AuditLog
@@ -15,7 +14,7 @@ from environments.registry.enrolment import consent_of, owned_by, person_of, sub
 from environments.registry.keys import KeyStore
 from environments.registry.people import People, Person
 from environments.registry.pseudonym_service import PseudonymService
-from environments.registry.traces import facts_about, forget_facts_about
+from environments.registry.traces import facts_about, forget_facts_about, settled_for
 from environments.repository.store import SqlRepository
 from ontology.assets import AssetType, BuildingType
 from ontology.codec import message_type_of
@@ -46,11 +45,18 @@ class Registry:
         self.catalogue = Catalogue(facts)
         self.audit = AuditLog(facts.engines)
         self.pseudonyms = PseudonymService(self._people, keys, facts, self.audit)
+        for user_id in self._people.cut_off():
+            self._people.erase(user_id)
 
     @property
     def public_key(self) -> bytes:
         """The key (X25519) that personal details are sealed for."""
         return self._keys.box_public_key
+
+    @property
+    def organisations_key(self) -> bytes:
+        """The key under which aggregator and grid operator have their pseudonyms, which never change."""
+        return self._keys.organisations_key
 
     def close(self) -> None:
         """Let go of database and keys."""
@@ -86,7 +92,7 @@ class Registry:
             await self.pseudonyms.issued(person, scope, time_s)
         self._people.activate(person.user_id)
         self.audit.note(time_s, actor, "register", person.user_id)
-        return self._user(person, time_s)
+        return _user(person)
 
     def _details(
         self, told: Onboarding, given: PersonalDetails | None
@@ -124,17 +130,17 @@ class Registry:
 
     # -- people -----------------------------------------------------------------------------------
 
-    def user(self, user_id: str, time_s: int) -> User | None:
+    def user(self, user_id: str) -> User | None:
         """Return a user with name and e-mail, one who was erased without; nothing where there was none."""
         person = self._people.get(user_id)
         if person is not None:
-            return self._user(person, time_s)
+            return _user(person)
         status = self._people.status(user_id)
         return None if status is None else User(user_id=user_id, role_id="erased", status=UserStatus.ERASED)
 
-    def users(self, time_s: int) -> list[User]:
+    def users(self) -> list[User]:
         """Return all registered users with name and e-mail, in the order of registration."""
-        return [self._user(person, time_s) for person in self._people.all()]
+        return [_user(person) for person in self._people.all()]
 
     def user_of(self, site: str) -> str | None:
         """Return the id of the user whose a site is."""
@@ -149,18 +155,18 @@ class Registry:
         person = msgspec.structs.replace(self._required(user_id), name=details.name, email=details.email)
         self._people.replace(person)
         self.audit.note(time_s, actor, "correct", user_id)
-        return self._user(person, time_s)
+        return _user(person)
 
     def portfolio(self) -> list[tuple[str, str, str]]:
         """Return site, segment and user of everybody that the aggregator acts for, by site."""
         return sorted((each.site, each.segment_id, each.user_id) for each in self._people.all() if each.site)
 
-    def accounts(self, user_id: str, time_s: int) -> list[str]:
-        """Return a user's pseudonyms in the market until a time.
+    def accounts(self, user_id: str) -> list[str]:
+        """Return a user's pseudonyms in the market, those of forgotten epochs excepted.
 
         Raises: InvalidInput when there is no such user.
         """
-        return self.pseudonyms.accounts(self._required(user_id), time_s)
+        return self.pseudonyms.accounts(self._required(user_id))
 
     def rotate_master_key(self, time_s: int, actor: str) -> None:
         """Wrap all keys anew under a new master key."""
@@ -209,17 +215,20 @@ class Registry:
         Raises: InvalidInput when there is no such user.
         """
         person = self._required(user_id)
-        lines = await self.pseudonyms.lines(person, time_s)
+        lines = await self.pseudonyms.lines(person)
         things = [await self.catalogue.get(kind, name) for kind, name in owned_by(person)]
         facts = [each for other in others for each in await facts_about(other, person.site)]
+        accounts = self.pseudonyms.accounts(person)
+        settled = [each for other in others for each in await settled_for(other, accounts)]
         self.audit.note(time_s, actor, "export", user_id)
         exported = {
-            "user": self._user(person, time_s),
+            "user": _user(person),
             "registered": things,
             "consents": await self.consents(user_id),
             "pseudonyms": lines,
             "actions": [each._asdict() for each in self.audit.about(user_id)],
             "measured_and_foreseen": facts,
+            "settled": settled,
         }
         plain: dict[str, object] = msgspec.to_builtins(exported)
         return plain
@@ -238,12 +247,12 @@ class Registry:
         if person is not None:
             for other in others:
                 await forget_facts_about(other, person.site)
-            await self._forget_own_facts(person, time_s)
+            await self._forget_own_facts(person)
         self._people.erase(user_id, time_s)
         self.audit.note(time_s, actor, "erase", user_id)
 
-    async def _forget_own_facts(self, person: Person, time_s: int) -> None:
-        await self.pseudonyms.forget(person, time_s)
+    async def _forget_own_facts(self, person: Person) -> None:
+        await self.pseudonyms.forget(person)
         await self._facts.delete(Selection(_CONSENT, (subject_of(person),)))
         for kind, name in reversed(owned_by(person)):
             await self.catalogue.remove(kind, name)
@@ -254,15 +263,16 @@ class Registry:
             raise InvalidInput(problem("user_id", user_id, "a registered user"))
         return person
 
-    def _user(self, person: Person, time_s: int) -> User:
-        return User(
-            user_id=person.user_id,
-            role_id=person.role_id,
-            pseudonym=self.pseudonyms.called(person, PseudonymScope.LEM, epoch_of(time_s)),
-            wallet_id=person.wallet_id,
-            building_ids=person.building_ids,
-            name=person.name,
-            email=person.email,
-            preferences=person.preferences,
-            consent_reference=subject_of(person),
-        )
+
+def _user(person: Person) -> User:
+    """Return what may be shown of a person; the pseudonym is for who works under it."""
+    return User(
+        user_id=person.user_id,
+        role_id=person.role_id,
+        wallet_id=person.wallet_id,
+        building_ids=person.building_ids,
+        name=person.name,
+        email=person.email,
+        preferences=person.preferences,
+        consent_reference=subject_of(person),
+    )

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from launch.schema.flexibility import FlexibilityMarket
 from launch.schema.markets import Agreement, Contract, ExternalMarkets, Product, Tariffs
-from launch.schema.platform import Faults, Ledger, Planning, Server
+from launch.schema.platform import Faults, Ledger, Planning, Registry, Server
 from launch.schema.section import Section
 from launch.schema.sites import Population, Site
 from launch.schema.world import Grid, Location, Weather
@@ -80,6 +80,7 @@ class Scenario(Section, frozen=True, kw_only=True):
     ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()
+    registry: Annotated[Registry, Meta(description="of the people behind the sites")] = Registry()
     control: Annotated[
         bool,
         Meta(description="false: agents read the meters only, devices run by themselves, batteries idle"),
@@ -93,6 +94,7 @@ SHORT_FORMS: dict[type, dict[type, str]] = {
     Weather: {int: "reference_year"},
     Server: {str: "kind"},
     Ledger: {str: "url"},
+    Registry: {str: "folder"},
     FlexibilityMarket: {bool: "active"},
     Planning: {str: "solver"},
 }

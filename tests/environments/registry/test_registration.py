@@ -25,19 +25,19 @@ def test_a_household_is_registered_with_all_that_belongs_to_it(registry):
         "h001-sensor-2",
     }
     assert [each.purpose for each in inline(registry.consents(user.user_id))] == [ConsentPurpose.FLEXIBILITY]
-    assert len(registry.accounts(user.user_id, NOW_S)) == 1
+    assert len(registry.accounts(user.user_id)) == 1
     assert [each.action for each in registry.audit.about(user.user_id)] == ["register"]
 
 
 def test_details_may_come_sealed_for_the_registry(registry):
     box = sealed_for(registry.public_key, msgspec.json.encode(ANNA))
     user = inline(registry.register(household(details_sealed=box), NOW_S, "market@localhost"))
-    assert registry.user(user.user_id, NOW_S).name == ANNA.name
+    assert registry.user(user.user_id).name == ANNA.name
 
 
 def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_kept(registry):
     inline(registry.register(household(), NOW_S, "operator", ANNA))
-    before = registry.users(NOW_S)
+    before = registry.users()
     wrong = household(
         role_id="BARON",
         building=NewBuilding(type_id="CASTLE", geo_zone="DE-1"),
@@ -57,7 +57,7 @@ def test_everything_that_is_wrong_is_named_at_once_and_nothing_is_kept(registry)
         "sensors[0].asset",
     ]
     assert ANNA.email not in str(caught.value)
-    assert registry.users(NOW_S) == before
+    assert registry.users() == before
 
 
 def test_a_prosumer_without_a_connection_is_none(registry):
@@ -98,7 +98,7 @@ def test_a_registration_that_is_cut_off_can_be_made_again(registry, monkeypatch,
         with pytest.raises(Killed):
             inline(registry.register(household(), NOW_S, "operator", ANNA))
     user = inline(registry.register(household(), NOW_S, "operator", ANNA))
-    assert [each.user_id for each in registry.users(NOW_S)] == [user.user_id]
+    assert [each.user_id for each in registry.users()] == [user.user_id]
     assert {each.owner for each in inline(registry.catalogue.entries("assets"))} == {user.user_id}
 
 
@@ -120,14 +120,14 @@ def test_who_has_the_database_without_the_keys_reads_nothing(registry, tmp_path)
     with other._facts.engines.writing() as connection:
         connection.execute(people.insert().values(dict(row)))
     with pytest.raises(InvalidInput):
-        other.user(row["user_id"], NOW_S)
+        other.user(row["user_id"])
     other.close()
 
 
 def test_a_registry_opened_again_knows_everybody(registry, tmp_path):
     user = inline(registry.register(household(), NOW_S, "operator", ANNA))
     again = opened_registry(tmp_path)
-    assert again.user(user.user_id, NOW_S) == user
+    assert again.user(user.user_id) == user
     again.close()
 
 
@@ -135,7 +135,7 @@ def test_name_and_email_can_be_put_right(registry):
     user = inline(registry.register(household(), NOW_S, "operator", ANNA))
     corrected = registry.correct(user.user_id, BORIS, NOW_S + 60, "operator")
     assert (corrected.name, corrected.email) == (BORIS.name, BORIS.email)
-    assert registry.user(user.user_id, NOW_S) == corrected
+    assert registry.user(user.user_id) == corrected
 
 
 def test_a_user_is_valid_json(registry):
@@ -147,9 +147,11 @@ def test_a_user_is_valid_json(registry):
 def test_people_may_be_kept_in_postgresql(postgresql_url, tmp_path):
     registry = new_registry(tmp_path, postgresql_url)
     user = inline(registry.register(household(), NOW_S, "operator", ANNA))
-    assert registry.user(user.user_id, NOW_S).name == ANNA.name
-    issued = inline(registry.pseudonyms.issue("h001", PseudonymScope.LEM, NOW_S, NOW_S, "h001-oracle@localhost"))
-    assert [issued.pseudonym] == registry.accounts(user.user_id, NOW_S)
+    assert registry.user(user.user_id).name == ANNA.name
+    issued = inline(
+        registry.pseudonyms.issue("h001", PseudonymScope.LEM, NOW_S, NOW_S, "h001-oracle@localhost")
+    )
+    assert [issued.pseudonym] == registry.accounts(user.user_id)
     inline(registry.erase(user.user_id, NOW_S, "operator"))
-    assert registry.users(NOW_S) == []
+    assert registry.users() == []
     registry.close()
