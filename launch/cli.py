@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from launch import ev
+from launch.api_commands import api_app
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
@@ -21,6 +22,7 @@ from launch.registry_commands import registry_app
 if TYPE_CHECKING:
     from launch.run_folder import RunResult
     from launch.scenario import Scenario
+    from launch.serving import Front
     from launch.sharding import MeetingPlace, Shard
 
     Meeting = tuple[Shard, MeetingPlace]
@@ -43,6 +45,7 @@ app.add_typer(forecast, name="forecast")
 app.add_typer(ev.app, name="ev")
 app.add_typer(grid_app, name="grid")
 app.add_typer(registry_app, name="registry")
+app.add_typer(api_app, name="api")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)
@@ -111,6 +114,40 @@ def run(
     print_result(result)
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def serve(
+    scenario: ScenarioFile,
+    seed: Annotated[int | None, typer.Option(help="Another seed gives another day.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/NAME-001, …")] = None,
+    pace: Annotated[
+        float, typer.Option(help="Real seconds that an interval takes at least.", metavar="SECONDS")
+    ] = 10.0,
+    port: Annotated[
+        int | None, typer.Option(help="Where the REST interface listens; 0 = any.", min=0, max=65_535)
+    ] = None,
+    settings: Settings = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run a community live behind its REST interface, until interrupted (see `parity-mas api token`)."""
+    flags = {"seed": seed, "pace_s": pace, "api.port": port}
+    with _errors():
+        loaded = _load(scenario, {k: v for k, v in flags.items() if v is not None}, settings)
+        folder = out or _next_folder(loaded)
+        _log(verbose)
+        from launch.serving import Front
+
+        result = _run(loaded, folder, False, front=Front(loaded.api, _say_served))
+    from launch.console import print_result
+
+    print_result(result)
+    if not result.complete:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _say_served(url: str) -> None:
+    print(f"serving at {url}; stop with Ctrl-C", flush=True)
 
 
 @app.command()
@@ -317,7 +354,13 @@ def _next_folder(scenario: "Scenario") -> Path:
     return next_folder(Path("runs"), scenario.name)
 
 
-def _run(scenario: "Scenario", folder: Path, offline: bool, meeting: "Meeting | None" = None) -> "RunResult":
+def _run(
+    scenario: "Scenario",
+    folder: Path,
+    offline: bool,
+    meeting: "Meeting | None" = None,
+    front: "Front | None" = None,
+) -> "RunResult":
     import asyncio
 
     from launch import runs
@@ -335,7 +378,9 @@ def _run(scenario: "Scenario", folder: Path, offline: bool, meeting: "Meeting | 
                 shard, place = meeting or (WHOLE, None)
                 with stop_the_loop():
                     result = asyncio.run(
-                        runs.run_live(scenario, folder, progress, shard=shard, meeting_place=place)
+                        runs.run_live(
+                            scenario, folder, progress, shard=shard, meeting_place=place, front=front
+                        )
                     )
         except Interrupted as interruption:
             result = interruption.result

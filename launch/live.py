@@ -193,6 +193,11 @@ class LiveCommunity:
         """Return the agreements' contracts, where the ledger is at hand and anything is agreed."""
         return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
 
+    @property
+    def repository(self) -> SqlRepository:
+        """Where the community's facts are."""
+        return self._repository
+
     async def step(self) -> None:
         """Run one market interval: the agents up to its end, then the world, step by step."""
         end_s = self.world.now_s + INTERVAL_S

@@ -8,7 +8,7 @@ from behaviours.agent import Agent
 from environments.http.answers import NotThere
 from launch.parts import AddressBook, Part
 from ontology.base import Concept
-from ontology.delegation import ProxyRequest
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.errors import Refused, Unavailable
 from ontology.ownership import Party
 from ontology.performatives import Performative
@@ -71,9 +71,9 @@ class CommunityPortals:
         if act is Performative.INFORM:
             portal.tell(receiver, content, act)
             return content
-        return await asyncio.wait_for(
-            portal.ask(receiver, content, Concept, within_s=WITHIN_S, act=act), deadline_s
-        )
+        asked = portal.ask(receiver, content, Concept, within_s=WITHIN_S, act=act)
+        answer = await asyncio.wait_for(asked, deadline_s)
+        return answer.content if isinstance(answer, ProxyAnswer) else answer
 
     def _portal(self, party: Party) -> Agent:
         name = f"{party.subjects[0]}-portal" if party.is_bound and party.subjects else _name(party.role)

@@ -28,7 +28,7 @@ from ontology.coalition import (
     SelectionUpdate,
 )
 from ontology.control import UserOverride
-from ontology.delegation import ProxyRequest
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -107,6 +107,7 @@ _SERVICES = (
     DemandResponseReport,
     UserOverride,
     ProxyRequest,
+    ProxyAnswer,
 )
 _MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 

@@ -2,12 +2,13 @@
 
 from ontology.base import Address, Concept
 from ontology.control import UserOverride
-from ontology.directory import DirectorySearch
-from ontology.discourse import AnyConcept, Query
+from ontology.directory import DirectoryListing, DirectorySearch
+from ontology.discourse import Acknowledgement, AnyConcept, Query, QueryResult
+from ontology.flexibility_trading import DemandResponseReport, FlexResponse
 from ontology.market import ExternalActivation
 from ontology.performatives import Performative
 
-__all__ = ["ProxyRequest"]
+__all__ = ["ProxyAnswer", "ProxyRequest"]
 
 
 class ProxyRequest(Concept, frozen=True, kw_only=True, tag="parity:ProxyRequest"):
@@ -20,3 +21,11 @@ class ProxyRequest(Concept, frozen=True, kw_only=True, tag="parity:ProxyRequest"
     act: Performative
     content: AnyConcept | Query | UserOverride | ExternalActivation | DirectorySearch
     until_agreed: bool = False
+
+
+class ProxyAnswer(Concept, frozen=True, kw_only=True, tag="parity:ProxyAnswer"):
+    """Hands the other's answer to who wanted something said (FIPA SC00033)."""
+
+    content: (
+        AnyConcept | Acknowledgement | QueryResult | DemandResponseReport | FlexResponse | DirectoryListing
+    )

@@ -26,7 +26,7 @@ from ontology.users import UserRole
 from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast, WeatherObservation
 
-__all__ = ["PUBLIC", "Party", "as_seen_by", "is_own", "may_ask_about", "may_store"]
+__all__ = ["PUBLIC", "Party", "as_seen_by", "is_own", "may_ask_about", "may_store", "names_in"]
 
 C = TypeVar("C", bound=Concept)
 
@@ -117,7 +117,7 @@ def may_ask_about(party: Party, entity: str, subjects: Sequence[str]) -> bool:
 
 def is_own(party: Party, fact: Concept) -> bool:
     """Whether a fact is about somebody, or something of its sites, among others or alone."""
-    return any(party.owns(name) for name in _names_in(fact))
+    return any(party.owns(name) for name in names_in(fact))
 
 
 def as_seen_by(party: Party, fact: C) -> C | None:
@@ -138,7 +138,7 @@ def may_store(party: Party, fact: Concept) -> bool:
         return False
     if not party.is_bound:
         return True
-    names = list(_names_in(fact))
+    names = list(names_in(fact))
     return bool(names) and all(party.owns(name) for name in names)
 
 
@@ -164,7 +164,8 @@ def _name_of(member: object) -> str:
     return str(getattr(member, "player", "") or getattr(member, "agent", "") or getattr(member, "member", ""))
 
 
-def _names_in(fact: Concept) -> Iterable[str]:
+def names_in(fact: Concept) -> Iterable[str]:
+    """Yield whom and what a fact names."""
     fields = type(fact).__struct_fields__
     yield from (name for field in _OWNED_BY if field in fields and (name := getattr(fact, field)))
     for _, members in _lists_in(fact):

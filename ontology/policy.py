@@ -41,7 +41,7 @@ from ontology.control import (
     InstructionStatus,
     UserOverride,
 )
-from ontology.delegation import ProxyRequest
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -141,6 +141,15 @@ MANAGERS = (Role.PV, Role.BESS, Role.EV, Role.P2H)
 SITE = (Role.PROSUMER, Role.GATEWAY, *MANAGERS)
 OPERATORS = (Role.AGGREGATOR, Role.DSO, Role.MARKET_OPERATOR)
 TELL = (Act.INFORM, Act.REQUEST)
+PRINCIPALS = (
+    Role.DSO,
+    Role.AGGREGATOR,
+    Role.MARKET_OPERATOR,
+    Role.PROSUMER,
+    Role.ORACLE,
+    Role.EXTERNAL_MARKETS,
+)
+"""Roles whose agents speak for their own people and programs outside."""
 PORTALS = (Role.UI, *OPERATORS, Role.EXTERNAL_MARKETS)
 COALITION = (Role.AGGREGATOR, Role.PROSUMER)
 EDGE = Role.FLEXIBILITY_GATEWAY
@@ -163,12 +172,8 @@ TABLE: tuple[Row, ...] = (
     Row((FailureReport,), (Act.FAILURE, Act.REFUSE), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
     # -- portals: what is wanted from outside; the agent asked decides, and its own rights hold -------
-    Row(
-        (ProxyRequest,),
-        (Act.REQUEST,),
-        PORTALS,
-        (*OPERATORS, Role.PROSUMER, Role.ORACLE, Role.EXTERNAL_MARKETS),
-    ),
+    Row((ProxyRequest,), (Act.REQUEST,), PORTALS, PRINCIPALS),
+    Row((ProxyAnswer,), (Act.INFORM,), PRINCIPALS, PORTALS),
     # -- the directory ---------------------------------------------------------------------------
     Row((DirectoryEntry,), (Act.REQUEST, Act.CANCEL), EVERYONE, (Role.MARKET_OPERATOR,), readers=EVERYONE),
     Row((DirectorySearch,), ASK, EVERYONE, (Role.MARKET_OPERATOR,)),

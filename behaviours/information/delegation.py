@@ -2,15 +2,14 @@
 
 ```
 program  HTTP → portal  ProxyRequest(DstatcomCommand) → DSO  DstatcomCommand → D-STATCOM
-                portal  ←           Acknowledgement     DSO  ←  Acknowledgement
+                portal  ←         ProxyAnswer           DSO  ←  Acknowledgement
 ```
 Whoever addresses the agents from outside is let in by its portal: one a role of the operators, one a site.
 """
 
 from behaviours.behaviour import Behaviour, on
 from behaviours.membership import Member
-from ontology.base import Concept
-from ontology.delegation import ProxyRequest
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.discourse import Acknowledgement
 from ontology.errors import Refused
 from ontology.letter import Letter
@@ -27,7 +26,7 @@ class Delegation(Behaviour):
     """Says what its own portal wants said, as far as the agent's role may say it."""
 
     @on(ProxyRequest, Performative.REQUEST)
-    async def say(self, proxy: ProxyRequest, letter: Letter) -> Concept:
+    async def say(self, proxy: ProxyRequest, letter: Letter) -> ProxyAnswer:
         """Say it and return the answer; what expects none is acknowledged with its message id.
 
         Raises: Refused for anyone but the agent's own portal, and whatever the other raises.
@@ -38,13 +37,13 @@ class Delegation(Behaviour):
         if proxy.to not in membership:
             raise Refused(f"there is no agent {proxy.to}")
         if proxy.act is Performative.INFORM:
-            return Acknowledgement(of=self.tell(proxy.to, proxy.content, proxy.act))
+            return ProxyAnswer(content=Acknowledgement(of=self.tell(proxy.to, proxy.content, proxy.act)))
         self.agent.commit()
         by_s = self.clock.now_s() + WITHIN_S
         answer = await self.agent.post.ask(
             proxy.to, proxy.content, by_s, proxy.act, until_agreed=proxy.until_agreed
         )
-        return answer.content
+        return ProxyAnswer(content=answer.content)  # type: ignore[arg-type]
 
 
 def speaks_for(portal: Member, agent: Member) -> bool:

@@ -26,6 +26,7 @@ __all__ = [
     "Rule",
     "allowing",
     "anybody",
+    "asking",
     "caller_of",
     "guard",
     "reading",
@@ -89,6 +90,15 @@ def speaking(message_type: str, act: Performative, granted: Iterable[Role]) -> R
     )
 
 
+def asking(entity: str, granted: Iterable[Role]) -> Rule:
+    """Return the rule of who may ask an agent for facts: some roles, as far as the policy lets them read."""
+    named = frozenset(granted)
+    return Rule(
+        f"may read {entity}: {', '.join(sorted(named))}",
+        lambda role, path: role in named and may_read(role, entity),
+    )
+
+
 def allowing(rule: Rule, **more: Any) -> dict[str, Any]:
     """Return the `opt` of a route that a rule guards."""
     return {_RULE: rule, **more}
@@ -112,7 +122,7 @@ def ruled_handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]
             for method in sorted(handler.http_methods - {"OPTIONS"}):
                 if rule_of(handler) is None:
                     raise TypeError(f"{method} {route.path} has no rule: opt=allowing(…)")
-                yield method, route.path, handler
+                yield method, route.path_format, handler
 
 
 def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

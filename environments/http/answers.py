@@ -1,6 +1,7 @@
 """How every response looks: `{status, errors, data}` (D8.1 Table 2), whatever went well or wrong."""
 
 import re
+import traceback
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Literal
@@ -79,11 +80,13 @@ def done(data: Any = None, status: int = 200, headers: dict[str, str] | None = N
 
 
 def failed(
-    status: int, problems: Iterable[Problem], headers: dict[str, str] | None = None
+    status: int, problems: Iterable[Problem], headers: dict[str, str] | None = None, *, data: Any = None
 ) -> Response[bytes]:
     """Return the response to a call that failed, and why."""
     faults = [Fault(each.path, each.value, each.expected) for each in problems]
-    return Response(_encode(Answer("failed", faults)), status_code=status, media_type=JSON, headers=headers)
+    return Response(
+        _encode(Answer("failed", faults, data)), status_code=status, media_type=JSON, headers=headers
+    )
 
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -96,7 +99,9 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         return failed(422, _parameter_problems(request, error))
     if isinstance(error, HTTPException):
         return _answer_http(request, error)
-    log.error("request failed", path=request.scope.get("path_template", ""), exc_info=error)
+    # no exc_info: some renderers of logs print local variables, and there are tokens among them
+    trace = "".join(traceback.format_exception(error))
+    log.error("request failed", route=request.scope.get("path_template", ""), trace=trace)
     return failed(500, [Problem("", "", "an internal error; it was written down")])
 
 

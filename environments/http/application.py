@@ -91,7 +91,7 @@ def application(services: Services, routes: Sequence[ControllerRouterHandler] = 
         exception_handlers={ParityError: answer_error, HTTPException: answer_error, Exception: answer_error},
         openapi_config=None,
         request_max_body_size=MOST_BODY_BYTES,
-        state=State({"services": services}),
+        state=State({"services": services, "routes": list(routes)}),
         logging_config=None,
     )
     for _ in ruled_handlers(app):

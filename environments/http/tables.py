@@ -85,8 +85,6 @@ CREATE OR REPLACE TRIGGER api_audit_is_final BEFORE UPDATE OR DELETE ON api_audi
 FOR EACH ROW EXECUTE FUNCTION api_audit_is_final();
 """
 
-for _statement in (_NO_UPDATE, _NO_DELETE):
-    sa.event.listen(audit, "after_create", sa.DDL(_statement.replace("%", "%%")).execute_if(dialect="sqlite"))
-sa.event.listen(
-    audit, "after_create", sa.DDL(_POSTGRESQL.replace("%", "%%")).execute_if(dialect="postgresql")
-)
+for _dialect, _statement in (("sqlite", _NO_UPDATE), ("sqlite", _NO_DELETE), ("postgresql", _POSTGRESQL)):
+    _guard = sa.DDL(_statement.replace("%", "%%"))  # type: ignore[no-untyped-call]
+    sa.event.listen(audit, "after_create", _guard.execute_if(dialect=_dialect))

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from launch.schema.flexibility import FlexibilityMarket
+from launch.schema.interface import Api
 from launch.schema.markets import Agreement, Contract, ExternalMarkets, Product, Tariffs
 from launch.schema.platform import Faults, Ledger, Planning, Registry, Server
 from launch.schema.section import Section
@@ -79,6 +80,7 @@ class Scenario(Section, frozen=True, kw_only=True):
         tuple[Agreement, ...], Meta(description="service levels, judged and paid on the ledger")
     ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
+    api: Annotated[Api, Meta(description="REST interface of `parity-mas serve`")] = Api()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()
     registry: Annotated[Registry, Meta(description="of the people behind the sites")] = Registry()
     control: Annotated[

@@ -21,7 +21,7 @@ from ontology.ownership import Party, as_seen_by, may_ask_about, may_store
 from ontology.policy import may_read, may_write
 from ontology.validation import problems_in
 
-__all__ = ["FACTS", "FINAL"]
+__all__ = ["FACTS", "FINAL", "Entity", "about", "etag", "held_fact", "require_own"]
 
 Any_ = Request[Any, Any, Any]
 Entity = Annotated[str, Parameter(description="type, such as `IntervalReading`; see /api/v1/entities")]
@@ -111,7 +111,11 @@ async def count(
     return done({"count": await repository.count(selection)})
 
 
-@get("/facts/{entity:str}/latest", opt=allowing(reading()), summary="The newest fact")
+@get(
+    "/facts/{entity:str}/latest",
+    opt=allowing(reading(), conditions=("If-None-Match",)),
+    summary="The newest fact",
+)
 async def latest(
     request: Any_,
     entity: Entity,
@@ -119,7 +123,7 @@ async def latest(
 ) -> Response[bytes]:
     """Return the newest fact about a subject; `data` is null where there is none."""
     caller = caller_of(request)
-    named = _about(request, entity, subject)
+    named = about(request, entity, subject)
     if not may_ask_about(caller.party, named, [subject] if subject else []):
         raise Refused("subject: one of your own, please")
     fact = await services_of(request).repository_of(caller).latest(named, subject)
@@ -130,7 +134,7 @@ async def latest(
 async def subjects(request: Any_, entity: Entity) -> Response[bytes]:
     """Return the subjects of a type, as far as they are the caller's own or public."""
     caller = caller_of(request)
-    named = _about(request, entity, "")
+    named = about(request, entity, "")
     known = await services_of(request).repository_of(caller).subjects(named)
     party = caller.party
     return done([each for each in known if party.sees_all(named) or party.owns(each)])
@@ -143,13 +147,13 @@ async def store(request: Any_, entity: Entity) -> Response[bytes]:
     Raises: InvalidInput naming everything that is wrong in any of them, Refused for others' facts.
     """
     services, caller = services_of(request), caller_of(request)
-    named, body = _about(request, entity, ""), await request.body()
+    named, body = about(request, entity, ""), await request.body()
     key = request.headers.get("idempotency-key", "")
     asked = request_of("POST", f"{caller.market} {named}", body)
     if key and (known := services.replies.known(caller.token_id, key, asked)):
         return Response(known.body, status_code=known.status, media_type="application/json")
     facts = _facts_in(named, body)
-    _require_own(caller.party, facts)
+    require_own(caller.party, facts)
     repository = services.repository_of(caller)
     await _require_not_final(repository, named, facts)
     await repository.store(facts)
@@ -166,11 +170,11 @@ async def replace(request: Any_, entity: Entity) -> Response[bytes]:
     Raises: WrongState (412) when the condition does not hold, and as for storing.
     """
     services, caller = services_of(request), caller_of(request)
-    named = _about(request, entity, "")
+    named = about(request, entity, "")
     facts = _facts_in(named, await request.body())
     if len(facts) != 1:
         raise InvalidInput(problem("body", f"{len(facts)} facts", "one fact"))
-    _require_own(caller.party, facts)
+    require_own(caller.party, facts)
     repository = services.repository_of(caller)
     await _require_not_final(repository, named, facts)
     async with services.conditional:
@@ -199,7 +203,7 @@ async def forget(
     Raises: Refused for settlement and for others' facts, WrongState (412) when If-Match does not hold.
     """
     services, caller = services_of(request), caller_of(request)
-    named = _about(request, entity, (subject or [""])[0])
+    named = about(request, entity, (subject or [""])[0])
     problems = unknown_parameters(request)
     if not subject or not all(subject):
         problems.append(problem("subject", "missing", "whom or what the facts are about; may be repeated"))
@@ -241,7 +245,7 @@ def _with_etag(request: Any_, data: Any) -> Response[bytes]:
     return done(data, headers={"ETag": tag})
 
 
-def _about(request: Any_, entity: str, subject: str) -> str:
+def about(request: Any_, entity: str, subject: str) -> str:
     """Return the type that is meant, and note for the audit log what the call is about.
 
     Raises: InvalidInput when there is no such type.
@@ -264,7 +268,7 @@ async def _selection(
 
     Raises: InvalidInput with every parameter that is missing or wrong, Refused for others' facts.
     """
-    named = _about(request, entity, (subjects or [""])[0])
+    named = about(request, entity, (subjects or [""])[0])
     selection = _ranged(named, tuple(subjects or ()), span, filters, problems)
     party = caller_of(request).party
     if may_ask_about(party, named, selection.subjects):
@@ -346,7 +350,7 @@ def _what_is_wrong(entity: str, body: bytes) -> InvalidInput | NotUnderstood:
     return InvalidInput(found[:MOST_PROBLEMS])
 
 
-def _require_own(party: Party, facts: list[Concept]) -> None:
+def require_own(party: Party, facts: list[Concept]) -> None:
     """Raises: Refused when any is not the party's own to write."""
     if party.is_bound and not all(may_store(party, each) for each in facts):
         raise Refused(f"a {party.role} writes facts of its own only")
