@@ -15,7 +15,6 @@ from launch.exits import errors
 
 if TYPE_CHECKING:
     from behaviours.repository_port import Repository
-    from ontology.registration import PersonalDetails
 
 __all__ = ["registry_app"]
 
@@ -73,9 +72,10 @@ def add(
     """Take up a user with site, equipment and consents, and print the new user's id."""
     from launch.results import completed
     from launch.user_registry import registry_in
+    from ontology.registration import read_form
 
     with errors(), registry_in(folder) as registry:
-        told, details = _onboarding(_asked() if file is None else _read(file))
+        told, details = read_form(_asked() if file is None else _read(file))
         print(completed(registry.register(told, _now_s(), OPERATOR, details)).user_id)
 
 
@@ -295,29 +295,6 @@ def _consent(folder: Path, user: str, purpose: str, given: bool, text: str) -> N
         if purpose not in list(ConsentPurpose):
             raise InvalidInput(problem("PURPOSE", purpose, "one of " + ", ".join(ConsentPurpose)))
         completed(registry.consent(user, ConsentPurpose(purpose), given, _now_s(), OPERATOR, text))
-
-
-def _onboarding(data: Any) -> tuple[Any, "PersonalDetails"]:
-    """Return what a file tells: an onboarding with name and e-mail in it.
-
-    Raises: InvalidInput with everything that is wrong with either.
-    """
-    from ontology.errors import InvalidInput, Problem
-    from ontology.reading import read_struct
-    from ontology.registration import Onboarding, PersonalDetails
-
-    plain = dict(data) if isinstance(data, dict) else {}
-    details = {key: plain.pop(key) for key in ("name", "email") if key in plain}
-    problems: list[Problem] = []
-    found: list[Any] = []
-    for cls, content in ((PersonalDetails, details), (Onboarding, plain)):
-        try:
-            found.append(read_struct(cls, content))
-        except InvalidInput as error:
-            problems += error.problems
-    if problems:
-        raise InvalidInput(problems)
-    return found[1], found[0]
 
 
 def _asked() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Becoming, being and ceasing to be a member: registration, consent, pseudonyms on request, erasure."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -19,7 +19,9 @@ from ontology.base import (
     Text,
     require,
 )
+from ontology.errors import InvalidInput, Problem, problem
 from ontology.privacy import Pseudonym, PseudonymScope
+from ontology.reading import read_struct
 
 __all__ = [
     "Consent",
@@ -33,6 +35,7 @@ __all__ = [
     "Onboarding",
     "PersonalDetails",
     "PseudonymRequest",
+    "read_form",
 ]
 
 
@@ -143,3 +146,24 @@ class ErasureRequest(Concept, frozen=True, kw_only=True, tag="parity:ErasureRequ
     """Asks that nobody can tell any more who a user was (GDPR Art. 17)."""
 
     user_id: Identifier
+
+
+def read_form(data: object) -> tuple[Onboarding, PersonalDetails]:
+    """Return what a form tells, as plain data: an onboarding, with name and email among its fields.
+
+    Raises: InvalidInput with everything that is wrong with either.
+    """
+    if not isinstance(data, dict):
+        raise InvalidInput(problem("", "…", "an object with name, email and the fields of an onboarding"))
+    details = {key: data[key] for key in ("name", "email") if key in data}
+    told = {key: value for key, value in data.items() if key not in details}
+    problems: list[Problem] = []
+    found: list[Any] = []
+    for cls, content in ((PersonalDetails, details), (Onboarding, told)):
+        try:
+            found.append(read_struct(cls, content))
+        except InvalidInput as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInput(problems)
+    return found[1], found[0]

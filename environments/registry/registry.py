@@ -3,6 +3,8 @@
 Each action is written down with who did it. Personal details never leave but to who may have them.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from behaviours.decisions.onboarding import Catalogues, onboarding_problems
@@ -17,6 +19,7 @@ from environments.registry.pseudonym_service import PseudonymService
 from environments.registry.traces import facts_about, forget_facts_about, settled_for
 from environments.repository.store import SqlRepository
 from ontology.assets import AssetType, BuildingType
+from ontology.base import Concept
 from ontology.codec import message_type_of
 from ontology.errors import InvalidInput, Problem, problem
 from ontology.measurements import SensorType
@@ -219,7 +222,7 @@ class Registry:
         things = [await self.catalogue.get(kind, name) for kind, name in owned_by(person)]
         facts = [each for other in others for each in await facts_about(other, person.site)]
         accounts = self.pseudonyms.accounts(person)
-        settled = [each for other in others for each in await settled_for(other, accounts)]
+        settled = await self.settled(accounts, *others)
         self.audit.note(time_s, actor, "export", user_id)
         exported = {
             "user": _user(person),
@@ -232,6 +235,10 @@ class Registry:
         }
         plain: dict[str, object] = msgspec.to_builtins(exported)
         return plain
+
+    async def settled(self, accounts: Sequence[str], *others: Repository) -> list[Concept]:
+        """Return what repositories have of what was settled and paid under some pseudonyms."""
+        return [each for other in others for each in await settled_for(other, accounts)]
 
     async def erase(self, user_id: str, time_s: int, actor: str, *others: Repository) -> None:
         """Forget who a user was: facts about the site, then the key, then the record (GDPR Art. 17).

@@ -126,6 +126,8 @@ def _repaired(name: str, values: dict[str, Any]) -> dict[str, Any]:
             values["members"] = values["members"] if abs(shares) < 2**52 else []
             shares = shares if values["members"] else 0
             values |= {"paid_ticks": shares, "initiator_ticks": 0}
+        case "User":
+            values |= {"name": "", "email": ""}
         case "NewBuilding":
             values["geo_zone"] = "DE-10115"
         case "DRSignal":
