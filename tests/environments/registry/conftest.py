@@ -1,4 +1,4 @@
-"""A registry in a folder of its own; and that the modules beside this file can be imported."""
+"""A registry in a folder of its own."""
 
 from collections.abc import Iterator
 
