@@ -295,7 +295,8 @@ def test_who_withdraws_leaves_a_running_plant_within_one_interval(street):
     for _ in range(3):
         run.step()
     (plant,) = run.community.agents["aggregator@localhost"].behaviour(VppInitiation).plants.values()
-    member = sorted(plant.commitments)[0]
+    promised_w = {who: sum(map(abs, each.schedule_w)) for who, each in plant.commitments.items()}
+    member = max(promised_w, key=promised_w.__getitem__)  # whom the plant cannot do without
     site = member.partition("-")[0]
     with registry_in(street) as registry:
         user = registry.user_of(site)
