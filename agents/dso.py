@@ -8,6 +8,7 @@ from behaviours.grid.flexibility_settling import FlexibilitySettling
 from behaviours.grid.monitoring import NetworkMonitoring
 from behaviours.information.delegation import Delegation
 from behaviours.market.payments import Paying
+from behaviours.site.fact_reporting import FactReporting
 from ontology.roles import Role
 
 __all__ = ["Dso"]
@@ -25,4 +26,5 @@ class Dso(Agent):
         FlexibilityProcurement,  # flexibility bought before it comes to that
         FlexibilitySettling,  # and paid for what was delivered
         Delegation,  # what its operators want said
+        FactReporting,  # states and limits, until the repository has them
     )

@@ -1,4 +1,4 @@
-"""The command `parity-mas`: run a community, inspect it, and the groups ledger, forecast, ev and grid.
+"""The command `parity-mas`: run a community, inspect it, and the groups of commands for parts of it.
 
 Heavy imports are inside the commands, so that `--help` answers at once.
 """
@@ -18,6 +18,7 @@ from launch.grid_commands import grid_app
 from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
 from launch.registry_commands import registry_app
+from launch.repository_commands import repository_app
 
 if TYPE_CHECKING:
     from launch.run_folder import RunResult
@@ -46,6 +47,7 @@ app.add_typer(ev.app, name="ev")
 app.add_typer(grid_app, name="grid")
 app.add_typer(registry_app, name="registry")
 app.add_typer(api_app, name="api")
+app.add_typer(repository_app, name="repository")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)

@@ -91,8 +91,9 @@ class LiveCommunity:
         self.transport = await self._connected()
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
-        self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
         self._registry = registry_of(self.scenario.registry.folder)
+        kept = self.scenario.repository
+        self._repository = SqlRepository(kept.url or f"sqlite:///{folder / 'repository.sqlite'}", kept.market)
         chain = self._chain or folder / "chain.sqlite"
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None

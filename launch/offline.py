@@ -11,6 +11,7 @@ from behaviours.ports import (
 )
 from environments.repository.agent_store import MemoryAgentStore
 from environments.repository.memory import MemoryRepository
+from environments.repository.store import SqlRepository
 from environments.simulation.clock import VirtualClock
 from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import Faults, InProcessTransport
@@ -70,11 +71,12 @@ class OfflineCommunity:
         cast = cast_community(scenario, self.world)
         self.ledger = open_ledger(scenario, cast, chain)
         self.registry = registry_of(scenario.registry.folder)
+        self.repository = _repository(scenario)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
             store=MemoryAgentStore(),
-            repository=MemoryRepository(retention_s(scenario)),
+            repository=self.repository,
             registry=self.registry,
             ledger=self.ledger,
             attestors=attestors_of(scenario, cast, self.ledger),
@@ -107,7 +109,14 @@ class OfflineCommunity:
         self.loop.close()
         if self.registry is not None:
             self.registry.close()
+        if isinstance(self.repository, SqlRepository):
+            self.repository.close()
         gc.unfreeze()
+
+
+def _repository(scenario: Scenario) -> MemoryRepository | SqlRepository:
+    kept = scenario.repository
+    return SqlRepository(kept.url, kept.market) if kept.url else MemoryRepository(retention_s(scenario))
 
 
 def _faults(scenario: Scenario) -> Faults | None:

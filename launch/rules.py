@@ -55,6 +55,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _servers(scenario)
     yield from _ledger(scenario)
     yield from _registry(scenario)
+    yield from _repository(scenario)
 
 
 def local_start(scenario: Scenario) -> datetime:
@@ -409,6 +410,16 @@ def _registry(scenario: Scenario) -> Iterator[Complaint]:
     for site in site_ids(scenario):
         if site not in known:
             yield "registry.folder", site, "must be a site of a registered user"
+
+
+def _repository(scenario: Scenario) -> Iterator[Complaint]:
+    if scenario.repository.url:
+        from environments.repository.engines import checked_url
+
+        try:
+            checked_url(scenario.repository.url)
+        except InvalidInput as error:
+            yield from ((each.path, each.value, f"must be {each.expected}") for each in error.problems)
 
 
 def _ledger(scenario: Scenario) -> Iterator[Complaint]:

@@ -41,9 +41,12 @@ class PostgresqlCluster:
     """A cluster that listens on loopback only and is its tests' alone.
 
     Whoever connects needs the password, which is in `passfile`.
+
+    Args: settings: beside PostgreSQL's own; by default not to wait for the disk, which kills cannot harm.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: str) -> None:
+        self._settings = settings or ("fsync=off", "full_page_writes=off")
         folder = programs()
         assert folder is not None
         self._programs = folder
@@ -78,9 +81,8 @@ class PostgresqlCluster:
     def start(self) -> None:
         """Start the server in a process group of its own, and wait until it answers."""
         options = ["-D", str(self._data), "-p", str(self.port), "-k", "", "-h", "127.0.0.1"]
-        settings = ["shared_buffers=128MB", "max_wal_size=1GB"]
         self._server = subprocess.Popen(
-            [self._programs / "postgres", *options, *(part for s in settings for part in ("-c", s))],
+            [self._programs / "postgres", *options, *(part for s in self._settings for part in ("-c", s))],
             stdout=subprocess.DEVNULL,
             stderr=(self._folder / "server.log").open("ab"),
             cwd=self._folder,
@@ -92,7 +94,7 @@ class PostgresqlCluster:
     def _await(self) -> None:
         for _ in range(WAIT_S * 20):
             try:
-                self._connect().close()
+                self.connect().close()
                 return
             except psycopg.OperationalError:
                 assert self._server is not None
@@ -122,14 +124,15 @@ class PostgresqlCluster:
     def new_database(self) -> str:
         """Make an empty database and return its URL."""
         name = f"test_{next(self._numbers)}"
-        with self._connect() as connection:
+        with self.connect() as connection:
             connection.autocommit = True
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
         return f"postgresql://parity@127.0.0.1:{self.port}/{name}?passfile={self.passfile}"
 
-    def _connect(self) -> "psycopg.Connection[tuple[object, ...]]":
+    def connect(self, database: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
+        """Connect to a database with the bare driver."""
         return psycopg.connect(
-            f"host=127.0.0.1 port={self.port} user=parity dbname=postgres passfile={self.passfile}",
+            f"host=127.0.0.1 port={self.port} user=parity dbname={database} passfile={self.passfile}",
             connect_timeout=5,
         )
 

@@ -21,6 +21,7 @@ from behaviours.grid.dso_settings import DsoSettings
 from behaviours.grid.dstatcom_coordination import DstatcomCoordination
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.information.delivery import grouped
+from behaviours.site.fact_reporting import FactReporting
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Query, QueryResult
@@ -169,7 +170,7 @@ class NetworkMonitoring(Behaviour):
         )
         self.keep(f"light {segment_id}", event)
         self.publish(event, segment_id)
-        self.tell(settings.repository, event)
+        self.sibling(FactReporting).report(event)
         self._constrain(network, light.state, start_s)
 
     def _constrain(self, network: Network, state: GridState, start_s: int) -> None:
@@ -184,7 +185,7 @@ class NetworkMonitoring(Behaviour):
         )
         self.keep(name, constraint)
         self.publish(constraint, network.segment_id)
-        self.tell(self.settings.repository, constraint)
+        self.sibling(FactReporting).report(constraint)
 
     async def _foreseen_w(self, start_s: int) -> npt.NDArray[np.float64]:
         """Return what the sites expect to draw in the steps from a time, (steps, sites) in W."""

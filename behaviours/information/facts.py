@@ -17,6 +17,7 @@ from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.measurements import IntervalReading, Measurement
 from ontology.ownership import Party, as_seen_by, may_ask_about
+from ontology.performatives import Performative
 from ontology.policy import may_read
 from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, Sla
@@ -64,9 +65,10 @@ class FactKeeping(Behaviour):
         await self.repository.store([model])
 
     @on(Forecast)
-    async def keep_forecast(self, forecast: Forecast, letter: Letter) -> None:
+    async def keep_forecast(self, forecast: Forecast, letter: Letter) -> Acknowledgement | None:
         """Store a forecast; the newest is what others plan with."""
         await self.repository.store([forecast])
+        return acknowledged(letter)
 
     @on(FlexibilityForecast)
     async def keep_flexibility(self, forecast: FlexibilityForecast, letter: Letter) -> None:
@@ -74,14 +76,16 @@ class FactKeeping(Behaviour):
         await self.repository.store([forecast])
 
     @on(GridStatusEvent)
-    async def keep_grid_status(self, event: GridStatusEvent, letter: Letter) -> None:
+    async def keep_grid_status(self, event: GridStatusEvent, letter: Letter) -> Acknowledgement | None:
         """Store a state of the grid."""
         await self.repository.store([event])
+        return acknowledged(letter)
 
     @on(GridConstraint)
-    async def keep_constraint(self, constraint: GridConstraint, letter: Letter) -> None:
+    async def keep_constraint(self, constraint: GridConstraint, letter: Letter) -> Acknowledgement | None:
         """Store what a segment may take and give."""
         await self.repository.store([constraint])
+        return acknowledged(letter)
 
     @on(GridSegment)
     async def keep_segment(self, segment: GridSegment, letter: Letter) -> None:
@@ -200,6 +204,12 @@ class WeatherPublishing(Behaviour):
             return
         await required_repository(self).store([forecast])
         self.publish(forecast)
+
+
+def acknowledged(letter: Letter) -> Acknowledgement | None:
+    """Return the answer to one who asked for something to be stored, and none to one who only told."""
+    is_asked = letter.performative is Performative.REQUEST
+    return Acknowledgement(of=letter.message_id) if is_asked else None
 
 
 def required_repository(behaviour: Behaviour) -> Repository:

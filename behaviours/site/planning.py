@@ -12,6 +12,7 @@ from behaviours.decisions.flexibility_costs import Curves, cost_steps
 from behaviours.decisions.markets.auction import limits_of_plan
 from behaviours.decisions.site_plan import SitePlan
 from behaviours.decisions.site_planners import planner_of
+from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.heat_settings import MAX_CONTROL_S
 from behaviours.site.load_forecasting import LoadForecasting
 from behaviours.site.market_listening import MarketListening, shifted
@@ -197,7 +198,7 @@ class SitePlanning(Behaviour):
         self._plan, self._plan_start_s = self.planned(start_s), start_s
         self._plans_made += 1
         self._tell_flexibility(self._plan)
-        self.tell(self.settings.contacts.repository, net_forecast(self.settings.site, start_s, self._plan))
+        self.sibling(FactReporting).report(net_forecast(self.settings.site, start_s, self._plan))
 
     def planned(self, start_s: int) -> SitePlan:
         """Return the plan of the day from a time: load, envelopes, prices and limits brought together."""

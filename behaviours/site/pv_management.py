@@ -134,7 +134,8 @@ class PvForecasting(Behaviour):
         outlook, asset_id = self.outlook(self.weather, start_s), self.settings.asset_id
         contacts = self.settings.contacts
         self.tell(contacts.prosumer, photovoltaic_envelope(asset_id, outlook.power_w.tolist(), start_s))
-        self.tell(contacts.repository, outlook.as_forecast(asset_id, ForecastKind.PV, self.now_s(), start_s))
+        forecast = outlook.as_forecast(asset_id, ForecastKind.PV, self.now_s(), start_s)
+        self.sibling(FactReporting).report(forecast)
 
 
 class PvCurtailment(Behaviour):

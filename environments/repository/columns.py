@@ -1,7 +1,7 @@
 """Facts given as columns: a field each, as spreadsheets, CSV and Parquet files have them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -37,18 +37,24 @@ def facts_from_columns(entity: str, columns: Mapping[str, Any]) -> list[Concept]
     return facts_from_rows(entity, [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)])
 
 
-def facts_from_rows(entity: str, rows: Sequence[dict[str, Any]]) -> list[Concept]:
+def facts_from_rows(entity: str, rows: Sequence[dict[str, Any]], first: int = 0) -> list[Concept]:
     """Return facts of a message type from rows of plain values by field; None leaves the default.
+
+    Args:
+        entity: their message type.
+        rows: the values.
+        first: which number the first row has in errors.
 
     Raises: InvalidInput naming rows and fields that break the schema.
     """
     require_entity(entity)
     cls = ENTITIES[entity]
-    rows = [_complete(entity, row) for row in rows]
+    nested = set(cls.__struct_fields__) - set(scalar_fields(entity))
+    rows = [_complete(row, nested) for row in rows]
     try:
         return msgspec.convert(rows, list[cls])  # type: ignore[valid-type]
     except msgspec.ValidationError:
-        raise InvalidInput(islice(_problems(cls, rows), MAX_PROBLEMS)) from None
+        raise InvalidInput(islice(_problems(cls, rows, first), MAX_PROBLEMS)) from None
 
 
 def _is_field(entity: str, name: str) -> bool:
@@ -68,14 +74,12 @@ def _plain(column: Any) -> list[Any]:
     return list(column)
 
 
-def _complete(entity: str, row: dict[str, Any]) -> dict[str, Any]:
+def _complete(row: dict[str, Any], nested: Collection[str]) -> dict[str, Any]:
     """Return a row without what is missing, and with lists and objects that came as JSON text read."""
-    texts = scalar_fields(entity)
-    if any(value is None for value in row.values()):
+    if None in row.values():
         row = {name: value for name, value in row.items() if value is not None}
-    nested = [name for name, value in row.items() if isinstance(value, str) and name not in texts]
     for name in nested:
-        if name != "type":
+        if isinstance(row.get(name), str):
             row = {**row, name: _json(row[name])}
     return row
 
@@ -87,8 +91,8 @@ def _json(text: str) -> Any:
         return text
 
 
-def _problems(cls: type[Concept], rows: Sequence[dict[str, Any]]) -> Iterator[Problem]:
-    for number, row in enumerate(rows):
+def _problems(cls: type[Concept], rows: Sequence[dict[str, Any]], first: int) -> Iterator[Problem]:
+    for number, row in enumerate(rows, first):
         try:
             msgspec.convert(row, cls)
         except msgspec.ValidationError as error:

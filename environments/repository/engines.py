@@ -12,19 +12,25 @@ A password never stands in the URL: libpq reads it from the `passfile`, or from 
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from ontology.errors import InvalidInput, Unavailable, problem
+from ontology.errors import InvalidInput, Refused, Unavailable, problem
 
-__all__ = ["Engines"]
+__all__ = ["Engines", "checked_url"]
 
 BUSY_S = 30
 """How long a writer of SQLite waits for another."""
 CONNECT_S = 5
 """How long to wait for PostgreSQL."""
+MAY_NOT = "42501"
+"""What PostgreSQL says to one who has no right (insufficient_privilege)."""
+CACHE_KIB = 65_536
+CHECKPOINT_PAGES = 16_384
+"""SQLite brings what was written ahead into the file every 64 MB: pages that batches share go there once."""
 EXAMPLE = "a URL such as sqlite:///facts.sqlite or postgresql://user@host/database?passfile=/path"
 
 
@@ -39,7 +45,7 @@ class Engines:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = _parsed(url)
+        parsed = checked_url(url)
         self.dialect = parsed.get_backend_name()
         self.shown = parsed.render_as_string(hide_password=True).partition("?")[0]
         """The URL as messages may show it."""
@@ -50,6 +56,10 @@ class Engines:
             self._plain = self._durable = _in_memory(parsed)
         else:
             self._plain, self._durable = _file(parsed, "NORMAL"), _file(parsed, "FULL")
+        driver = self._plain.dialect.loaded_dbapi
+        self._away = (sa.exc.DatabaseError, sa.exc.InterfaceError, driver.DatabaseError)
+        self.broken_rules = (sa.exc.IntegrityError, driver.IntegrityError)
+        """What is raised where a row is not let in, by SQLAlchemy or straight by the driver."""
         shared = isinstance(self._plain.pool, sa.pool.StaticPool)
         self._alone: Any = threading.RLock() if shared else nullcontext()
 
@@ -66,7 +76,8 @@ class Engines:
     def writing(self, *, durable: bool = False) -> Iterator[sa.Connection]:
         """Open a transaction that is kept when the block ends, and undone when it raises.
 
-        Raises: Unavailable when the database cannot be reached or does not take it.
+        Raises: Unavailable when the database cannot be reached or does not take it, Refused when its user
+            has no right to it.
         """
         engine = self._durable if durable else self._plain
         with self._alone, self._reached(), engine.execution_options(writes=True).begin() as connection:
@@ -81,19 +92,31 @@ class Engines:
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-            raise Unavailable(f"repository {self.shown}: {str(error.orig).strip()}") from error
+        except self.broken_rules:
+            raise
+        except self._away as error:
+            cause = getattr(error, "orig", error)
+            told = f"repository {self.shown}: {str(cause).strip()}"
+            if getattr(cause, "sqlstate", None) == MAY_NOT:
+                raise Refused(f"{told}; its user must be allowed to make tables there") from error
+            if isinstance(cause, self._plain.dialect.loaded_dbapi.ProgrammingError):
+                raise
+            raise Unavailable(told) from error
         except sa.exc.TimeoutError as error:
             raise Unavailable(f"repository {self.shown}: all connections are busy") from error
 
 
-def _parsed(url: str) -> sa.URL:
+def checked_url(url: str) -> sa.URL:
+    """Return the parts of a database's URL.
+
+    Raises: InvalidInput when it is none of SQLite or PostgreSQL, or bears a password.
+    """
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
         raise InvalidInput(problem("repository.url", "not shown", EXAMPLE)) from None
     if parsed.password is not None or "password" in parsed.query:
-        expected = "no password: it belongs into a file that ?passfile= or PGPASSFILE names"
+        expected = "without a password: that belongs into a file which ?passfile= or PGPASSFILE names"
         raise InvalidInput(problem("repository.url", parsed.render_as_string().partition("?")[0], expected))
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise InvalidInput(problem("repository.url", parsed.drivername, "sqlite or postgresql"))
@@ -106,6 +129,9 @@ def _in_memory(url: sa.URL) -> sa.Engine:
 
 
 def _file(url: sa.URL, synchronous: str) -> sa.Engine:
+    """Open a file that nobody else on the machine may read: what members use is nobody's business."""
+    with suppress(OSError):  # SQLite says better what is wrong with the path
+        Path(url.database or "").touch(mode=0o600)
     return _sqlite(sa.create_engine(url, connect_args={"timeout": BUSY_S}), synchronous)
 
 
@@ -116,7 +142,8 @@ def _sqlite(engine: sa.Engine, synchronous: str) -> sa.Engine:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
-        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 
     def begins(connection: sa.Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)

@@ -39,11 +39,12 @@ class Kind(StrEnum):
 
 
 class Field(NamedTuple):
-    """A field with a single value; `choices` are the values of an enumeration, none: any."""
+    """A field with a single value; `choices` are the texts of an enumeration, none: any."""
 
     name: str
     kind: Kind
     choices: tuple[str, ...] = ()
+    may_be_none: bool = False
 
 
 @cache
@@ -59,9 +60,13 @@ def _field(name: str, of_type: inspect.Type) -> Field | None:
     match bare(of_type):
         case inspect.UnionType(types=types):
             values = [each for each in types if not isinstance(bare(each), inspect.NoneType)]
-            return _field(name, values[0]) if len(values) == 1 else None
+            found = _field(name, values[0]) if len(values) == 1 else None
+            return found and found._replace(may_be_none=True)
         case inspect.EnumType(cls=cls):
-            return Field(name, Kind.TEXT, tuple(str(each.value) for each in cls))
+            choices = [each.value for each in cls]
+            if all(isinstance(each, int) for each in choices):
+                return Field(name, Kind.INTEGER)
+            return Field(name, Kind.TEXT, tuple(map(str, choices)))
         case inspect.LiteralType(values=values) if all(isinstance(each, str) for each in values):
             return Field(name, Kind.TEXT, tuple(map(str, values)))
         case inspect.StrType():

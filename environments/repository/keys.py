@@ -14,7 +14,7 @@ from ontology.discourse import AnyConcept
 from ontology.errors import InvalidInput, problem
 from ontology.users import User
 
-__all__ = ["ENTITIES", "Key", "is_timeless", "key_of", "require_entity"]
+__all__ = ["ENTITIES", "Key", "entity_of", "is_timeless", "key_of", "require_entity"]
 
 SUBJECT_FIELDS = (
     "subject",
@@ -151,6 +151,17 @@ def key_of(fact: Concept) -> Key:
         raise InvalidInput(problem("item", type(fact).__name__, "a concept that can be stored"))
     entity, subject, time_s, variant = rule
     return Key(entity, subject(fact), time_s(fact), variant(fact))
+
+
+def entity_of(cls: type[Concept]) -> str:
+    """Return under which message type facts of a class are stored.
+
+    Raises: InvalidInput when they are not.
+    """
+    rule = _RULES_BY_CLASS.get(cls)
+    if rule is None:
+        raise InvalidInput(problem("item", cls.__name__, "a concept that can be stored"))
+    return rule[0]
 
 
 def is_timeless(entity: str) -> bool:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from environments.repository.locks import Lock, alone
+
 __all__ = ["Month", "Partitions", "create_outer_partitions", "months_of"]
 
 FIRST_YEAR, LAST_YEAR = 2000, 2099
-MAKING_LOCK = 7_232_023
-"""Number of the advisory lock that one who makes partitions holds."""
 SECONDS_A_DAY = 86_400
 
 
@@ -68,7 +68,7 @@ class Partitions:
 
     def create(self, connection: sa.Connection, missing: Iterable[tuple[str, Month]]) -> None:
         """Make partitions, one process at a time."""
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MAKING_LOCK)))
+        alone(connection, Lock.PARTITIONS)
         for table, month in sorted(missing):
             connection.exec_driver_sql(
                 f"CREATE TABLE IF NOT EXISTS {month.partition(table)} PARTITION OF {table} "

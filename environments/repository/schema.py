@@ -32,7 +32,7 @@ facts = sa.Table(
     postgresql_partition_by=PARTITIONED_BY,
 )
 """One row a fact."""
-sa.Index("facts_by_time", facts.c.market, facts.c.entity, facts.c.time_s).ddl_if(dialect="sqlite")
+sa.Index("facts_by_time", facts.c.market, facts.c.entity, facts.c.time_s)
 sa.Index("facts_time_brin", facts.c.time_s, postgresql_using="brin").ddl_if(dialect="postgresql")
 
 series = sa.Table(

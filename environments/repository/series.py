@@ -5,9 +5,9 @@ and each reading is a short row of numbers under it: a tenth of the room that JS
 to store (docs/repository.md has the measurement).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -40,6 +40,7 @@ class _FieldPlan(NamedTuple):
     name: str
     width: int
     read: Callable[[Any], Any] | None
+    is_enumeration: bool = False
 
 
 class Layout:
@@ -63,15 +64,20 @@ class Layout:
         for name, of_type in self._types().items():
             if name not in self._key_fields():
                 self._add(name, of_type)
-        self._values = itemgetter(*(plan.name for plan in self._plans))
-        self._has_lists = any(plan.width for plan in self._plans)
+        self._fact = _maker(cls, [plan.name for plan in self._plans])
 
-    def rows(self, bodies: Iterable[dict[str, Any]]) -> Iterable[tuple[Any, ...]]:
-        """Return facts given as plain values as rows: subject, time, variant, then the columns."""
-        rows: Iterable[tuple[Any, ...]] = map(self._values, bodies)
+    def columns_of(self, facts: Sequence[Concept]) -> list[Sequence[Any]]:
+        """Return facts, which are valid, as columns: subject, time, variant, then those of the values."""
+        columns: list[Sequence[Any]] = []
+        for plan in self._plans:
+            column = list(map(attrgetter(plan.name), facts))
+            if plan.width:
+                columns.extend(zip(*column, strict=True))
+            else:
+                columns.append(list(map(str.__str__, column)) if plan.is_enumeration else column)
         if not self.variant_field:
-            rows = ((subject, time, "", *rest) for subject, time, *rest in rows)
-        return map(_flat, rows) if self._has_lists else rows
+            columns.insert(2, [""] * len(facts))
+        return columns
 
     def facts(self, rows: Sequence[Sequence[Any]]) -> list[Concept]:
         """Return rows (subject, time, variant, then the columns) as facts."""
@@ -86,8 +92,7 @@ class Layout:
                 values.append(self._single(plan, next(columns)))
             if plan.name == self.time_field and not self.variant_field:
                 next(columns)
-        names = [plan.name for plan in self._plans]
-        return [self._cls(**dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
+        return list(map(self._fact, *values))
 
     def _key_fields(self) -> tuple[str, ...]:
         key = (self.subject_field, self.time_field)
@@ -98,7 +103,11 @@ class Layout:
         return column if plan.read is None else list(map(plan.read, column))
 
     def _key_plan(self, name: str) -> _FieldPlan:
-        return _FieldPlan(name, 0, _reader(self._types()[name]))
+        return self._plan(name, self._types()[name])
+
+    @staticmethod
+    def _plan(name: str, of_type: inspect.Type) -> _FieldPlan:
+        return _FieldPlan(name, 0, _reader(of_type), isinstance(of_type, inspect.EnumType))
 
     def _types(self) -> dict[str, inspect.Type]:
         info = bare(inspect.type_info(self._cls))
@@ -117,8 +126,18 @@ class Layout:
                 SeriesColumn(each, name, _column_type(bare(of_type.item_type))) for each in names
             ]
         else:
-            self._plans.append(_FieldPlan(name, 0, _reader(of_type)))
+            self._plans.append(self._plan(name, of_type))
             self.columns.append(SeriesColumn(name, name, _column_type(of_type)))
+
+
+def _maker(cls: type[Concept], names: Sequence[str]) -> Callable[..., Concept]:
+    """Return a function of the fields in order that makes a fact: our concepts take keywords only.
+
+    It is compiled, as a named tuple's constructor is: a dictionary a fact would take twice the time.
+    """
+    source = f"lambda {', '.join(names)}: cls({', '.join(f'{name}={name}' for name in names)})"
+    make: Callable[..., Concept] = eval(source, {"cls": cls})
+    return make
 
 
 def bare(of_type: inspect.Type) -> inspect.Type:
@@ -126,13 +145,6 @@ def bare(of_type: inspect.Type) -> inspect.Type:
     while isinstance(of_type, inspect.Metadata):
         of_type = of_type.type
     return of_type
-
-
-def _flat(row: Iterable[Any]) -> tuple[Any, ...]:
-    flat: list[Any] = []
-    for value in row:
-        flat.extend(value) if isinstance(value, list) else flat.append(value)
-    return tuple(flat)
 
 
 def _reader(of_type: inspect.Type) -> Callable[[Any], Any] | None:

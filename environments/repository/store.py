@@ -65,7 +65,8 @@ class SqlRepository:
         Raises: InvalidInput naming rows and fields that break the schema.
         """
         facts = facts_from_columns(entity, columns)
-        await self.store(facts)
+        if facts:
+            self._writer.write(self.market, packed(facts, are_valid=True))
         return len(facts)
 
     async def query(self, entity: str, subject: str, start_s: int, end_s: int) -> list[Concept]:

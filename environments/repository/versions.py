@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import sqlalchemy as sa
 
 from environments.repository.engines import Engines
+from environments.repository.locks import Lock, alone
 from environments.repository.partitions import create_outer_partitions
 from environments.repository.people_tables import REGISTRY
 from environments.repository.schema import METADATA, PARTITIONED
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 __all__ = ["Version", "create", "prepare", "upgrade", "version_of"]
-
-CREATING_LOCK = 7_232_022
-"""Number of the advisory lock that one who makes or changes tables holds."""
 
 _TABLES = frozenset(METADATA.tables) | {table.name for table in REGISTRY}
 _stamps = sa.Table(
@@ -92,7 +90,7 @@ def create(engines: Engines) -> None:
     Raises: Conflict when there are tables of their names that are not ours.
     """
     with engines.writing(durable=True) as connection:
-        _alone(connection)
+        alone(connection, Lock.TABLES)
         if _held(connection):
             return
         taken = sorted(set(sa.inspect(connection).get_table_names()) & _TABLES)
@@ -116,17 +114,11 @@ def upgrade(engines: Engines) -> Version:
         create(engines)
     elif not version.is_newest:
         with engines.writing(durable=True) as connection:
-            _alone(connection)
+            alone(connection, Lock.TABLES)
             configuration = _configuration()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "heads")
     return version
-
-
-def _alone(connection: sa.Connection) -> None:
-    """Let no other process make or change tables meanwhile; SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATING_LOCK)))
 
 
 def _held(connection: sa.Connection) -> frozenset[str]:

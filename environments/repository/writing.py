@@ -1,6 +1,6 @@
 """Rows into tables: in SQLite by one prepared statement, in PostgreSQL by COPY; what is there is replaced."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from environments.repository.engines import Engines
+from environments.repository.locks import Lock, together
 from environments.repository.packing import Packed, Row
 from environments.repository.partitions import Partitions
 from environments.repository.schema import READINGS, facts, series
@@ -42,14 +43,14 @@ class Writer:
         """
         try:
             self._write(market, batch)
-        except sa.exc.IntegrityError:
+        except self._engines.broken_rules:
             self._partitions.forget()  # one that was known has been dropped meanwhile
             self._write_again(market, batch)
 
     def _write_again(self, market: str, batch: Packed) -> None:
         try:
             self._write(market, batch)
-        except sa.exc.IntegrityError as error:
+        except self._engines.broken_rules as error:
             raise Unavailable(f"repository {self._engines.shown}: {error.orig}") from error
 
     def _write(self, market: str, batch: Packed) -> None:
@@ -58,17 +59,19 @@ class Writer:
         with self._engines.writing(durable=batch.is_settlement) as connection:
             if batch.facts:
                 self._put(connection, facts, [(market, *row) for row in batch.facts])
-            for entity, rows in batch.readings.items():
-                ids = self._series_ids(
-                    connection, market, entity, dict.fromkeys((row[0], row[2]) for row in rows)
-                )
-                numbered = [(ids[row[0], row[2]], row[1], *row[3:]) for row in rows]
-                self._put(connection, READINGS[entity], numbered)
+            if batch.readings:
+                together(connection, Lock.SERIES)
+            for entity, (subjects, times_s, variants, *values) in batch.readings.items():
+                names = list(zip(subjects, variants, strict=True))
+                ids = self._series_ids(connection, market, entity, set(names))
+                numbers = map(ids.__getitem__, names)
+                rows = _each_once(zip(numbers, times_s, *values, strict=True))
+                self._put(connection, READINGS[entity], rows)
 
     def _make_partitions(self, batch: Packed) -> None:
         missing = self._partitions.missing(facts.name, (row[2] for row in batch.facts))
-        for entity, rows in batch.readings.items():
-            missing |= self._partitions.missing(READINGS[entity].name, (row[1] for row in rows))
+        for entity, (_, times_s, *_) in batch.readings.items():
+            missing |= self._partitions.missing(READINGS[entity].name, times_s)
         if missing:
             with self._engines.writing() as connection:
                 self._partitions.create(connection, missing)
@@ -93,16 +96,21 @@ class Writer:
     def _known_ids(
         self, connection: sa.Connection, market: str, entity: str, names: Collection[Name]
     ) -> dict[Name, int]:
-        """Return the numbers of the series that are there, and keep others from deleting them meanwhile."""
+        """Return the numbers of the series that are there."""
         c = series.c
         ids: dict[Name, int] = {}
         for subjects in _pieces(list(dict.fromkeys(subject for subject, _ in names))):
             found = sa.select(c.subject, c.variant, c.series_id).where(
-                c.market == market, c.entity == entity, c.subject.in_(subjects)
+                c.market == market, c.entity == entity, self._one_of(c.subject, subjects)
             )
-            found = found.order_by(c.series_id).with_for_update(read=True, key_share=True)
             ids |= {(subject, variant): number for subject, variant, number in connection.execute(found)}
         return ids
+
+    def _one_of(self, column: sa.Column[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+        """Return the condition that a column has one of many values; PostgreSQL takes them as one array."""
+        if self._is_postgresql:
+            return column == sa.any_(sa.cast(list(values), postgresql.ARRAY(sa.Text)))
+        return column.in_(values)
 
     def _put(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         if not self._is_postgresql:
@@ -113,6 +121,19 @@ class Writer:
             _copy(connection, table, rows)
 
 
+def _each_once(rows: Iterable[Row]) -> list[Row]:
+    """Return rows in the order of series and time; of several of one time, the last.
+
+    All who write take this order, so that no two wait for each other, and trees grow at their ends.
+    """
+    listed = list(rows)
+    by_key = {row[:2]: row for row in listed}
+    if len(by_key) < len(listed):
+        listed = list(by_key.values())
+    listed.sort()
+    return listed
+
+
 def _pieces(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
     rest = iter(subjects)
     while piece := list(islice(rest, IN_A_STATEMENT)):
@@ -120,16 +141,24 @@ def _pieces(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _copy(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    """Copy rows into a table of the session, and from there, in one statement, where they belong."""
-    staging = f"staging_{table.name}"
-    connection.exec_driver_sql(
-        f"CREATE TEMP TABLE IF NOT EXISTS {staging} (LIKE {table.name}) ON COMMIT DELETE ROWS"
-    )
+    """Copy rows where they belong; if any is there already, copy all beside it and put them in place."""
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY {staging} FROM STDIN") as copy:
+    try:
+        with driver.transaction():
+            _copy_into(driver, table.name, rows)
+    except connection.dialect.loaded_dbapi.errors.UniqueViolation:
+        staging = f"staging_{table.name}"
+        connection.exec_driver_sql(
+            f"CREATE TEMP TABLE IF NOT EXISTS {staging} (LIKE {table.name}) ON COMMIT DELETE ROWS"
+        )
+        _copy_into(driver, staging, rows)
+        connection.exec_driver_sql(_upsert(table, f"SELECT * FROM {staging}"))
+
+
+def _copy_into(driver: Any, table: str, rows: Iterable[Row]) -> None:
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
-    connection.exec_driver_sql(_upsert(table, f"SELECT * FROM {staging}"))
 
 
 def _values(table: sa.Table, mark: str) -> str:

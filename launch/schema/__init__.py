@@ -11,7 +11,7 @@ from launch.schema.markets import (
     Tariffs,
     Window,
 )
-from launch.schema.platform import Faults, Ledger, Planning, Registry, Server
+from launch.schema.platform import Faults, Ledger, Planning, Registry, Repository, Server
 from launch.schema.scenario import SHORT_FORMS, Scenario
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Lighting, Population, Pv, Shares, Site
@@ -39,6 +39,7 @@ __all__ = [
     "Product",
     "Pv",
     "Registry",
+    "Repository",
     "Scenario",
     "Section",
     "Server",

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from databases import SERVED
+from facts import FORECAST, READING, forecast, reading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline import inline
@@ -16,40 +16,10 @@ from ontology.charging import EvSocUpdate
 from ontology.control import InstructionStatus
 from ontology.discourse import Refusal
 from ontology.errors import InvalidInput, Unavailable
-from ontology.forecasts import Forecast, ForecastKind
+from ontology.forecasts import ForecastKind
 from ontology.grid import GridSegment
 from ontology.market import PriceProfile
-from ontology.measurements import IntervalReading, Measurement, Quantity
-
-READING = "parity:IntervalReading"
-FORECAST = "parity:Forecast"
-
-
-def reading(start_s: int, subject: str = "h001", consumed_wh: int = 100) -> IntervalReading:
-    return IntervalReading(
-        subject=subject, start_s=start_s, consumed_wh=consumed_wh, produced_wh=0, consumed_w=400, produced_w=0
-    )
-
-
-def forecast(start_s: int, kind: ForecastKind = ForecastKind.NET) -> Forecast:
-    return Forecast(subject="h001", kind=kind, issued_at_s=start_s, start_s=start_s, power_w=[1, 2, 3])
-
-
-@pytest.fixture(params=["memory", "sqlite in memory", "sqlite file", SERVED])
-def repository(request, tmp_path):
-    match request.param:
-        case "memory":
-            yield MemoryRepository()
-            return
-        case "sqlite in memory":
-            url = "sqlite://"
-        case "sqlite file":
-            url = f"sqlite:///{tmp_path / 'facts.sqlite'}"
-        case "postgresql":
-            url = request.getfixturevalue("postgresql_url")
-    in_sql = SqlRepository(url)
-    yield in_sql
-    in_sql.close()
+from ontology.measurements import Measurement, Quantity
 
 
 def test_facts_are_found_in_a_half_open_range_in_ascending_order(repository):

@@ -59,8 +59,8 @@ def upgrade() -> None:
             *(sa.Column(name, of_type, nullable=False) for name, of_type in columns),
             **BY_MONTH,
         )
+    op.create_index("facts_by_time", "facts", ["market", "entity", "time_s"])
     if op.get_bind().dialect.name == "sqlite":
-        op.create_index("facts_by_time", "facts", ["market", "entity", "time_s"])
         return
     for table in ("facts", *READINGS):
         create_outer_partitions(op.get_bind(), table)
