@@ -81,6 +81,8 @@ def packed(items: Sequence[Concept], *, are_valid: bool = False) -> Packed:
                 facts |= bodies
         except InvalidInput as error:
             problems.extend(error.problems)
+        except UnicodeEncodeError as error:
+            problems.append(problem("text", ascii(error.object), "Unicode, without halves of characters"))
     if problems:
         raise InvalidInput(problems)
     return Packed([(*key, facts[key]) for key in sorted(facts)], readings)
@@ -105,8 +107,9 @@ def _valid(entity: str, items: Sequence[Concept]) -> list[Concept]:
 def _check_names(entity: str, names: Collection[str]) -> None:
     """Check that subjects and variants can stand in every database.
 
-    Raises: InvalidInput when one cannot.
+    Raises: InvalidInput or UnicodeEncodeError when one cannot.
     """
+    "".join(names).encode()
     problems = [problem(entity, name, NO_NUL) for name in names if NUL in name]
     if problems:
         raise InvalidInput(problems)

@@ -22,7 +22,9 @@ def told(answer, **house) -> tuple[House, Played]:
     return House(portals=played, **house), played
 
 
-def batch(priority: Priority = Priority.USER, site: str = "h001", asset: str = "h001-bess") -> InstructionBatch:
+def batch(
+    priority: Priority = Priority.USER, site: str = "h001", asset: str = "h001-bess"
+) -> InstructionBatch:
     each = Instruction(
         instruction_id="i1",
         asset_id=asset,
@@ -46,7 +48,13 @@ def test_a_command_is_said_by_the_dsos_own_agent_and_answered():
 def test_what_takes_longer_than_a_call_is_accepted_as_soon_as_it_is_agreed_to():
     house, played = told(Acknowledgement(of="m1"))
     signal = DRSignal(
-        signal_id="d1", segment_id="s", start_s=900, duration_s=900, limit_w=1, contract_id="c", deadline_s=900
+        signal_id="d1",
+        segment_id="s",
+        start_s=900,
+        duration_s=900,
+        limit_w=1,
+        contract_id="c",
+        deadline_s=900,
     )
     assert house.call("POST", f"{API}/aggregator/dr-events", role="dso", json=signal).status_code == 202
     assert played.said[0][4]["until_agreed"] is True

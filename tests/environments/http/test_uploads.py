@@ -44,7 +44,9 @@ WAYS = [
 
 
 def count(house: House) -> int:
-    return house.call("GET", f"{READINGS}/count", role="aggregator", start=0, end=10**9).json()["data"]["count"]
+    return house.call("GET", f"{READINGS}/count", role="aggregator", start=0, end=10**9).json()["data"][
+        "count"
+    ]
 
 
 @pytest.mark.parametrize(("kind", "written"), WAYS)

@@ -166,6 +166,25 @@ def test_columns_with_anything_wrong_store_nothing_and_name_every_row(repository
     assert inline(repository.count(Selection(MEASUREMENT))) == 0
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e16, True, "7"])
+def test_what_is_no_number_of_ours_is_not_stored_from_columns(repository, value):
+    columns = {"subject": ["m"], "quantity": ["VOLTAGE_V"], "time_s": [1], "value": [value]}
+    with pytest.raises(InvalidInput, match="value"):
+        inline(repository.ingest(MEASUREMENT, columns))
+
+
+@pytest.mark.parametrize("entity", [MEASUREMENT, "parity:Building"])
+def test_half_a_character_is_no_text(entity):
+    half = ["\ud800"]
+    building = ("building_id", "type_id", "geo_zone", "segment_id", "usage_point_id")
+    columns = {
+        MEASUREMENT: {"subject": half, "quantity": ["VOLTAGE_V"], "time_s": [1], "value": [1.0]},
+        "parity:Building": dict.fromkeys(building, half),
+    }
+    with pytest.raises(InvalidInput, match="Unicode"):
+        inline(SqlRepository().ingest(entity, columns[entity]))
+
+
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
