@@ -43,6 +43,7 @@ from behaviours.ports import (
 )
 from behaviours.post import ANSWERABLE, Post, error_reply
 from behaviours.protocols.subscription import Subscriptions
+from behaviours.registry_port import UserRegistry
 from behaviours.signing import Signer
 from ontology.base import Concept
 from ontology.codec import decode_body, encode_body, message_type_of
@@ -91,6 +92,7 @@ class Surroundings:
     repository: Repository | None = None
     samples: SampleIntake | None = None
     outbox: SampleSource | None = None
+    registry: UserRegistry | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None

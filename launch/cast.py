@@ -116,7 +116,9 @@ def _community(
         market_engine=at["aggregator-blockchain"],
         dso=at["dso"],
     )
-    yield Part(RepositoryAgent, at["repository"], None, ports={"repository": ..., "weather": ...})
+    yield Part(
+        RepositoryAgent, at["repository"], None, ports={"repository": ..., "registry": ..., "weather": ...}
+    )
     yield Part(
         MarketOperator,
         at["market"],
@@ -182,6 +184,7 @@ def _aggregator_node(
             agreements=agreements_of(scenario, sites, names.keys, accounts[0]),
             payer=payer_of(scenario, at, accounts[0], sites),
             real_time_s=real_time_step_s(world),
+            heeds_consent=bool(scenario.registry.folder),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])

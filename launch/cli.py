@@ -18,6 +18,7 @@ from launch.grid_commands import grid_app
 from launch.iml_commands import iml_app
 from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
+from launch.registry_commands import registry_app
 from launch.repository_commands import repository_app
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=T
 app.add_typer(forecast, name="forecast")
 app.add_typer(ev.app, name="ev")
 app.add_typer(grid_app, name="grid")
+app.add_typer(registry_app, name="registry")
 app.add_typer(api_app, name="api")
 app.add_typer(repository_app, name="repository")
 app.add_typer(iml_app, name="iml")

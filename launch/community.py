@@ -30,6 +30,7 @@ from behaviours.ports import (
     Transport,
     WeatherService,
 )
+from behaviours.registry_port import UserRegistry
 from behaviours.signing import Signer
 from environments.simulation.world import World
 from launch.cast import Cast, Part
@@ -58,6 +59,7 @@ class Ground:
     exchanges: Mapping[str, FlexibilityExchange] = field(default_factory=dict)
     """With participants outside, by the address of who stands for them."""
     service_levels: ServiceLevels | None = None
+    registry: UserRegistry | None = None
     recorder: Recorder | None = None
     barrier: Barrier | None = None
     presence: Presence | None = None
@@ -166,6 +168,7 @@ class Community:
         """Return the ports of an agent; `...` stands for the community's own."""
         own = {
             "repository": self.ground.repository,
+            "registry": self.ground.registry,
             "ledger": self.ground.ledger,
             "weather": self.ground.weather or WorldWeather(self.world),
             "service_levels": self.ground.service_levels,

@@ -34,6 +34,7 @@ from launch.scenario import Scenario
 from launch.schema import Uftp
 from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
 from launch.uftp import exchanges_of, office_of, start_office
+from launch.user_registry import registry_of
 from launch.weather import weather_of
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
@@ -102,6 +103,7 @@ class LiveCommunity:
         self.transport = await self._connected()
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
+        self._registry = registry_of(self.scenario.registry.folder)
         kept = self.scenario.repository
         self._repository = SqlRepository(kept.url or f"sqlite:///{folder / 'repository.sqlite'}", kept.market)
         chain = self._chain or folder / "chain.sqlite"
@@ -114,6 +116,7 @@ class LiveCommunity:
             transport=self.transport,
             store=self._store,
             repository=self._repository,
+            registry=self._registry,
             ledger=self._ledger or MemoryLedger(),
             attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
             registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
@@ -218,6 +221,8 @@ class LiveCommunity:
             await self.server.stop()
         self._store.close()
         self._repository.close()
+        if self._registry is not None:
+            self._registry.close()
         if self._ledger is not None:
             self._ledger.close()
         self._state.cleanup()

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from launch.network_rules import control_complaints, event_complaints
 from launch.schema import Grid, Scenario, Site, Tariff, Thresholds, Uftp
+from launch.user_registry import registered_sites
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput, ParityError
 
@@ -61,6 +62,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _dso_systems(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
+    yield from _registry(scenario)
     yield from _repository(scenario)
 
 
@@ -463,6 +465,21 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
+
+
+def _registry(scenario: Scenario) -> Iterator[Complaint]:
+    """Where there is a registry every site is somebody's."""
+    folder = scenario.registry.folder
+    if not folder:
+        return
+    try:
+        known = registered_sites(Path(folder), site_ids(scenario))
+    except ParityError as error:
+        yield "registry.folder", folder, str(error)
+        return
+    for site in site_ids(scenario):
+        if site not in known:
+            yield "registry.folder", site, "must be a site of a registered user"
 
 
 def _repository(scenario: Scenario) -> Iterator[Complaint]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,7 +131,7 @@ class _Book:
             complete=self.complete,
             letters=community.letters,
             wall_s=time.perf_counter() - self._began_s,
-            accounts=community.cast.accounts,
+            accounts=shown_accounts(self.scenario, community.cast.accounts),
             register=community.ground.registers.place if community.ground.registers else "",
             deadlines_missed=self.missed,
             notes=notes_of(community),
@@ -160,3 +160,10 @@ def notes_of(community: Community) -> tuple[str, ...]:
         "audits failed": "audits found that the register differs from what was told",
     }
     return tuple(f"{counts[name]} {text}" for name, text in told.items() if counts.get(name))
+
+
+def shown_accounts(scenario: Scenario, accounts: Mapping[str, str]) -> dict[str, str]:
+    """Return which accounts a run folder names: those of registered people stay pseudonyms."""
+    if not scenario.registry.folder:
+        return dict(accounts)
+    return {account: name for account, name in accounts.items() if name in ("aggregator", "grid")}

@@ -41,10 +41,10 @@ NOT_OF_THE_SCENARIO = frozenset(
 )
 """Variables with our prefix that mean something to others."""
 
-HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "repository", "record")
+HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "registry", "repository", "record")
 """Keys that change how a scenario is run but not what comes out (the seed is noted beside the hash)."""
 
-_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"))
+_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"), ("registry", "folder"))
 
 
 class InvalidScenario(InvalidInput):

@@ -1,12 +1,15 @@
 """A community, or a repository alone, behind the REST interface."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 from environments.http import Api, ApiServer, Services, application
 from environments.http.access_database import AccessDatabase
 from environments.http.portals import Portals
+from environments.http.routes import ROUTES
+from environments.http.routes.registry import REGISTRY
 from environments.repository.store import SqlRepository
 from environments.simulation.clock import WallClock
 from launch.live import LiveCommunity
@@ -36,7 +39,9 @@ class Front:
         """
         portals = CommunityPortals(run.community.agents, list(run.community.membership))
         with closing(AccessDatabase(self._section.database)) as database:
-            api = api_of(self._section, run.repository, database, portals)
+            ground = run.community.ground
+            more = {"registry": ground.registry, "ledger": ground.ledger}
+            api = api_of(self._section, run.repository, database, portals, more)
             async with _server(self._section, api) as server:
                 self._ready(server.url)
                 yield server
@@ -57,7 +62,11 @@ async def serve_repository(section: ApiSection, repository_url: str, ready: Read
 
 
 def api_of(
-    section: ApiSection, repository: SqlRepository, database: AccessDatabase, portals: Portals | None = None
+    section: ApiSection,
+    repository: SqlRepository,
+    database: AccessDatabase,
+    portals: Portals | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Api:
     """Return the application that a scenario's section asks for."""
     services = Services(
@@ -67,8 +76,9 @@ def api_of(
         portals=portals,
         requests_per_s=section.requests_per_s,
         deadline_s=section.deadline_s,
+        more=more,
     )
-    return application(services)
+    return application(services, (*ROUTES, REGISTRY) if services.more.get("registry") else ROUTES)
 
 
 def _server(section: ApiSection, api: Api) -> ApiServer:

@@ -60,6 +60,12 @@ from ontology.market import (
     ReserveOffer,
 )
 from ontology.performatives import Performative
+from ontology.registration import (
+    ErasureRequest,
+    IssuedPseudonym,
+    Onboarding,
+    PseudonymRequest,
+)
 from ontology.samples import SampleBatch, SampleReceipt
 
 __all__ = [
@@ -110,6 +116,7 @@ _SERVICES = (
     ProxyAnswer,
 )
 _SAMPLES = (SampleBatch, SampleReceipt)
+_MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -128,6 +135,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_SERVICES,
         *_SAMPLES,
         *_GRID,
+        *_MEMBERSHIP,
     )
 }
 """Every wire tag and its class."""

@@ -58,6 +58,7 @@ from ontology.marketplace import (
 )
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.privacy import PseudonymRecord
+from ontology.registration import Consent
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, Registration, User, UserRole
@@ -143,6 +144,7 @@ AnyConcept: TypeAlias = (
     | Wallet
     | LedgerEntry
     | PseudonymRecord
+    | Consent
     | Vpp
     | ProsumerMetrics
     | VppPayoff

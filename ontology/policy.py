@@ -101,6 +101,13 @@ from ontology.marketplace import AcquiredFlexibility, EmergencyCall, Flexibility
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.performatives import Performative as Act
 from ontology.privacy import PseudonymRecord
+from ontology.registration import (
+    Consent,
+    ErasureRequest,
+    IssuedPseudonym,
+    Onboarding,
+    PseudonymRequest,
+)
 from ontology.roles import Role
 from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
@@ -535,13 +542,22 @@ TABLE: tuple[Row, ...] = (
         writers=(Role.ORACLE,),
     ),
     # -- who and what there is -------------------------------------------------------------------
+    Row((User,), TELL, (Role.REPOSITORY,), (Role.MARKET_OPERATOR,), readers=(Role.REPOSITORY,)),
     Row(
-        (User, UserRole),
+        (UserRole,),
         TELL,
         (Role.UI, Role.MARKET_OPERATOR),
         (Role.REPOSITORY,),
         readers=(Role.MARKET_OPERATOR,),
         writers=(Role.MARKET_OPERATOR,),
+    ),
+    Row((Onboarding, ErasureRequest), (Act.REQUEST,), (Role.MARKET_OPERATOR,), (Role.REPOSITORY,)),
+    Row(
+        (Consent,),
+        TELL,
+        (Role.PROSUMER, Role.MARKET_OPERATOR, Role.REPOSITORY),
+        (Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR, Role.MARKET_OPERATOR),
+        writers=(Role.PROSUMER, Role.MARKET_OPERATOR),
     ),
     Row(
         (Building, BuildingType, UsagePoint, AssetType, Asset, SensorType, Sensor),
@@ -558,6 +574,8 @@ TABLE: tuple[Row, ...] = (
         (Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY),
         writers=(Role.REPOSITORY,),
     ),
+    Row((PseudonymRequest,), ASK, (Role.ORACLE, Role.BLOCKCHAIN), (Role.REPOSITORY,)),
+    Row((IssuedPseudonym,), (Act.INFORM,), (Role.REPOSITORY,), (Role.ORACLE, Role.BLOCKCHAIN)),
 )
 
 SIGNED_TYPES: frozenset[str] = frozenset(
@@ -588,6 +606,9 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         ScheduleCommitment,
         VppPayoff,
         PaymentOrder,
+        Onboarding,
+        ErasureRequest,
+        Consent,
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""

@@ -57,6 +57,8 @@ class SitePlanning(Behaviour):
         self._plan = SitePlan({}, [])
         self._plan_start_s = 0
         self._limit_w: int | None = None
+        self.tells_flexibility = True
+        """Whether the site's people agree to it."""
         self._floor_w: int | None = None
         self._told_w: dict[str, int] = {}
         self._ramp_w: dict[str, int] = {}
@@ -265,6 +267,16 @@ class SitePlanning(Behaviour):
         if self._plan.net_w:
             self._make_plan(start_s)
 
+    def unpin(self) -> None:
+        """Hold no device to what was promised of the intervals to come."""
+        start_s = self._interval_s()
+        self._pins = {
+            asset_id: {s: w for s, w in powers_w.items() if s <= start_s}
+            for asset_id, powers_w in self._pins.items()
+        }
+        if self._plan.net_w:
+            self._make_plan(start_s)
+
     def _present(self, envelope: FlexEnvelope, start_s: int) -> FlexEnvelope:
         """Return what a device could do from a time on: its last word, less what it was told to do since."""
         steps = (start_s - envelope.start_s) // INTERVAL_S
@@ -357,6 +369,8 @@ class SitePlanning(Behaviour):
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
         """Tell the aggregator how far the site could deviate in the next three hours."""
+        if not self.tells_flexibility:
+            return
         envelopes = [self._envelopes[name] for name in plan.setpoints]
         flexibility = flexibility_of_plan(
             self.settings.site,

@@ -121,6 +121,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def _content(body: Any) -> dict[str, Any]:
     if body == "upload":
         return {each: {"schema": {"type": "string", "format": "binary"}} for each in _UPLOADS}
+    if isinstance(body, dict):
+        return {"application/json": {"schema": body}}
     facts = {"anyOf": [_reference(cls) for cls in ENTITIES.values()]}
     if body == "facts":
         many = {"type": "array", "items": facts, "minItems": 1, "maxItems": 10_000}

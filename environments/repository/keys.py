@@ -12,6 +12,7 @@ from ontology.base import Concept
 from ontology.codec import message_type_of
 from ontology.discourse import AnyConcept
 from ontology.errors import InvalidInput, problem
+from ontology.users import User
 
 __all__ = ["ENTITIES", "Key", "entity_of", "is_timeless", "key_of", "require_entity"]
 
@@ -63,6 +64,7 @@ VARIANTS = {
     "parity:AcquiredFlexibility": ("order_reference",),
     "parity:AssetAlarm": ("asset_id", "kind"),
     "parity:EmergencyCall": ("signal_id",),
+    "parity:Consent": ("purpose",),
     "parity:EvSession": ("session_id",),
     "parity:Forecast": ("kind",),
     "parity:KpiMeasure": ("kpi_id",),
@@ -110,10 +112,22 @@ def _rule(entity: str, cls: type[Concept]) -> _Rule:
 
 
 def _subject(entity: str, cls: type[Concept]) -> Callable[[Any], str]:
+    if cls is User:
+        return _nameless
     if entity in NO_SUBJECT:
         return lambda fact: ""
     field = OTHER_SUBJECTS.get(entity) or next(f for f in SUBJECT_FIELDS if f in cls.__struct_fields__)
     return attrgetter(field)
+
+
+def _nameless(user: User) -> str:
+    """Return a user's id; who a person is only the registry keeps, sealed.
+
+    Raises: InvalidInput when the user has a name or an e-mail.
+    """
+    if user.name or user.email:
+        raise InvalidInput(problem("name, email", "…", "nothing: people are registered with the registry"))
+    return user.user_id
 
 
 def _variant(fields: tuple[str, ...]) -> Callable[[Any], str]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from environments.repository.engines import Engines
 from environments.repository.locks import Lock, alone
 from environments.repository.partitions import create_outer_partitions
+from environments.repository.people_tables import REGISTRY
 from environments.repository.schema import METADATA, PARTITIONED
 from ontology.errors import Conflict
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Version", "create", "prepare", "upgrade", "version_of"]
 
+_TABLES = frozenset(METADATA.tables) | {table.name for table in REGISTRY}
 _stamps = sa.Table(
     "alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True)
 )
@@ -91,7 +93,7 @@ def create(engines: Engines) -> None:
         alone(connection, Lock.TABLES)
         if _held(connection):
             return
-        taken = sorted(set(sa.inspect(connection).get_table_names()) & set(METADATA.tables))
+        taken = sorted(set(sa.inspect(connection).get_table_names()) & _TABLES)
         if taken:
             raise Conflict(f"repository {engines.shown}: has tables of another make: {', '.join(taken)}")
         METADATA.create_all(connection, checkfirst=False)

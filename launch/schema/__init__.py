@@ -12,7 +12,7 @@ from launch.schema.markets import (
     Tariffs,
     Window,
 )
-from launch.schema.platform import Faults, Ledger, Planning, Repository, Server
+from launch.schema.platform import Faults, Ledger, Planning, Registry, Repository, Server
 from launch.schema.scenario import SHORT_FORMS, Scenario
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Lighting, Population, Pv, Shares, Site
@@ -52,6 +52,7 @@ __all__ = [
     "Population",
     "Product",
     "Pv",
+    "Registry",
     "Repository",
     "Scenario",
     "Section",

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from launch.schema.section import Section
 
-__all__ = ["Faults", "Ledger", "Planning", "Repository", "Server"]
+__all__ = ["Faults", "Ledger", "Planning", "Registry", "Repository", "Server"]
 
 
 class Server(Section, frozen=True, kw_only=True):
@@ -70,6 +70,15 @@ class Ledger(Section, frozen=True, kw_only=True):
     challenge_window_s: Annotated[
         int, Meta(ge=900, le=2_592_000, description="seconds in which a root can be challenged")
     ] = 86_400
+
+
+class Registry(Section, frozen=True, kw_only=True):
+    """Who is behind the sites. Short form: the folder."""
+
+    folder: Annotated[
+        str,
+        Meta(description="from `parity-mas registry init`; empty: nobody, pseudonyms follow from the seed"),
+    ] = ""
 
 
 class Repository(Section, frozen=True, kw_only=True):
