@@ -16,6 +16,7 @@ from launch.exits import fail as _fail
 from launch.grid_commands import grid_app
 from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
+from launch.tap_command import tap
 
 if TYPE_CHECKING:
     from launch.run_folder import RunResult
@@ -36,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("tap")(tap)
 app.add_typer(ledger_app, name="ledger")
 forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=True)
 app.add_typer(forecast, name="forecast")
