@@ -220,7 +220,7 @@ def _open_index(path: Path) -> sqlite3.Connection:
 
 def _letter(row: tuple[object, ...]) -> RecordedLetter:
     number, time_s, outcome, *fields, body = row
-    envelope = Envelope(*fields, str(body).encode())  # type: ignore[arg-type]
+    envelope = Envelope(*fields, str(body).encode())  # type: ignore[arg-type, call-arg]
     return RecordedLetter(number, time_s, outcome, envelope)  # type: ignore[arg-type]
 
 
