@@ -6,6 +6,7 @@ from behaviours.grid.dstatcom_coordination import DstatcomCoordination
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.grid.flexibility_settling import FlexibilitySettling
 from behaviours.grid.monitoring import NetworkMonitoring
+from behaviours.information.delegation import Delegation
 from behaviours.market.payments import Paying
 from ontology.roles import Role
 
@@ -23,4 +24,5 @@ class Dso(Agent):
         Paying,  # for flexibility and emergency services
         FlexibilityProcurement,  # flexibility bought before it comes to that
         FlexibilitySettling,  # and paid for what was delivered
+        Delegation,  # what its operators want said
     )

@@ -1,6 +1,7 @@
 """The prosumer: a household that plans its devices and takes part in the market."""
 
 from behaviours.agent import Agent
+from behaviours.information.delegation import Delegation
 from behaviours.information.directory import DirectoryMembership
 from behaviours.market.payments import Paying
 from behaviours.site.alarm_listening import AlarmListening
@@ -43,4 +44,5 @@ class Prosumer(Agent):
         ResponseReporting,  # how fast it answers signals
         FactReporting,  # what agreements want to know
         AlarmListening,  # what is wrong with its devices
+        Delegation,  # what its people and their programs want said
     )

@@ -60,7 +60,7 @@ class Selection(NamedTuple):
     filters: tuple[Filter, ...] = ()
 
     def where(self, field: str, comparison: str, value: Any) -> "Selection":
-        """Return the selection with one more filter; the comparison is `eq`, `ne`, `lt`, `le`, `gt`, `ge`, `in`.
+        """Return the selection with one more filter: `eq`, `ne`, `lt`, `le`, `gt`, `ge` or `in`.
 
         Raises: ValueError when there is no such comparison.
         """

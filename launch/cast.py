@@ -33,6 +33,7 @@ from launch.agreements import agreements_of
 from launch.contracts import contracts_of
 from launch.flexibility import flexibility_terms, procurement_terms
 from launch.parts import AddressBook, Part, attestor_addresses, payer_of, real_time_step_s
+from launch.portals import portal_parts
 from launch.products import products_of
 from launch.pseudonyms import Pseudonyms, pseudonyms_of
 from launch.scenario import Scenario, lem_parameters
@@ -61,7 +62,9 @@ class Cast:
     """The address of the market engine."""
 
 
-def cast_community(scenario: Scenario, world: World, domains: Mapping[str, str] | None = None) -> Cast:
+def cast_community(
+    scenario: Scenario, world: World, domains: Mapping[str, str] | None = None, *, portals: bool = False
+) -> Cast:
     """Cast every agent that a scenario calls for around a world.
 
     Args:
@@ -69,6 +72,7 @@ def cast_community(scenario: Scenario, world: World, domains: Mapping[str, str] 
         world: has their devices.
         domains: the domain of each site's agents where they are not all in one, and under `""` that of
             the community's own agents.
+        portals: whether people and programs outside may speak with the agents.
     """
     at = AddressBook(scenario, domains or {})
     names = pseudonyms_of(scenario)
@@ -78,6 +82,7 @@ def cast_community(scenario: Scenario, world: World, domains: Mapping[str, str] 
     parts = [
         *_community(scenario, world, at, names, (aggregator, grid)),
         *(part for site in sites for part in site_parts(scenario, world, site, at, names)),
+        *(portal_parts(at, [site.id for site in sites]) if portals else ()),
     ]
     return Cast(
         tuple(parts), {**accounts} | {aggregator: "aggregator", grid: "grid"}, at["aggregator-blockchain"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.aggregator import Aggregator
+from agents.portal import Portal
 from behaviours.agent import Agent, Surroundings
 from behaviours.market.opening import TrafficLightObedience
 from behaviours.membership import Member
@@ -89,7 +90,11 @@ class Community:
         self._signers = {part.address: _signer(scenario, part.address) for part in cast.parts}
         self.membership = {
             part.address: Member(
-                part.address, part.agent.role, part.site, self._signers[part.address].verify_key
+                part.address,
+                part.agent.role,
+                part.site,
+                self._signers[part.address].verify_key,
+                is_portal=issubclass(part.agent, Portal),
             )
             for part in cast.parts
         }

@@ -52,6 +52,7 @@ class LiveCommunity:
         chain: Path | None = None,
         shard: Shard = WHOLE,
         meeting_place: MeetingPlace | None = None,
+        portals: bool = False,
     ) -> None:
         """Prepare a run; the server starts on entering.
 
@@ -60,6 +61,7 @@ class LiveCommunity:
             recorder: takes the letters.
             chain: file of the embedded chain, where the scenario names none; None forgets it after the run.
             shard: which part of the agents lives here.
+            portals: whether people and programs outside may speak with the agents.
             meeting_place: the server at which shards meet; where there is one, none is started.
 
         Raises: InvalidInput when there are more shards than feeders.
@@ -70,6 +72,7 @@ class LiveCommunity:
         self.domains = domains_of(scenario, self.world, shard)
         self.clock = clock_of(scenario, self.world, shard)
         self.meeting_place = meeting_place
+        self._portals = portals
         self.server = None if meeting_place else server_of(scenario)
         self._recorder = recorder
         self._chain = chain
@@ -82,7 +85,7 @@ class LiveCommunity:
 
         Raises: Unavailable when the server does not come up or refuses an agent.
         """
-        cast = cast_community(self.scenario, self.world, self.domains)
+        cast = cast_community(self.scenario, self.world, self.domains, portals=self._portals)
         self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
         self.transport = await self._connected()
         folder = Path(self._state.name)

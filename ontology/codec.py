@@ -28,6 +28,7 @@ from ontology.coalition import (
     SelectionUpdate,
 )
 from ontology.control import UserOverride
+from ontology.delegation import ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -99,6 +100,7 @@ _SERVICES = (
     ReserveAssignment,
     DemandResponseReport,
     UserOverride,
+    ProxyRequest,
 )
 
 

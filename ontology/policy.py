@@ -7,7 +7,7 @@ and who else may read (receivers always may) or write them over REST or in the r
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from ontology.alarms import AssetAlarm
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
@@ -41,9 +41,11 @@ from ontology.control import (
     InstructionStatus,
     UserOverride,
 )
+from ontology.delegation import ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
+    AnyConcept,
     FailureReport,
     Query,
     QueryResult,
@@ -126,10 +128,13 @@ class Row(NamedTuple):
 
 
 EVERYONE = tuple(Role)
+ADMINISTRATOR = Role.REPOSITORY
+"""Whoever runs the repository restores and corrects what is in it: reads and writes every stored type."""
 MANAGERS = (Role.PV, Role.BESS, Role.EV, Role.P2H)
 SITE = (Role.PROSUMER, Role.GATEWAY, *MANAGERS)
 OPERATORS = (Role.AGGREGATOR, Role.DSO, Role.MARKET_OPERATOR)
 TELL = (Act.INFORM, Act.REQUEST)
+PORTALS = (Role.UI, *OPERATORS, Role.EXTERNAL_MARKETS)
 COALITION = (Role.AGGREGATOR, Role.PROSUMER)
 EDGE = Role.FLEXIBILITY_GATEWAY
 """Stands for an aggregator or a DSO outside, and may say in their trade what either may."""
@@ -150,6 +155,13 @@ TABLE: tuple[Row, ...] = (
     Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM, Act.FAILURE), EVERYONE, EVERYONE),
     Row((FailureReport,), (Act.FAILURE, Act.REFUSE), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
+    # -- portals: what is wanted from outside; the agent asked decides, and its own rights hold -------
+    Row(
+        (ProxyRequest,),
+        (Act.REQUEST,),
+        PORTALS,
+        (*OPERATORS, Role.PROSUMER, Role.ORACLE, Role.EXTERNAL_MARKETS),
+    ),
     # -- the directory ---------------------------------------------------------------------------
     Row((DirectoryEntry,), (Act.REQUEST, Act.CANCEL), EVERYONE, (Role.MARKET_OPERATOR,), readers=EVERYONE),
     Row((DirectorySearch,), ASK, EVERYONE, (Role.MARKET_OPERATOR,)),
@@ -170,7 +182,7 @@ TABLE: tuple[Row, ...] = (
         (Role.GATEWAY, Role.PROSUMER, *MANAGERS, Role.REPOSITORY),
         (*SITE, Role.REPOSITORY, Role.AGGREGATOR),
         readers=(Role.ORACLE, Role.DSO, Role.UI),
-        writers=(Role.GATEWAY,),
+        writers=(Role.GATEWAY, *MANAGERS),
     ),
     Row(
         (EvConnectionEvent, EvSocUpdate, EvDisconnectionEvent),
@@ -178,7 +190,7 @@ TABLE: tuple[Row, ...] = (
         (Role.GATEWAY, Role.EV, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
-        writers=(Role.GATEWAY,),
+        writers=(Role.GATEWAY, Role.EV),
     ),
     Row(
         (EvUserInput,),
@@ -186,7 +198,7 @@ TABLE: tuple[Row, ...] = (
         (Role.GATEWAY, Role.UI, Role.PROSUMER, Role.EV, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.GATEWAY),
         readers=(Role.UI,),
-        writers=(Role.GATEWAY, Role.UI),
+        writers=(Role.GATEWAY, Role.EV, Role.PROSUMER, Role.UI),
     ),
     Row(
         (EvSession, ChargingSchedule),
@@ -194,6 +206,7 @@ TABLE: tuple[Row, ...] = (
         (Role.EV, Role.PROSUMER, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR),
         readers=(Role.ORACLE, Role.UI),
+        writers=(Role.EV,),
     ),
     Row(
         (WeatherObservation, WeatherForecast),
@@ -209,6 +222,7 @@ TABLE: tuple[Row, ...] = (
         (*MANAGERS, Role.PROSUMER, Role.REPOSITORY),
         (Role.PROSUMER, Role.AGGREGATOR, Role.REPOSITORY),
         readers=(*MANAGERS, Role.ORACLE, Role.UI),
+        writers=(*MANAGERS, Role.PROSUMER),
     ),
     Row(
         (Forecast,),
@@ -216,6 +230,7 @@ TABLE: tuple[Row, ...] = (
         (*MANAGERS, Role.PROSUMER, Role.AGGREGATOR, Role.DSO, Role.REPOSITORY, Role.ORACLE),
         (*SITE, Role.REPOSITORY, Role.ORACLE, Role.BLOCKCHAIN, Role.AGGREGATOR, Role.DSO),
         readers=(Role.UI,),
+        writers=(*MANAGERS, Role.PROSUMER, Role.AGGREGATOR, Role.DSO),
     ),
     Row(
         (Instruction,),
@@ -239,6 +254,7 @@ TABLE: tuple[Row, ...] = (
         MANAGERS,
         (Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.AGGREGATOR, Role.UI),
+        writers=MANAGERS,
     ),
     Row(
         (UserOverride,),
@@ -325,6 +341,7 @@ TABLE: tuple[Row, ...] = (
         (Role.DSO, Role.ORACLE, Role.BLOCKCHAIN, Role.AGGREGATOR, Role.REPOSITORY),
         (Role.PROSUMER, Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY, Role.EXTERNAL_MARKETS, *OPERATORS),
         readers=(Role.UI,),
+        writers=(Role.DSO,),
     ),
     Row(
         (GridSegment, GridConstraint),
@@ -347,6 +364,7 @@ TABLE: tuple[Row, ...] = (
         (Role.DSTATCOM, Role.GATEWAY, Role.DSO, Role.REPOSITORY),
         (Role.DSO, Role.DSTATCOM, Role.REPOSITORY),
         readers=(Role.UI,),
+        writers=(Role.DSTATCOM, Role.DSO),
     ),
     Row((DstatcomCommand,), (Act.REQUEST,), (Role.DSO,), (Role.DSTATCOM,), readers=(Role.REPOSITORY,)),
     # -- flexibility: contracts, trade, external markets -----------------------------------------
@@ -447,6 +465,7 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.PROSUMER),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.ORACLE, Role.UI),
+        writers=(Role.AGGREGATOR,),
     ),
     Row((FlexProduct,), (Act.CFP, Act.CANCEL), COALITION, COALITION, readers=(Role.UI,)),
     Row((CoalitionBid,), (Act.PROPOSE,), COALITION, COALITION),
@@ -477,6 +496,7 @@ TABLE: tuple[Row, ...] = (
         (Role.ORACLE, Role.BLOCKCHAIN),
         (Role.BLOCKCHAIN, Role.REPOSITORY),
         readers=(*OPERATORS, Role.UI),
+        writers=(Role.ORACLE,),
     ),
     # -- who and what there is -------------------------------------------------------------------
     Row(
@@ -523,6 +543,7 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         ExternalSettlement,
         ReserveAssignment,
         DemandResponseReport,
+        ProxyRequest,
         Sla,
         KpiMeasure,
         CoalitionInvitation,
@@ -560,7 +581,11 @@ def _rights(rows: Iterable[Row]) -> frozenset[tuple[Role, str, StrEnum]]:
 
 
 _SENDABLE = _acts(TABLE)
-_GRANTED = _rights(TABLE)
+_GRANTED = _rights(TABLE) | {
+    (ADMINISTRATOR, message_type_of(cls), right)
+    for cls in get_args(AnyConcept)
+    for right in (Right.READ, Right.WRITE)
+}
 _RECEIVABLE = frozenset((role, message_type) for role, message_type, right in _GRANTED if right == "receive")
 """Asked for every letter, so kept apart."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from post_office import Town
+from postgresql_cluster import PostgresqlCluster, required
 
 
 @pytest.fixture
@@ -11,3 +12,19 @@ def town() -> Iterator[Town]:
     """A community in virtual time whose letters all arrive, in order and at once."""
     with Town() as town:
         yield town
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[PostgresqlCluster]:
+    """A PostgreSQL that runs for all tests; one that kills it starts it again. Mark tests `server`."""
+    required()
+    cluster = PostgresqlCluster()
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_cluster: PostgresqlCluster) -> str:
+    """The URL of an empty PostgreSQL database of the test's own."""
+    return postgresql_cluster.new_database()

@@ -16,6 +16,7 @@ from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
 from ontology.measurements import IntervalReading, Measurement
+from ontology.ownership import Party, as_seen_by, may_ask_about
 from ontology.policy import may_read
 from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, Sla
@@ -149,15 +150,19 @@ class Answering(Behaviour):
     async def answer(self, query: Query, letter: Letter) -> QueryResult:
         """Return the facts asked for; none is an answer, too.
 
-        Raises: Refused when the asking role may not read such facts.
+        Raises: Refused when the asking role may not read such facts, or asks about others than its site.
         """
-        role = self.agent.surroundings.membership[letter.sender].role
-        if not may_read(role, query.entity):
-            raise Refused(f"a {role} may not read {query.entity}")
-        subjects = query.subjects or [query.subject]
+        asker = self.agent.surroundings.membership[letter.sender]
+        party = Party(asker.role, (asker.site,) if asker.site else ())
+        subjects = query.subjects or ([query.subject] if query.subject else [])
+        if not may_ask_about(party, query.entity, subjects):
+            of_whom = "of its own only" if may_read(party.role, query.entity) else "not at all"
+            raise Refused(f"a {party.role} reads {query.entity} {of_whom}")
         items: list[Concept] = []
-        for subject in subjects:
+        for subject in subjects or [""]:
             items.extend(await self._facts(query, subject))
+        if not party.sees_all(query.entity):
+            items = [seen for each in items if (seen := as_seen_by(party, each)) is not None]
         return QueryResult(entity=query.entity, items=items)  # type: ignore[arg-type]
 
     async def _facts(self, query: Query, subject: str) -> list[Concept]:

@@ -17,7 +17,17 @@ from litestar.exceptions import (
 
 from ontology.errors import InvalidInput, NotUnderstood, ParityError, Problem, consequence_of
 
-__all__ = ["Answer", "Fault", "TimedOut", "TooMany", "WrongState", "answer_error", "done", "failed"]
+__all__ = [
+    "Answer",
+    "Fault",
+    "NotThere",
+    "TimedOut",
+    "TooMany",
+    "WrongState",
+    "answer_error",
+    "done",
+    "failed",
+]
 
 log = structlog.get_logger()
 JSON = "application/json"
@@ -47,6 +57,10 @@ class WrongState(ParityError):
     """A condition of the request, such as If-Match, does not hold (412)."""
 
 
+class NotThere(ParityError):
+    """What the path names is not there (404)."""
+
+
 class TooMany(ParityError):
     """More requests than the token is granted (429)."""
 
@@ -56,7 +70,7 @@ class TooMany(ParityError):
 
 
 _encode = msgspec.json.Encoder().encode
-_STATUSES: dict[type[ParityError], int] = {TimedOut: 504, WrongState: 412, TooMany: 429}
+_STATUSES: dict[type[ParityError], int] = {NotThere: 404, TimedOut: 504, WrongState: 412, TooMany: 429}
 
 
 def done(data: Any = None, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:

@@ -1,4 +1,4 @@
-"""The repository over HTTP: store, historical data, latest, counts, conditional writes, deletion (D8.1 3.2)."""
+"""The repository over HTTP: store, history, latest, counts, conditional writes, deletion (D8.1 3.2)."""
 
 import hashlib
 from typing import Annotated, Any

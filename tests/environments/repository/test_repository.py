@@ -45,17 +45,24 @@ def forecast(start_s: int, kind: ForecastKind = ForecastKind.NET) -> Forecast:
     return Forecast(subject="h001", kind=kind, issued_at_s=start_s, start_s=start_s, power_w=[1, 2, 3])
 
 
-@pytest.fixture(params=["memory", "sqlite in memory", "sqlite file"])
+SERVED = pytest.param("postgresql", marks=pytest.mark.server)
+
+
+@pytest.fixture(params=["memory", "sqlite in memory", "sqlite file", SERVED])
 def repository(request, tmp_path):
     match request.param:
         case "memory":
             yield MemoryRepository()
+            return
         case "sqlite in memory":
-            yield SqlRepository()
-        case _:
-            file = SqlRepository(f"sqlite:///{tmp_path / 'facts.sqlite'}")
-            yield file
-            file.close()
+            url = "sqlite://"
+        case "sqlite file":
+            url = f"sqlite:///{tmp_path / 'facts.sqlite'}"
+        case "postgresql":
+            url = request.getfixturevalue("postgresql_url")
+    in_sql = SqlRepository(url)
+    yield in_sql
+    in_sql.close()
 
 
 def test_facts_are_found_in_a_half_open_range_in_ascending_order(repository):
@@ -193,7 +200,9 @@ def test_a_file_is_read_again_after_a_restart(tmp_path):
     ("url", "error"),
     [
         ("sqlite:////nowhere/facts.sqlite", Unavailable),
-        ("postgresql://somewhere/facts", InvalidInput),
+        ("postgresql://nobody@127.0.0.1:1/facts", Unavailable),
+        ("postgresql://user:secret@127.0.0.1/facts", InvalidInput),
+        ("mysql://somewhere/facts", InvalidInput),
         ("facts.sqlite", InvalidInput),
     ],
 )
