@@ -84,7 +84,7 @@ def _following(archive: "LetterArchive", wanted: "LetterSelection") -> "Iterator
 
 def _show(letters: "list[RecordedLetter]", bodies: bool, as_json: bool) -> None:
     for letter in letters:
-        print(_json_line(letter) if as_json else _line(letter, bodies), flush=True)
+        print(letter.as_json().decode() if as_json else _line(letter, bodies), flush=True)
 
 
 def _line(letter: "RecordedLetter", bodies: bool) -> str:
@@ -99,12 +99,3 @@ def _line(letter: "RecordedLetter", bodies: bool) -> str:
 
 def _name(address: str) -> str:
     return address.partition("@")[0]
-
-
-def _json_line(letter: "RecordedLetter") -> str:
-    import msgspec
-
-    envelope = msgspec.structs.asdict(letter.envelope)
-    body = envelope.pop("body").decode("utf-8", "replace")
-    head = {"number": letter.number, "time_s": letter.time_s, "outcome": letter.outcome}
-    return msgspec.json.encode({**head, **envelope, "body": body}).decode()

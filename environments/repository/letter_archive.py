@@ -46,6 +46,12 @@ class RecordedLetter(NamedTuple):
         """How long the letter was on its way, in seconds of the agents' clock."""
         return max(0.0, self.time_s - self.envelope.sent_at_s)
 
+    def as_json(self) -> bytes:
+        """Return the letter as one JSON object, its body as text."""
+        head = {"number": self.number, "time_s": self.time_s, "outcome": self.outcome}
+        body = self.envelope.body.decode("utf-8", "replace")
+        return msgspec.json.encode({**head, **msgspec.structs.asdict(self.envelope), "body": body})
+
 
 class LetterSelection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which letters are wanted; what is left empty does not matter.
