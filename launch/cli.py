@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from launch import ev
+from launch.console_command import console
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 
 app.command("tap")(tap)
+app.command("console")(console)
 app.add_typer(ledger_app, name="ledger")
 forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=True)
 app.add_typer(forecast, name="forecast")
