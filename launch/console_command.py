@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
     from environments.http.application import Api
+    from environments.http.console.community import AgentView
     from environments.http.console.recorded import RecordedCommunity
-    from ontology.roles import Role
+    from launch.scenario import Scenario
 
 __all__ = ["console"]
 
@@ -76,7 +77,7 @@ async def _opened(folder: Path) -> "tuple[RecordedCommunity, Api, str]":
         found.scenario.name,
         folder / MESSAGES,
         repository,
-        _roles(found.scenario),
+        _agents(found.scenario),
         finished=bool(found.manifest["complete"]),
     )
     await community.catch_up()
@@ -104,16 +105,21 @@ async def _follow(community: "RecordedCommunity") -> None:
         await community.catch_up()
 
 
-def _roles(scenario: object) -> "dict[str, tuple[Role, str]]":
-    """Return role and site of every agent of a scenario, by address."""
-    from launch.directory import entries
-    from launch.scenario import Scenario
+def _agents(scenario: "Scenario") -> "list[AgentView]":
+    """Return who takes part in a scenario, with role, site and what each behaviour answers."""
+    from environments.http.console.community import AgentView
+    from launch.directory import agent_classes, entries
     from ontology.roles import Role
 
-    assert isinstance(scenario, Scenario)
-    roles = {}
+    classes = {cls.role: cls for cls in agent_classes()}
+    found = []
     for entry in entries(scenario):
         kind = entry.agent if entry.agent in OTHER_NAMES else entry.agent.rpartition("-")[2]
         kind = OTHER_NAMES.get(kind, kind)
-        roles[entry.address] = (Role(kind) if kind in list(Role) else Role.FLEXIBILITY_GATEWAY, entry.site)
-    return roles
+        role = Role(kind) if kind in list(Role) else Role.FLEXIBILITY_GATEWAY
+        answers = {
+            name: sorted({occasion.message_type for occasion in occasions})
+            for name, occasions in classes[role].handlers().items()
+        }
+        found.append(AgentView(address=entry.address, role=role, site=entry.site, behaviours=answers))
+    return sorted(found, key=lambda agent: agent.address)

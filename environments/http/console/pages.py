@@ -1,6 +1,7 @@
 """Pages: HTML from templates, with what every page shows: who is signed in, and where one may go."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from environments.http.answers import answer_error
 from environments.http.console.sessions import Session
 from environments.http.services import services_of
 
-__all__ = ["CONSOLE", "NavigationEntry", "answer_page_error", "fragment", "page", "register_entry"]
+__all__ = ["CONSOLE", "NavigationEntry", "answer_page_error", "fragment", "html", "page", "register_entry"]
 
 CONSOLE = "/console"
 HERE = Path(__file__).parent
@@ -28,6 +29,9 @@ SECURITY = {
     "Cache-Control": "no-store",
 }
 """Of every page: nothing is loaded from elsewhere, nobody frames it, no proxy keeps it."""
+
+PASSED = frozenset({"sent", "handled", "received"})
+"""Counts of letters that nothing was wrong with."""
 
 Any_ = Request[Any, Any, Any]
 
@@ -74,6 +78,11 @@ def fragment(template: str, **context: Any) -> str:
     return _environment().get_template(template).render(**context)
 
 
+def html(text: str) -> Response[str]:
+    """Return a piece of a page as a response."""
+    return Response(text, media_type=MediaType.HTML, headers=SECURITY)
+
+
 def answer_page_error(request: Any_, error: Exception) -> Response[Any]:
     """Show what went wrong as a page; who is not signed in is asked to."""
     if isinstance(error, NotAuthorizedException):
@@ -103,7 +112,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(time=_time, clock=_clock, name=_name)
+    environment.filters.update(time=_time, clock=_clock, name=_name, words=_words, turned_away=_turned_away)
     return environment
 
 
@@ -117,3 +126,12 @@ def _clock(time_s: float) -> str:
 
 def _name(address: str) -> str:
     return address.partition("@")[0]
+
+
+def _words(name: str) -> str:
+    """Return `LOCAL_ENERGY` or `consumed_wh` as people write it."""
+    return name.replace("_", " ").lower()
+
+
+def _turned_away(counts: Mapping[str, int]) -> int:
+    return sum(count for what, count in counts.items() if what not in PASSED)

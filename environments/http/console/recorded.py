@@ -1,7 +1,9 @@
 """A run folder as a community: its letters, and the facts that were told to its repository."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+import msgspec
 
 from behaviours.repository_port import Repository
 from environments.http.console.community import AgentView, Mode
@@ -11,7 +13,6 @@ from ontology.base import Concept
 from ontology.codec import decode_body
 from ontology.errors import ParityError, Refused
 from ontology.performatives import Performative
-from ontology.roles import Role
 
 __all__ = ["RecordedCommunity"]
 
@@ -26,7 +27,7 @@ class RecordedCommunity:
         name: of the scenario.
         record: the file of letters.
         repository: where the facts are put that the letters tell.
-        roles: role and site of every agent, by address.
+        agents: who takes part, with nothing heard of anybody yet.
         finished: whether nothing more will come.
     """
 
@@ -35,7 +36,7 @@ class RecordedCommunity:
         name: str,
         record: Path,
         repository: Repository,
-        roles: Mapping[str, tuple[Role, str]],
+        agents: Sequence[AgentView],
         *,
         finished: bool,
     ) -> None:
@@ -44,7 +45,7 @@ class RecordedCommunity:
         self.archive: LetterArchive | None = LetterArchive(record)
         self._record = self.archive
         self._repository = repository
-        self._roles = roles
+        self._agents = agents
         self._read = 0
         self._now_s = 0.0
         self._heard: dict[str, float] = {}
@@ -57,14 +58,10 @@ class RecordedCommunity:
     def agents(self) -> Sequence[AgentView]:
         """Return the agents, with what they sent and received."""
         return [
-            AgentView(
-                address=address,
-                role=role,
-                site=site,
-                heard_s=self._heard.get(address),
-                counts=self._counts.get(address, {}),
+            msgspec.structs.replace(
+                agent, heard_s=self._heard.get(agent.address), counts=self._counts.get(agent.address, {})
             )
-            for address, (role, site) in sorted(self._roles.items())
+            for agent in self._agents
         ]
 
     async def stop(self, address: str) -> None:

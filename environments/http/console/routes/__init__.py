@@ -8,7 +8,9 @@ from litestar.static_files import create_static_files_router
 
 from environments.http.access import allowing, anybody
 from environments.http.console.pages import CONSOLE, HERE, answer_page_error
+from environments.http.console.routes.agents import AGENTS
 from environments.http.console.routes.letters import LETTERS
+from environments.http.console.routes.markets import MARKETS
 from environments.http.console.routes.sign_in import SIGN_IN
 from ontology.errors import ParityError
 
@@ -24,7 +26,7 @@ async def _as_it_is(request: Any) -> None:
 CONSOLE_ROUTES = (
     Router(
         CONSOLE,
-        route_handlers=[*SIGN_IN, *LETTERS],
+        route_handlers=[*SIGN_IN, *AGENTS, *LETTERS, *MARKETS],
         exception_handlers={
             ParityError: answer_page_error,
             HTTPException: answer_page_error,

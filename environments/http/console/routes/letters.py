@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Request, Response, get
+from litestar import Request, Response, get
 from litestar.response import Stream
 
 from environments.http.access import caller_of, token_holders
 from environments.http.console.letter_feed import NEWEST, LetterFeed
-from environments.http.console.pages import SECURITY, fragment, page, register_entry
+from environments.http.console.pages import SECURITY, fragment, html, page, register_entry
 from environments.http.console.sequence_diagram import breaches, sequence_diagram
 from environments.http.console.signing_in import shown_to
 from environments.http.services import services_of
@@ -83,7 +83,7 @@ async def letter_rows(request: Any_, before: int | None = None) -> Response[str]
     caller = caller_of(request)
     selection = _permitted(caller.party, _wanted(request).selection())
     letters = _archive(request).select(selection, before=before, limit=NEWEST)
-    return _html(fragment("letter_rows.html", letters=letters, bodies=_sees_bodies(caller)))
+    return html(fragment("letter_rows.html", letters=letters, bodies=_sees_bodies(caller)))
 
 
 @get("/letters/stream", opt=shown_to(ANYBODY))
@@ -207,10 +207,6 @@ async def _lines(archive: LetterArchive, selection: LetterSelection, bodies: boo
         after, sent = letters[-1].number, sent + len(letters)
         if sent >= MOST_EXPORTED:
             return
-
-
-def _html(text: str) -> Response[str]:
-    return Response(text, media_type=MediaType.HTML, headers=SECURITY)
 
 
 LETTERS = (
