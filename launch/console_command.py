@@ -1,6 +1,7 @@
 """The command `parity-mas console`: a run folder in the browser, while it is written or afterwards."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,17 +35,23 @@ OTHER_NAMES = {
 def console(
     run: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN", show_default=False)],
     port: Annotated[int, typer.Option(help="On which port of this machine; 0 takes a free one.")] = 8080,
+    role: Annotated[
+        str, typer.Option("--as", help="Whose console: market-operator, aggregator, dso or prosumer.")
+    ] = "aggregator",
+    site: Annotated[
+        list[str] | None, typer.Option(help="The prosumer's own site; may be repeated.", show_default=False)
+    ] = None,
 ) -> None:
     """Look at a run in the browser: messages, agents, markets. It is served to this machine alone."""
     with errors():
-        asyncio.run(_serve(run, port))
+        asyncio.run(_serve(run, port, role, site or ()))
 
 
-async def _serve(folder: Path, port: int) -> None:
+async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> None:
     """Serve a run folder until interrupted; what is still being written is followed."""
     import uvicorn
 
-    community, app, token = await _opened(folder)
+    community, app, token = await _opened(folder, role, sites)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
     )
@@ -60,7 +67,7 @@ async def _serve(folder: Path, port: int) -> None:
         community.close()
 
 
-async def _opened(folder: Path) -> "tuple[RecordedCommunity, Api, str]":
+async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[RecordedCommunity, Api, str]":
     """Open a run folder: what the console shows, the application, and a token for this visit."""
     from environments.http.access_database import AccessDatabase
     from environments.http.application import application
@@ -69,7 +76,6 @@ async def _opened(folder: Path) -> "tuple[RecordedCommunity, Api, str]":
     from environments.http.services import Services
     from environments.repository import MemoryRepository
     from launch.run_folder import MESSAGES, read_run
-    from ontology.roles import Role
 
     found = read_run(folder)
     repository = MemoryRepository()
@@ -83,7 +89,7 @@ async def _opened(folder: Path) -> "tuple[RecordedCommunity, Api, str]":
     await community.catch_up()
     more = {"community": community, "sleep": _real_seconds}
     services = Services(repository, AccessDatabase(), _CLOCK.now_s, more=more)
-    token, _ = services.tokens.create("this visit", Role.MARKET_OPERATOR, rights=("bodies",), days=1)
+    token, _ = services.tokens.create("this visit", role, sites, rights=("bodies",), days=1)
     return community, application(services, routes=CONSOLE_ROUTES), token
 
 

@@ -112,7 +112,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(time=_time, clock=_clock, name=_name, words=_words, turned_away=_turned_away)
+    environment.filters.update(
+        time=_time, clock=_clock, name=_name, words=_words, turned_away=_turned_away, figure=_figure
+    )
     return environment
 
 
@@ -135,3 +137,8 @@ def _words(name: str) -> str:
 
 def _turned_away(counts: Mapping[str, int]) -> int:
     return sum(count for what, count in counts.items() if what not in PASSED)
+
+
+def _figure(value: object) -> str:
+    """Return a number with as many digits as people read, anything else as it is."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

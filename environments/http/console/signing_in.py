@@ -11,7 +11,7 @@ from environments.http.services import Services
 from environments.http.tokens import Caller
 from ontology.errors import Refused
 
-__all__ = ["session_of", "shown_to"]
+__all__ = ["may_read_bodies", "session_of", "shown_to"]
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -27,6 +27,11 @@ def session_of(connection: Connection) -> Session | None:
     cookie = connection.cookies.get(COOKIE, "")
     services: Services = connection.app.state["services"]
     return services.sessions.session(cookie) if cookie else None
+
+
+def may_read_bodies(caller: Caller) -> bool:
+    """Return whether somebody may read what letters say, of those that it may see at all."""
+    return caller.party.is_bound or "bodies" in caller.rights
 
 
 def _signed_in(connection: Connection, services: Services) -> Caller:

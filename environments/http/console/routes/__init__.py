@@ -12,6 +12,7 @@ from environments.http.console.routes.agents import AGENTS
 from environments.http.console.routes.letters import LETTERS
 from environments.http.console.routes.markets import MARKETS
 from environments.http.console.routes.sign_in import SIGN_IN
+from environments.http.console.routes.sites import SITES
 from ontology.errors import ParityError
 
 __all__ = ["CONSOLE_ROUTES"]
@@ -26,7 +27,7 @@ async def _as_it_is(request: Any) -> None:
 CONSOLE_ROUTES = (
     Router(
         CONSOLE,
-        route_handlers=[*SIGN_IN, *AGENTS, *LETTERS, *MARKETS],
+        route_handlers=[*SIGN_IN, *AGENTS, *LETTERS, *MARKETS, *SITES],
         exception_handlers={
             ParityError: answer_page_error,
             HTTPException: answer_page_error,

@@ -19,8 +19,8 @@ from ontology.roles import Role
 __all__ = ["AGENTS"]
 
 Any_ = Request[Any, Any, State]
-SILENT_AFTER_S = 1800
-"""Two intervals: by then every agent has something to say."""
+SILENT_AFTER_S = 4500
+"""Five intervals: sites plan in turns every fourth, so by then every agent has had something to say."""
 
 register_entry("/console/agents", "Agents", token_holders(), "Community")
 
@@ -32,9 +32,8 @@ async def agents_page(request: Any_) -> Response[str]:
     visible = seen_by(caller_of(request).party, community.agents())
     sites = sorted({agent.site for agent in visible})
     by_site = {site: [agent for agent in visible if agent.site == site] for site in sites}
-    return page(
-        request, "agents.html", by_site=by_site, now_s=community.now_s(), silent_after_s=SILENT_AFTER_S
-    )
+    late_s = community.now_s() - SILENT_AFTER_S
+    return page(request, "agents.html", by_site=by_site, late_s=late_s)
 
 
 @get("/agents/{address:str}", opt=shown_to(token_holders()))

@@ -11,9 +11,8 @@ from environments.http.access import caller_of, token_holders
 from environments.http.console.letter_feed import NEWEST, LetterFeed
 from environments.http.console.pages import SECURITY, fragment, html, page, register_entry
 from environments.http.console.sequence_diagram import breaches, sequence_diagram
-from environments.http.console.signing_in import shown_to
+from environments.http.console.signing_in import may_read_bodies, shown_to
 from environments.http.services import services_of
-from environments.http.tokens import Caller
 from environments.repository.letter_archive import LetterArchive, LetterSelection, RecordedLetter
 from ontology.errors import InvalidInput, Unavailable, problem
 from ontology.ownership import Party
@@ -65,7 +64,7 @@ async def letters_page(request: Any_) -> Response[str]:
     """Show the newest letters that match, and go on with those that come."""
     wanted, caller = _wanted(request), caller_of(request)
     feed = _feed(request)
-    newest, rows = feed.rows(_permitted(caller.party, wanted.selection()), _sees_bodies(caller))
+    newest, rows = feed.rows(_permitted(caller.party, wanted.selection()), may_read_bodies(caller))
     return page(
         request,
         "letters.html",
@@ -83,7 +82,7 @@ async def letter_rows(request: Any_, before: int | None = None) -> Response[str]
     caller = caller_of(request)
     selection = _permitted(caller.party, _wanted(request).selection())
     letters = _archive(request).select(selection, before=before, limit=NEWEST)
-    return html(fragment("letter_rows.html", letters=letters, bodies=_sees_bodies(caller)))
+    return html(fragment("letter_rows.html", letters=letters, bodies=may_read_bodies(caller)))
 
 
 @get("/letters/stream", opt=shown_to(ANYBODY))
@@ -91,7 +90,7 @@ async def letter_stream(request: Any_) -> Stream:
     """Send the newest letters whenever there are new ones, at most once a second."""
     caller = caller_of(request)
     selection = _permitted(caller.party, _wanted(request).selection())
-    events = _feed(request).follow(selection, _sees_bodies(caller))
+    events = _feed(request).follow(selection, may_read_bodies(caller))
     return Stream(events, media_type="text/event-stream", headers=SECURITY)
 
 
@@ -100,7 +99,7 @@ async def letter_export(request: Any_) -> Stream:
     """Send all letters that match, at most 100,000, oldest first, one JSON object a line."""
     caller = caller_of(request)
     selection = _permitted(caller.party, _wanted(request).selection())
-    lines = _lines(_archive(request), selection, _sees_bodies(caller))
+    lines = _lines(_archive(request), selection, may_read_bodies(caller))
     headers = {**SECURITY, "Content-Disposition": 'attachment; filename="letters.jsonl"'}
     return Stream(lines, media_type="application/x-ndjson", headers=headers)
 
@@ -115,7 +114,7 @@ async def letter_page(request: Any_, number: int) -> Response[str]:
     letter = _archive(request).letter(number)
     if letter is None or not _may_see(caller.party, letter):
         raise InvalidInput(problem("number", number, "the number of a letter"))
-    body = _pretty(letter) if _sees_bodies(caller) or _is_side(caller.party, letter) else None
+    body = _pretty(letter) if may_read_bodies(caller) or _is_side(caller.party, letter) else None
     return page(request, "letter.html", letter=letter, body=body)
 
 
@@ -129,7 +128,7 @@ async def conversation_page(request: Any_, id: str) -> Response[str]:
     recorded = [each for each in _archive(request).conversation(id) if _may_see(caller.party, each)]
     if not recorded:
         raise InvalidInput(problem("id", id, "the id of a conversation"))
-    shown = recorded if _sees_bodies(caller) else [_without_body(each) for each in recorded]
+    shown = recorded if may_read_bodies(caller) else [_without_body(each) for each in recorded]
     return page(
         request, "conversation.html", id=id, letters=recorded, diagram=sequence_diagram(shown),
         breaches=breaches(recorded),
@@ -182,11 +181,6 @@ def _is_side(party: Party, letter: RecordedLetter) -> bool:
 
 def _may_see(party: Party, letter: RecordedLetter) -> bool:
     return not party.is_bound or _is_side(party, letter)
-
-
-def _sees_bodies(caller: Caller) -> bool:
-    """Return whether somebody may read what letters say, beside who wrote to whom."""
-    return caller.party.is_bound or "bodies" in caller.rights
 
 
 def _without_body(letter: RecordedLetter) -> RecordedLetter:

@@ -53,21 +53,13 @@ async def market_course(request: Any_, segment: str = "") -> Response[bytes]:
     """Return prices and energies of the last day as series for a chart."""
     results = await _results(request, int(community_of(request).now_s()) - DAY_S)
     shown = [each for each in results if not segment or each.segment_id == segment]
-    return done(
-        {
-            "times": [each.start_s for each in shown],
-            "series": [
-                _series(
-                    "buy", "currency/kWh", [e.buy_price_ticks_per_kwh / TICKS_PER_CURRENCY for e in shown]
-                ),
-                _series(
-                    "sell", "currency/kWh", [e.sell_price_ticks_per_kwh / TICKS_PER_CURRENCY for e in shown]
-                ),
-                _series("consumed", "kWh", [each.consumed_wh / 1000 for each in shown]),
-                _series("produced", "kWh", [each.produced_wh / 1000 for each in shown]),
-            ],
-        }
-    )
+    series = [
+        _series("buy", "currency/kWh", [_price(each.buy_price_ticks_per_kwh) for each in shown]),
+        _series("sell", "currency/kWh", [_price(each.sell_price_ticks_per_kwh) for each in shown]),
+        _series("consumed", "kWh", [each.consumed_wh / 1000 for each in shown]),
+        _series("produced", "kWh", [each.produced_wh / 1000 for each in shown]),
+    ]
+    return done({"times": [each.start_s for each in shown], "series": series})
 
 
 @get("/markets/{segment:str}/{start_s:int}", opt=shown_to(reading(RESULT)))
@@ -80,6 +72,10 @@ async def clearing_page(request: Any_, segment: str, start_s: int) -> Response[s
     if not found:
         raise NotFoundException("no result of this market")
     return page(request, "clearing.html", result=found[-1], settled_first=found[0], interval_s=INTERVAL_S)
+
+
+def _price(ticks_per_kwh: float) -> float:
+    return ticks_per_kwh / TICKS_PER_CURRENCY
 
 
 def _series(label: str, unit: str, values: Sequence[float]) -> dict[str, Any]:
