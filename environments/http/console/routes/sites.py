@@ -114,7 +114,7 @@ def _curves(forecast: Forecast | None) -> tuple[dict[int, float], dict[int, floa
 
 
 def _last_said(request: Any_, speaker: str, types: Iterable[str]) -> list[Concept]:
-    """Return what an agent said last of each type, and of each asset, where letters are recorded and may be read."""
+    """Return what an agent said last of each type and asset, where letters are recorded and may be read."""
     archive = community_of(request).archive
     if archive is None or not may_read_bodies(caller_of(request)):
         return []
