@@ -11,6 +11,7 @@ import typer
 
 from launch import ev
 from launch.api_commands import api_app
+from launch.console_command import console
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
@@ -20,6 +21,7 @@ from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
 from launch.registry_commands import registry_app
 from launch.repository_commands import repository_app
+from launch.tap_command import tap
 
 if TYPE_CHECKING:
     from launch.run_folder import RunResult
@@ -41,6 +43,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("tap")(tap)
+app.command("console")(console)
 app.add_typer(ledger_app, name="ledger")
 forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=True)
 app.add_typer(forecast, name="forecast")

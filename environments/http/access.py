@@ -16,13 +16,14 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from environments.http.entities import entity_of
 from environments.http.rates import Rates
-from environments.http.tokens import Caller, TokenStore
+from environments.http.tokens import Caller
 from ontology.errors import InvalidInput, Refused
 from ontology.performatives import Performative
 from ontology.policy import may_read, may_send, may_write
 from ontology.roles import Role
 
 __all__ = [
+    "AUTHENTICATE",
     "Rule",
     "allowing",
     "anybody",
@@ -40,6 +41,8 @@ __all__ = [
 
 _RULE = "rule"
 _SERVICES = "services"
+AUTHENTICATE = "authenticate"
+"""In the `opt` of a route: how it knows who calls, where that is not by token."""
 
 
 class Rule(NamedTuple):
@@ -141,7 +144,8 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     if not rule.needs_token:
         rates.take(f"open {connection.client.host if connection.client else ''}")
         return
-    caller = _authenticated(connection, services.tokens, rates)
+    authenticate = handler.opt.get(AUTHENTICATE, _authenticated)
+    caller = authenticate(connection, services)
     connection.scope["user"] = caller
     rates.take(caller.token_id, caller.requests_per_s)
     try:
@@ -159,13 +163,11 @@ def caller_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
     return caller
 
 
-def _authenticated(
-    connection: ASGIConnection[Any, Any, Any, Any], tokens: TokenStore, rates: Rates
-) -> Caller:
+def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], services: Any) -> Caller:
     scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
-    caller = tokens.caller(secret.strip()) if scheme.lower() == "bearer" else None
+    caller = services.tokens.caller(secret.strip()) if scheme.lower() == "bearer" else None
     if caller is None:
-        rates.take(f"stranger {connection.client.host if connection.client else ''}")
+        services.rates.take(f"stranger {connection.client.host if connection.client else ''}")
         raise NotAuthorizedException(
             "a valid token: Authorization: Bearer pm_…", headers={"WWW-Authenticate": "Bearer"}
         )

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-__all__ = ["METADATA", "audit", "replies", "secrets", "tokens"]
+__all__ = ["METADATA", "audit", "replies", "secrets", "sessions", "tokens"]
 
 METADATA = sa.MetaData()
 
@@ -19,6 +19,7 @@ tokens = sa.Table(
     sa.Column("expires_s", sa.BigInteger, nullable=False),
     sa.Column("revoked_s", sa.BigInteger, nullable=True),
     sa.Column("requests_per_s", sa.Float, nullable=True, comment="none: the usual rate"),
+    sa.Column("rights", sa.Text, nullable=False, comment="JSON list of what it grants beyond its role"),
 )
 
 replies = sa.Table(
@@ -30,6 +31,14 @@ replies = sa.Table(
     sa.Column("status", sa.Integer, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("time_s", sa.BigInteger, nullable=False, index=True),
+)
+
+sessions = sa.Table(
+    "console_sessions",
+    METADATA,
+    sa.Column("hash", sa.Text, primary_key=True, comment="SHA-256 of the cookie, hexadecimal"),
+    sa.Column("token_id", sa.Text, nullable=False),
+    sa.Column("expires_s", sa.BigInteger, nullable=False),
 )
 
 secrets = sa.Table(

@@ -17,6 +17,7 @@ from ontology.roles import Role
 
 __all__ = ["Caller", "TokenStore"]
 
+RIGHTS = ("bodies",)
 PREFIX = "pm_"
 """Lets scanners for leaked secrets find our tokens."""
 REMEMBERED_S = 1.0
@@ -38,6 +39,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     expires_s: int
     revoked_s: int | None = None
     requests_per_s: float | None = None
+    rights: tuple[str, ...] = ()
+    """What it grants beyond its role: `bodies`, to read what letters of others say."""
 
     @property
     def party(self) -> Party:
@@ -65,13 +68,14 @@ class TokenStore:
         market: str = DEFAULT_MARKET,
         days: int = 90,
         requests_per_s: float | None = None,
+        rights: Sequence[str] = (),
     ) -> tuple[str, Caller]:
         """Make a token and return it, once, with what it grants.
 
         Raises: InvalidInput with all that is wrong: an unknown role, a role of a site without one, a lifetime
             that is none.
         """
-        _require_good(name, role, subjects, days, requests_per_s)
+        _require_good(name, role, subjects, days, requests_per_s, rights)
         secret = PREFIX + secrets.token_urlsafe(32)
         now_s = int(self._now_s())
         caller = Caller(
@@ -83,9 +87,11 @@ class TokenStore:
             created_s=now_s,
             expires_s=now_s + days * DAY_S,
             requests_per_s=requests_per_s,
+            rights=tuple(rights),
         )
         row = {**msgspec.structs.asdict(caller), "hash": _hash(secret)}
         row["subjects"] = msgspec.json.encode(caller.subjects).decode()
+        row["rights"] = msgspec.json.encode(caller.rights).decode()
         self._database.run(lambda connection: connection.execute(tokens.insert().values(row)))
         return secret, caller
 
@@ -102,6 +108,14 @@ class TokenStore:
                 self._known.clear()
             self._known[hashed] = (now_s, caller)
         good = caller.revoked_s is None and now_s < caller.expires_s
+        return caller if good else None
+
+    def holder(self, token_id: str) -> Caller | None:
+        """Return who holds the token of a public name; None when it is unknown, expired or revoked."""
+        asked = sa.select(tokens).where(tokens.c.token_id == token_id)
+        row = self._database.run(lambda connection: connection.execute(asked).mappings().first())
+        caller = None if row is None else _caller(row)
+        good = caller is not None and caller.revoked_s is None and self._now_s() < caller.expires_s
         return caller if good else None
 
     def listed(self) -> list[Caller]:
@@ -130,7 +144,8 @@ class TokenStore:
 def _caller(row: Any) -> Caller:
     fields = {name: row[name] for name in Caller.__struct_fields__}
     fields["role"] = Role(fields["role"])
-    fields["subjects"] = tuple(msgspec.json.decode(fields["subjects"], type=list[str]))
+    for name in ("subjects", "rights"):
+        fields[name] = tuple(msgspec.json.decode(fields[name], type=list[str]))
     return Caller(**fields)
 
 
@@ -140,7 +155,12 @@ def _hash(secret: str) -> str:
 
 
 def _require_good(
-    name: str, role: str, subjects: Sequence[str], days: int, requests_per_s: float | None
+    name: str,
+    role: str,
+    subjects: Sequence[str],
+    days: int,
+    requests_per_s: float | None,
+    rights: Sequence[str],
 ) -> None:
     found: list[Problem] = []
     if not 0 < len(name) <= 100:
@@ -154,5 +174,8 @@ def _require_good(
         found.append(problem("days", days, "1 to 3650"))
     if requests_per_s is not None and not 0 < requests_per_s <= 100_000:
         found.append(problem("requests_per_s", requests_per_s, "above 0, at most 100000"))
+    found.extend(
+        problem("rights", each, "one of " + ", ".join(RIGHTS)) for each in rights if each not in RIGHTS
+    )
     if found:
         raise InvalidInput(found)
