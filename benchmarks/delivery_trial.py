@@ -12,6 +12,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -140,6 +141,18 @@ class Peer:
         store.close()
         return {int(name.removeprefix("read ")): int(value) for name, value in rows}
 
+    def said(self) -> int:
+        """Return how many letters the store says were said."""
+        with sqlite3.connect(self.store) as store:
+            row = store.execute("SELECT value FROM state WHERE name = 'said'").fetchone()
+        store.close()
+        return int(row[0]) if row else 0
+
+    def limit(self, letters: int) -> None:
+        """Say no more letters than that, from the next start on."""
+        settings = msgspec.json.decode(self.settings.read_bytes(), type=PeerSettings)
+        self.settings.write_bytes(msgspec.json.encode(msgspec.structs.replace(settings, letters=letters)))
+
     def is_intact(self) -> bool:
         """Whether SQLite finds nothing wrong with the store."""
         with sqlite3.connect(self.store) as store:
@@ -227,21 +240,31 @@ class Trial:
                     return
                 await asyncio.sleep(0.05)  # noqa: TID251
 
-    async def finish(self) -> None:
-        """Return when everything has been said and answered.
+    async def hush(self) -> int:
+        """Let nothing more be said, wait until all of it is answered, and return how many letters it was.
 
-        Raises: TimeoutError when something never is.
+        Raises: TimeoutError when something is never answered.
         """
-        async with asyncio.timeout(PATIENCE_S + self._letters * 0.2):
-            while len(self.peers[0].read()) < self._letters:
+        speaker = self.peers[0]
+        await speaker.kill()
+        said = speaker.said()
+        speaker.limit(said)
+        await speaker.start()
+        async with asyncio.timeout(PATIENCE_S):
+            while len(speaker.read()) < said:
                 await asyncio.sleep(0.2)  # noqa: TID251
+        return said
 
-    def faults(self) -> dict[str, object]:
+    def faults(self, letters: int) -> dict[str, list[Any]]:
         """Return what was lost or doubled on either side, and whether the stores are intact."""
-        wanted = range(1, self._letters + 1)
+        wanted = range(1, letters + 1)
         read = {peer.name: peer.read() for peer in self.peers}
         return {
-            "lost": {name: [n for n in wanted if n not in each] for name, each in read.items()},
-            "doubled": {name: [n for n in each if each[n] != 1] for name, each in read.items()},
+            "lost": [(name, n) for name, each in read.items() for n in wanted if n not in each],
+            "doubled": [(name, n) for name, each in read.items() for n in each if each[n] != 1],
             "damaged": [peer.name for peer in self.peers if not peer.is_intact()],
         }
+
+    def number_of_faults(self, letters: int) -> int:
+        """Return how many letters were lost or doubled, and stores damaged."""
+        return sum(len(each) for each in self.faults(letters).values())
