@@ -33,15 +33,20 @@ from behaviours.ports import (
     Ledger,
     Link,
     MarketRegister,
+    MonitoringSystem,
+    NetworkEvents,
     Presence,
     Recorder,
     Repository,
+    SampleIntake,
+    SampleSource,
     ServiceLevels,
     Transport,
     WeatherService,
 )
 from behaviours.post import ANSWERABLE, Post, error_reply
 from behaviours.protocols.subscription import Subscriptions
+from behaviours.registry_port import UserRegistry
 from behaviours.signing import Signer
 from ontology.base import Concept
 from ontology.codec import decode_body, encode_body, message_type_of
@@ -88,16 +93,21 @@ class Surroundings:
     signer: Signer | None = None
     devices: Sequence[Device] = ()
     repository: Repository | None = None
+    samples: SampleIntake | None = None
+    outbox: SampleSource | None = None
+    registry: UserRegistry | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None
     register: MarketRegister | None = None
     weather: WeatherService | None = None
+    monitoring: MonitoringSystem | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
     durable: bool = False
     """Whether letters that must arrive are written down until they have; all of a community, or none."""
     link: Link | None = None
+    network_events: NetworkEvents | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

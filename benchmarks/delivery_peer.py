@@ -126,9 +126,7 @@ class Listener(Agent):
 async def live(settings: PeerSettings) -> None:
     """Connect, and live until killed."""
     kind, other = (Speaker, Listener) if settings.speaks else (Listener, Speaker)
-    server = Endpoint(
-        settings.host, settings.port, settings.domain, verified_context(Path(settings.ca_file))
-    )
+    server = Endpoint(settings.host, settings.port, settings.domain, verified_context(Path(settings.ca_file)))
     transport = XmppTransport(server, seed=settings.speaks, resumes=True)
     while True:
         try:

@@ -128,7 +128,8 @@ class Peer:
 
     async def kill(self) -> None:
         """Kill the process as a power cut does."""
-        assert self._process is not None and self._listening is not None
+        assert self._process is not None
+        assert self._listening is not None
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
@@ -251,7 +252,7 @@ class Trial:
         speaker.limit(said)
         await speaker.start()
         async with asyncio.timeout(PATIENCE_S):
-            while len(speaker.read()) < said:
+            while len(speaker.read()) < said:  # noqa: ASYNC110 - processes tell nobody
                 await asyncio.sleep(0.2)  # noqa: TID251
         return said
 

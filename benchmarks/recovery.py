@@ -3,8 +3,9 @@
 import asyncio
 import tempfile
 from pathlib import Path
-from random import Random
 from statistics import quantiles
+
+import numpy as np
 
 from benchmarks.delivery_trial import Trial
 
@@ -31,25 +32,24 @@ async def _measure(
 ) -> tuple[dict[str, list[float]], int]:
     with tempfile.TemporaryDirectory(prefix="parity-recovery-") as folder:
         async with Trial(Path(folder), letters=10**6) as trial:
-            await do_harm(trial, Random(1), kills, restarts, cuts, silent_cuts)
+            await do_harm(trial, np.random.default_rng(1), kills, restarts, cuts, silent_cuts)
             letters = await trial.hush()
             return trial.recoveries_s, trial.number_of_faults(letters)
 
 
 async def do_harm(
-    trial: Trial, rng: Random, kills: int, restarts: int, cuts: int, silent_cuts: int = 0
+    trial: Trial, rng: np.random.Generator, kills: int, restarts: int, cuts: int, silent_cuts: int = 0
 ) -> None:
     """Kill processes and the server and cut links, in random order and at random moments.
 
     Raises: TimeoutError when something is not answered any more.
     """
     harm = ["kill"] * kills + ["restart"] * restarts + ["cut"] * cuts + ["silent"] * silent_cuts
-    rng.shuffle(harm)
-    for each in harm:
+    for each in rng.permutation(harm):
         await asyncio.sleep(rng.uniform(0, 2))  # noqa: TID251 - real processes
         if each == "kill":
-            await trial.kill(rng.randrange(2))
+            await trial.kill(int(rng.integers(2)))
         elif each == "restart":
             await trial.restart_server()
         else:
-            await trial.cut(rng.randrange(2), rng.uniform(0.1, 3), silently=each == "silent")
+            await trial.cut(int(rng.integers(2)), rng.uniform(0.1, 3), silently=each == "silent")

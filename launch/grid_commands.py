@@ -18,7 +18,8 @@ grid_app = typer.Typer(
 NetworkName = Annotated[
     str,
     typer.Argument(
-        help="ieee-european-lv (or …@1, …@1440), cigre-lv, street-N, or a file that pandapower wrote (JSON).",
+        help="ieee-european-lv (or …@1, …@1440), cigre-lv, street-N, a file that pandapower wrote (JSON),"
+        " or a circuit of OpenDSS (Master.dss; Master.dss@566 at a step of its load shapes).",
         metavar="NETWORK",
         show_default=False,
     ),
@@ -75,6 +76,55 @@ def report(
 
     print_spans(spans)
     _print_paths(network, written)
+
+
+@grid_app.command()
+def serve(
+    scenario: Annotated[
+        Path, typer.Argument(help="Whose world is served (YAML).", metavar="SCENARIO", show_default=False)
+    ],
+    listen: Annotated[str | None, typer.Option(help="Answer by HTTP here.", metavar="HOST:PORT")] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="The bearer token that HTTP asks for.", metavar="FILE")
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="Publish by MQTT there: mqtt://host:port/prefix.", metavar="URL")
+    ] = None,
+    login_file: Annotated[
+        Path | None, typer.Option(help="The login at the broker, name:password.", metavar="FILE")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(help="Seconds of the scenario that pass in one.", min=0.01, max=3600)
+    ] = 1.0,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="Begin in the present quarter, and go with the clock.")
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set any key: path=value. May be repeated.", metavar="PATH=VALUE"),
+    ] = None,
+) -> None:
+    """Be a scenario's grid operator's systems: monitoring and D-STATCOMs by HTTP and MQTT, without agents."""
+    import asyncio
+
+    from launch.stopping import stop_the_loop
+    from launch.sweep import parse_settings
+
+    options = {
+        "grid.systems.listen": listen,
+        "grid.systems.access.token_file": token_file and str(token_file.resolve()),
+        "grid.systems.broker": broker,
+        "grid.systems.access.login_file": login_file and str(login_file.resolve()),
+    }
+    given = {key: values[0] for key, values in parse_settings(settings or [], several=False).items()}
+    given |= {key: value for key, value in options.items() if value}
+    with _errors():
+        from launch import dso_serving
+        from launch.grid_tables import print_systems
+
+        loaded = dso_serving.serving_scenario(scenario, given, real_time=real_time)
+        with stop_the_loop():
+            asyncio.run(dso_serving.serve(loaded, print_systems, speed=speed, real_time=real_time))
 
 
 def _print_paths(network: str, written: list[Path]) -> None:

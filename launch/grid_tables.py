@@ -7,11 +7,12 @@ import numpy as np
 from rich.table import Table
 
 from behaviours.decisions.grid import Network
+from environments.simulation.dso_systems import DsoSystems
 from launch.console import console
 from launch.grid_chart import LEVELS_PU, UNBALANCE_LIMIT
 from launch.grid_study import PHASE_NAMES, Snapshot, Span
 
-__all__ = ["print_snapshots", "print_spans"]
+__all__ = ["print_snapshots", "print_spans", "print_systems"]
 
 SITES_SHOWN = 12
 Row = tuple[str, str, str]
@@ -29,6 +30,12 @@ def print_spans(spans: Sequence[Span]) -> None:
     """Print the extremes of each network."""
     for each in spans:
         _print(each.network, _extremes(each))
+
+
+def print_systems(systems: DsoSystems) -> None:
+    """Print what a grid operator's systems answer and publish, and where."""
+    for place in systems.places():
+        print(place, flush=True)
 
 
 def _print(network: Network, rows: Iterator[Row]) -> None:

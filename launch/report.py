@@ -142,6 +142,13 @@ def headlines(summary: Summary) -> list[tuple[str, str, str]]:
             f"{_number(summary.voltage_min_pu, 3)} – {_number(summary.voltage_max_pu, 3)}",
             "p.u., lowest – highest",
         ),
+        (
+            "Neutral",
+            f"{_number(summary.neutral_a, 1)} A"
+            + ("" if math.isnan(summary.neutral_v) else f", {_number(summary.neutral_v, 1)} V"),
+            "highest current at a busbar"
+            + ("" if math.isnan(summary.neutral_v) else ", voltage at a site against earth"),
+        ),
         ("Estimated readings", str(summary.estimated), "settled without a meter reading"),
         (
             "Letters",

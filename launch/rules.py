@@ -8,9 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from launch.network_rules import control_complaints, event_complaints
 from launch.schema import Grid, Scenario, Site, Tariff, Thresholds, Uftp
+from launch.user_registry import registered_sites
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
-from ontology.errors import InvalidInput
+from ontology.errors import InvalidInput, ParityError
 
 __all__ = ["COMMUNITY_AGENTS", "SITE_AGENTS", "Complaint", "complaints", "local_start", "site_ids", "span_s"]
 
@@ -18,6 +20,7 @@ Complaint = tuple[str, object, str]
 """Path, value, and what would be right."""
 
 DAY_S = 86_400
+STREET = "street"
 ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 COMMUNITY_AGENTS = (
@@ -39,11 +42,16 @@ SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev"
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
     """Yield everything that does not fit together in a scenario whose values are each valid."""
     yield from _times(scenario)
+    yield from _weather(scenario)
     yield from _tariff(scenario.tariffs.green, "tariffs.green")
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
     yield from _network(scenario.grid)
+    yield from _monitoring(scenario.grid)
+    yield from _places(scenario)
     yield from _dstatcoms(scenario)
+    yield from event_complaints(scenario, site_ids(scenario), span_s)
+    yield from control_complaints(scenario)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)
     yield from _products(scenario)
@@ -51,8 +59,11 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _preferences(scenario)
     yield from _services(scenario)
     yield from _outside(scenario)
+    yield from _dso_systems(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
+    yield from _registry(scenario)
+    yield from _repository(scenario)
 
 
 def local_start(scenario: Scenario) -> datetime:
@@ -155,14 +166,58 @@ def _thresholds(thresholds: Thresholds) -> Iterator[Complaint]:
             )
 
 
+def _monitoring(grid: Grid) -> Iterator[Complaint]:
+    """Who monitors measures something, in whole parts of an interval."""
+    monitoring = grid.monitoring
+    if monitoring is None:
+        return
+    if INTERVAL_S % monitoring.period_s:
+        yield "grid.monitoring.period_s", monitoring.period_s, "must divide 900, such as 10, 60 or 300"
+    if not monitoring.transformer and not monitoring.share_of_sites:
+        yield "grid.monitoring.transformer", False, "must be true where no site's meter is read either"
+
+
 def _network(grid: Grid) -> Iterator[Complaint]:
     """A known network is taken as it is: what lays out a street would change nothing."""
-    if grid.network == "street":
+    if grid.network == STREET:
         return
     for name, usual in (("transformer_kva", None), ("source_pu", 1.01), ("joint_spacing_m", 35.0)):
         value = getattr(grid, name)
         if value != usual:
             yield f"grid.{name}", value, f"must be left out: {grid.network} has its own"
+
+
+def _places(scenario: Scenario) -> Iterator[Complaint]:
+    """A network must be there, and have the nodes that sites name."""
+    from environments.networks import FEEDERS, feeder_named, is_file
+
+    grid = scenario.grid
+    named = [(f"sites[{i}].node", site.node) for i, site in enumerate(scenario.sites) if site.node]
+    if grid.network == STREET:
+        for path, node in named:
+            yield path, node, "must be left out: a street is laid out for its sites"
+        return
+    if grid.network not in FEEDERS and not is_file(grid.network):
+        known = ", ".join((STREET, *FEEDERS))
+        yield (
+            "grid.network",
+            grid.network,
+            f"must be {known}, or a file of pandapower (.json) or OpenDSS (.dss)",
+        )
+        return
+    try:
+        network = feeder_named(grid.network)
+    except ParityError as error:
+        found = error.problems if isinstance(error, InvalidInput) else ()
+        for problem in found:
+            yield "grid.network", f"{problem.path} {problem.value}", f"must be {problem.expected}"
+        if not found:
+            yield "grid.network", grid.network, str(error)
+        return
+    nodes = set(network.nodes[1:])
+    for path, node in named:
+        if node not in nodes:
+            yield path, node, f"must be a low-voltage node of {Path(grid.network).name}"
 
 
 def _sites(scenario: Scenario) -> Iterator[Complaint]:
@@ -224,6 +279,14 @@ def _preferences(scenario: Scenario) -> Iterator[Complaint]:
                 yield f"sites[{number}].prefers", other, "must be the id of another site"
 
 
+def _weather(scenario: Scenario) -> Iterator[Complaint]:
+    """Providers of weather have an address that can be asked, or a file that can be read."""
+    if scenario.weather.providers:
+        from launch.weather import weather_problems
+
+        yield from weather_problems(scenario)
+
+
 def _services(scenario: Scenario) -> Iterator[Complaint]:
     """Frequency reserves are followed by the minute; contracts have an id and windows that begin first."""
     products = scenario.external_markets.products
@@ -252,11 +315,21 @@ def _outside(scenario: Scenario) -> Iterator[Complaint]:
         yield f"{path}.active", False, "must be true where flexibility is traded by UFTP"
     if market.baseline != "d-prognosis":
         yield f"{path}.baseline", market.baseline, "must be d-prognosis where flexibility is traded by UFTP"
+    if market.metered != "pool":
+        yield f"{path}.metered", market.metered, "must be pool where flexibility is traded by UFTP"
     if scenario.pace_s <= 0:
         yield "pace_s", scenario.pace_s, "must be positive with UFTP: participants need time to answer"
     yield from _traded_segments(scenario, trade, f"{path}.uftp")
     for key, value, expected in trade_problems(scenario, trade):
         yield f"{path}.uftp.{key}", value, expected
+
+
+def _dso_systems(scenario: Scenario) -> Iterator[Complaint]:
+    """Addresses and secrets of the grid operator's systems."""
+    from launch.dso_systems import outside_problems
+
+    for key, value, expected in outside_problems(scenario):
+        yield f"grid.{key}", value, expected
 
 
 def _dstatcoms(scenario: Scenario) -> Iterator[Complaint]:
@@ -368,6 +441,9 @@ def _identities(scenario: Scenario) -> Iterator[Complaint]:
         if name in known:
             yield (f"{path}.id" if site else path), name, f"already used by {known[name]}"
             continue
+        nested = next((other for other in known if name.startswith(f"{other}-")), "")
+        if nested:
+            yield (f"{path}.id" if site else path), name, f"must not begin with {nested}-, as if of that site"
         known[name] = path
         for role in SITE_AGENTS:
             default = f"{name}-{role}@{domain}"
@@ -392,6 +468,31 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
+
+
+def _registry(scenario: Scenario) -> Iterator[Complaint]:
+    """Where there is a registry every site is somebody's."""
+    folder = scenario.registry.folder
+    if not folder:
+        return
+    try:
+        known = registered_sites(Path(folder), site_ids(scenario))
+    except ParityError as error:
+        yield "registry.folder", folder, str(error)
+        return
+    for site in site_ids(scenario):
+        if site not in known:
+            yield "registry.folder", site, "must be a site of a registered user"
+
+
+def _repository(scenario: Scenario) -> Iterator[Complaint]:
+    if scenario.repository.url:
+        from environments.repository.engines import checked_url
+
+        try:
+            checked_url(scenario.repository.url)
+        except InvalidInput as error:
+            yield from ((each.path, each.value, f"must be {each.expected}") for each in error.problems)
 
 
 def _ledger(scenario: Scenario) -> Iterator[Complaint]:

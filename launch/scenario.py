@@ -1,5 +1,6 @@
 """Scenarios: reading one with all of its problems at once, its hash, and what its parts mean to the run."""
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -11,7 +12,7 @@ import msgspec
 
 from launch.document import Document, parse_document, parse_value, plain, put, read_document
 from launch.rules import COMMUNITY_AGENTS, SITE_AGENTS, complaints, site_ids, span_s
-from launch.schema import SHORT_FORMS, Scenario
+from launch.schema import SHORT_FORMS, Access, Scenario
 from launch.validation import build
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput, Problem
@@ -40,10 +41,10 @@ NOT_OF_THE_SCENARIO = frozenset(
 )
 """Variables with our prefix that mean something to others."""
 
-HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "record")
+HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "registry", "repository", "record")
 """Keys that change how a scenario is run but not what comes out (the seed is noted beside the hash)."""
 
-_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"))
+_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"), ("registry", "folder"))
 
 
 class InvalidScenario(InvalidInput):
@@ -100,7 +101,7 @@ def scenario_of(data: Mapping[str, Any], folder: Path | None = None) -> Scenario
 def scenario_hash(scenario: Scenario) -> str:
     """Return the SHA-256 of all that decides what comes out of a run, contents of named files included.
 
-    The seed, the server, the ledger, the pace and the recording are left out: runs that should settle
+    The seed, server, ledger, repository, pace and recording are left out: runs that should settle
     alike have the same hash.
     """
     values = msgspec.to_builtins(scenario)
@@ -109,6 +110,7 @@ def scenario_hash(scenario: Scenario) -> str:
     values["domain"] = scenario.server.domain
     for site in values["sites"]:
         site["load_csv"] = _digest(site["load_csv"])
+    values["grid"]["network"] = _network_digest(scenario.grid.network)
     return hashlib.sha256(msgspec.json.encode(values, order="deterministic")).hexdigest()
 
 
@@ -219,9 +221,20 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []
     sections += _key_files(data.get("flexibility_market"))
+    sections += _weather_files(data.get("weather"))
+    sections += [(access, key) for access in _accesses(data.get("grid")) for key in Access.__struct_fields__]
+    sections += _network_files(data.get("grid"))
     for section, key in sections:
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = str(folder / section[key])
+
+
+def _network_files(grid: Any) -> list[tuple[Any, str]]:
+    """Return where the file of a network is named."""
+    from environments.networks import is_file
+
+    name = grid.get("network") if isinstance(grid, dict) else None
+    return [(grid, "network")] if isinstance(name, str) and is_file(name) else []
 
 
 def _key_files(market: Any) -> list[tuple[Any, str]]:
@@ -234,9 +247,36 @@ def _key_files(market: Any) -> list[tuple[Any, str]]:
     return [(trade, "key_file"), *((each, "public_key_file") for each in listed)]
 
 
+def _accesses(grid: Any) -> list[Any]:
+    """Return the sections that name files of secrets for the grid operator's systems."""
+    if not isinstance(grid, dict):
+        return []
+    units = grid.get("dstatcoms")
+    sections = [grid.get("monitoring"), grid.get("systems"), *(units if isinstance(units, list) else [])]
+    return [each.get("access") for each in sections if isinstance(each, dict)]
+
+
+def _weather_files(weather: Any) -> list[tuple[Any, str]]:
+    """Return where files of weather providers are named."""
+    providers = weather.get("providers") if isinstance(weather, dict) else None
+    listed = providers if isinstance(providers, list) else []
+    return [(each, key) for each in listed for key in ("file", "token_file", "ca_file")]
+
+
 def _ticks(price: float) -> int:
     return round(price * TICKS_PER_CURRENCY)
 
 
 def _digest(path: str | None) -> str | None:
     return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _network_digest(name: str) -> str:
+    """Return the name of a network, or what makes up the one in a file, wherever that lies."""
+    from environments.networks import feeder_named, is_file
+
+    if not is_file(name):
+        return name
+    fields = dataclasses.asdict(feeder_named(name))
+    plain_fields = {key: getattr(value, "tolist", lambda kept=value: kept)() for key, value in fields.items()}
+    return hashlib.sha256(msgspec.json.encode(plain_fields, order="deterministic")).hexdigest()

@@ -33,9 +33,11 @@ from behaviours.vpp.initiation import FLEXIBILITY
 from environments.simulation.world import LightingSettings as WorldLighting
 from environments.simulation.world import SiteSettings, World
 from environments.simulation.world.devices import SiteDevice
+from environments.simulation.world.feeder import is_single_phase
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
 from launch.agreements import metrics_of
+from launch.own_assets import controlled_by_dso, of_dso
 from launch.parts import AddressBook, Part, attesting_sites, attestor_addresses, payer_of, real_time_step_s
 from launch.products import products_of
 from launch.pseudonyms import Pseudonyms
@@ -49,8 +51,8 @@ __all__ = ["site_parts"]
 
 FLEXIBLE = ("bess", "ev", "heat_pump", "dhw", "lighting")
 """Devices that can deviate from their plan."""
-CONNECTION_W = 43_000
-"""What a household's three-phase connection of 63 A carries."""
+FUSE_A, PHASE_V = 63, 230
+"""What a household's connection is fused with, on each of its phases."""
 
 
 def site_parts(
@@ -60,12 +62,14 @@ def site_parts(
     devices = {
         device.name: device for device in world.devices(site.id) if scenario.control or device.name == "meter"
     }
-    battery = battery_of(scenario, site.id) if "bess" in devices else None
+    # who manages the site's assets does not know those that only the DSO steers
+    kept = {name: each for name, each in devices.items() if each.asset_id not in of_dso(scenario, site.id)}
+    battery = battery_of(scenario, site.id) if "bess" in kept else None
     shaves = battery is not None and battery.mode == "peak-shaving"
     meters = (
         (world.import_meter(site.id, of_feeder=battery.shaves == "feeder"),) if battery and shaves else ()
     )
-    contacts = _contacts(site.id, devices, at)
+    contacts = _contacts(site.id, kept, at)
     segment_id, players = world.feeder_of(site.id).segment_id, names.players(site.id)
 
     def part(agent: type[Agent], name: str, settings: Any, **ports: Any) -> Part:
@@ -77,14 +81,16 @@ def site_parts(
         GatewaySettings(
             site=site.id,
             contacts=contacts,
-            import_max_w=CONNECTION_W,
-            export_max_w=CONNECTION_W,
+            import_max_w=connection_w(scenario, site),
+            export_max_w=connection_w(scenario, site),
             real_time_s=world.settings.step_s if world.settings.step_s < 900 else 0,
             reports=metrics_of(scenario, site.id),
+            controlled_by_dso=controlled_by_dso(scenario, site.id),
+            of_dso=of_dso(scenario, site.id),
         ),
         devices=(*devices.values(), *meters),
     )
-    for manager in _managers(scenario, world, site, devices, contacts):
+    for manager in _managers(scenario, world, site, kept, contacts):
         every = msgspec.structs.replace(manager.settings, planning_intervals=scenario.planning.intervals)
         yield replace(manager, settings=every)
     yield part(
@@ -94,17 +100,18 @@ def site_parts(
             site=site.id,
             segment_id=segment_id,
             contacts=contacts,
-            import_max_w=CONNECTION_W,
-            export_max_w=CONNECTION_W,
+            import_max_w=connection_w(scenario, site),
+            export_max_w=connection_w(scenario, site),
             planning_intervals=scenario.planning.intervals,
             solver=PlanSolver(scenario.planning.solver),
             real_time_s=real_time_step_s(world),
             usual_load_w=usual_load_w(site, world.settings.start_s),
             directory=at["market"],
-            offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
+            offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in kept) else (),
             products=products_of(scenario, site.id),
             partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
             payer=payer_of(scenario, at, players, attesting_sites(world)),
+            heeds_consent=bool(scenario.registry.folder),
             reports=metrics_of(scenario, site.id),
             wear_ticks_per_kwh=round((battery or Battery(capacity_kwh=1)).wear * TICKS_PER_CURRENCY),
             led_by={f"{site.id}-bess": contacts.bess} if shaves else {},
@@ -116,7 +123,8 @@ def site_parts(
         OracleSettings(
             subject=site.id,
             contacts=contacts,
-            pseudonym_keys=names.keys,
+            pseudonym_keys=names.keys.of(site.id),
+            subject_key=names.subject_keys[site.id],
             has_agreements=bool(scenario.agreements),
         ),
     )
@@ -178,6 +186,14 @@ def _managers(
         yield Part(HeatManager, contacts.p2h, _heat_settings(world, site, models, contacts), site.id)
 
 
+def connection_w(scenario: Scenario, site: SiteSettings) -> int:
+    """Return what a site's connection carries: as its scenario says, or 63 A on each of its phases."""
+    given = next((each.connection_kw for each in scenario.sites if each.id == site.id), None)
+    if given is not None:
+        return round(given * 1000)
+    return FUSE_A * PHASE_V * (1 if is_single_phase(site) else 3)
+
+
 def battery_of(scenario: Scenario, site: str) -> Battery | None:
     """Return what a scenario says of a site's battery; nothing where it was drawn."""
     return next((each.battery for each in scenario.sites if each.id == site), None)
@@ -193,7 +209,7 @@ def _battery_settings(
         contacts=contacts,
         model=model,
         real_time_s=real_time_step_s(world),
-        import_max_w=CONNECTION_W,
+        import_max_w=connection_w(scenario, site),
         offers_reserve=sells_frequency(scenario),
         zone=scenario.zone,
     )

@@ -49,6 +49,8 @@ class Summary:
     loading_max: float
     voltage_min_pu: float
     voltage_max_pu: float
+    neutral_a: float
+    neutral_v: float
     letters: int
     wall_s: float
 
@@ -93,6 +95,8 @@ def summarise(result: RunResult) -> Summary:
         loading_max=_extreme(np.nanmax, grid["loading"]),
         voltage_min_pu=_extreme(np.nanmin, grid["voltage_min_pu"]),
         voltage_max_pu=_extreme(np.nanmax, grid["voltage_max_pu"]),
+        neutral_a=_extreme(np.nanmax, grid["neutral_a"]),
+        neutral_v=_extreme(np.nanmax, grid["neutral_v"]),
         letters=result.letters,
         wall_s=result.wall_s,
     )

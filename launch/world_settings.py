@@ -2,6 +2,7 @@
 
 from behaviours.decisions.dstatcom import Priority
 from behaviours.decisions.grid import Thresholds
+from behaviours.grid.dso_settings import Metering
 from environments.simulation.world.settings import (
     BatterySettings,
     CompensatorSettings,
@@ -10,16 +11,19 @@ from environments.simulation.world.settings import (
     HeatPumpSettings,
     HotWaterSettings,
     LightingSettings,
+    MonitoringSettings,
     PvSettings,
     SiteSettings,
     WorldSettings,
 )
+from launch.network_rules import local_s
 from launch.population import all_sites
 from launch.rules import span_s
-from launch.schema import Battery, Dstatcom, Ev, HeatPump, HotWater, Lighting, Scenario, Site
+from launch.schema import Battery, Dstatcom, Ev, HeatPump, HotWater, Lighting, Monitoring, Scenario, Site
 from ontology.assets import Phases
+from ontology.network_events import EventKind, NetworkEvent
 
-__all__ = ["sells_frequency", "thresholds", "world_settings"]
+__all__ = ["metering_of", "network_events", "sells_frequency", "thresholds", "world_settings"]
 
 JOULES_PER_KWH = 3.6e6
 FREQUENCY_EVENTS = 12
@@ -43,9 +47,23 @@ def world_settings(scenario: Scenario) -> WorldSettings:
             transformer_va=0 if grid.transformer_kva is None else _watts(grid.transformer_kva),
             source_pu=grid.source_pu,
             joint_spacing_m=grid.joint_spacing_m,
+            four_wires=grid.four_wires,
             compensators=None if grid.dstatcoms is None else tuple(map(_compensator, grid.dstatcoms)),
+            events=network_events(scenario),
         ),
+        monitoring=None if grid.monitoring is None else _monitoring(grid.monitoring),
         sites=tuple(_site(site, scenario.zone) for site in all_sites(scenario)),
+    )
+
+
+def _monitoring(monitoring: Monitoring) -> MonitoringSettings:
+    return MonitoringSettings(
+        transformer=monitoring.transformer,
+        share_of_sites=monitoring.share_of_sites,
+        voltage_error=monitoring.voltage_error,
+        power_error=monitoring.power_error,
+        missing=monitoring.missing,
+        period_s=monitoring.period_s,
     )
 
 
@@ -59,9 +77,39 @@ def _compensator(unit: Dstatcom) -> CompensatorSettings:
     )
 
 
+def network_events(scenario: Scenario) -> tuple[NetworkEvent, ...]:
+    """Return what happens to the networks, at UTC times."""
+    return tuple(
+        NetworkEvent(
+            event_id=f"event-{number:03d}",
+            time_s=local_s(each.at, scenario.zone),
+            segment_id=each.segment,
+            kind=EventKind(each.kind),
+            share=each.share,
+            site=each.site,
+            fed_from=each.fed_from,
+            tie_m=each.tie_m,
+        )
+        for number, each in enumerate(scenario.grid.events, 1)
+    )
+
+
 def sells_frequency(scenario: Scenario) -> bool:
     """Tell whether frequency reserves are sold outside the community."""
     return any(name.startswith("fcr") for name in scenario.external_markets.products)
+
+
+def metering_of(scenario: Scenario) -> Metering | None:
+    """Return how well the DSO measures, as it knows from the class of its meters."""
+    monitoring = scenario.grid.monitoring
+    if monitoring is None:
+        return None
+    return Metering(
+        voltage_error=monitoring.voltage_error,
+        power_error=monitoring.power_error,
+        period_s=monitoring.period_s,
+        zone=scenario.zone,
+    )
 
 
 def thresholds(scenario: Scenario) -> Thresholds:
@@ -76,6 +124,10 @@ def thresholds(scenario: Scenario) -> Thresholds:
         high_red_pu=1 + given.voltage_red_pu,
         unbalance_yellow=given.unbalance_yellow,
         unbalance_red=given.unbalance_red,
+        ratio_margin=given.ratio_margin,
+        voltage_margin_pu=given.voltage_margin_pu,
+        calm_intervals=given.calm_intervals,
+        red_after_s=given.red_after_s,
     )
 
 
@@ -88,6 +140,7 @@ def _site(site: Site, zone: str) -> SiteSettings:
         csv=site.load_csv,
         csv_zone=zone if site.load_csv else None,
         phases=Phases(site.phase) if site.phase else None,
+        node=site.node,
         pv=PvSettings(kwp=site.pv.kwp, tilt_deg=site.pv.tilt_deg, azimuth_deg=site.pv.azimuth_deg)
         if site.pv
         else None,

@@ -28,6 +28,7 @@ from ontology.coalition import (
     SelectionUpdate,
 )
 from ontology.control import UserOverride
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -48,6 +49,8 @@ from ontology.flexibility_trading import (
     FlexResponse,
     FlexSettlementResponse,
 )
+from ontology.grid import GridMeasurementBatch
+from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import (
@@ -59,6 +62,13 @@ from ontology.market import (
     ReserveOffer,
 )
 from ontology.performatives import Performative
+from ontology.registration import (
+    ErasureRequest,
+    IssuedPseudonym,
+    Onboarding,
+    PseudonymRequest,
+)
+from ontology.samples import SampleBatch, SampleReceipt
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -94,6 +104,7 @@ _COALITION = (
 )
 _MARKET = (LemOrder, AttestationRequest, Attestation, PaymentOrder, ProofRequest, DatasetProof)
 _TRADING = (FlexResponse, FlexOfferRevocation, FlexSettlementResponse)
+_GRID = (GridMeasurementBatch,)
 _SERVICES = (
     ExternalActivation,
     ExternalDelivery,
@@ -102,7 +113,13 @@ _SERVICES = (
     ReserveAssignment,
     DemandResponseReport,
     UserOverride,
+    ActivationPlan,
+    ActivationLimits,
+    ProxyRequest,
+    ProxyAnswer,
 )
+_SAMPLES = (SampleBatch, SampleReceipt)
+_MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -120,6 +137,9 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_MARKET,
         *_TRADING,
         *_SERVICES,
+        *_SAMPLES,
+        *_GRID,
+        *_MEMBERSHIP,
     )
 }
 """Every wire tag and its class."""

@@ -2,6 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
+import msgspec
 from msgspec import Meta
 
 from ontology.alarms import AssetAlarm
@@ -35,6 +36,7 @@ from ontology.grid import (
     DstatcomStatus,
     GridConstraint,
     GridMeasurement,
+    GridOutlook,
     GridSegment,
     GridStatusEvent,
 )
@@ -49,8 +51,15 @@ from ontology.market import (
     LemResult,
     PriceProfile,
 )
+from ontology.marketplace import (
+    AcquiredFlexibility,
+    EmergencyCall,
+    FlexibilityContract,
+    MarketplaceState,
+)
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.privacy import PseudonymRecord
+from ontology.registration import Consent
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, Registration, User, UserRole
@@ -66,6 +75,7 @@ __all__ = [
     "Problem",
     "Query",
     "QueryResult",
+    "ReadMark",
     "Refusal",
     "Registration",
     "Rejection",
@@ -107,6 +117,7 @@ AnyConcept: TypeAlias = (
     | ChargingSchedule
     | GridSegment
     | GridMeasurement
+    | GridOutlook
     | GridStatusEvent
     | GridConstraint
     | DstatcomStatus
@@ -127,12 +138,17 @@ AnyConcept: TypeAlias = (
     | FlexReservation
     | FlexMetering
     | DRSignal
+    | AcquiredFlexibility
+    | EmergencyCall
+    | FlexibilityContract
+    | MarketplaceState
     | Sla
     | KpiFeature
     | KpiMeasure
     | Wallet
     | LedgerEntry
     | PseudonymRecord
+    | Consent
     | Vpp
     | ProsumerMetrics
     | VppPayoff
@@ -178,13 +194,20 @@ class Acknowledgement(Concept, frozen=True, kw_only=True, tag="parity:Acknowledg
     of: Label
 
 
+class ReadMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Up to which number, itself included, the letters of a conversation have arrived."""
+
+    conversation: Identifier
+    number: Annotated[int, Meta(ge=0)]
+
+
 class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReceipt"):
     """Says which letters have arrived and are written down, so that they need not be sent again.
 
-    `through` names, by conversation, the number up to which all have; `message_ids` are letters without one.
+    `read` are conversations whose letters have numbers; `message_ids` are letters without one.
     """
 
-    through: Annotated[dict[Identifier, Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_MEMBERS)] = {}
+    read: Annotated[list[ReadMark], Meta(max_length=MAX_MEMBERS)] = []
     message_ids: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
 
 

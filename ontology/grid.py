@@ -31,6 +31,8 @@ __all__ = [
     "DstatcomStatus",
     "GridConstraint",
     "GridMeasurement",
+    "GridMeasurementBatch",
+    "GridOutlook",
     "GridSegment",
     "GridState",
     "GridStatusEvent",
@@ -38,6 +40,8 @@ __all__ = [
 
 ThreeVolts = Annotated[list[Volts], Meta(min_length=3, max_length=3)]
 ThreePowers = Annotated[list[Power], Meta(min_length=3, max_length=3)]
+MAX_MEASUREMENTS = 150
+"""In one letter."""
 FourAmperes = Annotated[list[Amperes], Meta(min_length=4, max_length=4)]
 
 
@@ -96,28 +100,10 @@ class GridMeasurement(Concept, frozen=True, kw_only=True, tag="parity:GridMeasur
     voltage_distortion: Factor = 0.0
 
 
-class GridStatusEvent(Concept, frozen=True, kw_only=True, tag="parity:GridStatusEvent"):
-    """The traffic light of a segment in an interval, and why (SUPSI gridState, OpenADR SIMPLE)."""
+class GridMeasurementBatch(Concept, frozen=True, kw_only=True, tag="parity:GridMeasurementBatch"):
+    """Measurements of many nodes and times in one letter, each stored by itself (CIM Analog)."""
 
-    segment_id: Identifier
-    start_s: IntervalStart
-    end_s: EpochSeconds
-    published_at_s: EpochSeconds
-    state: GridState
-    causes: Annotated[list[Label], Meta(max_length=100)]
-    loading: Factor
-    voltage_min_pu: Factor
-    voltage_max_pu: Factor
-    flagged: Label = ""
-
-    def __post_init__(self) -> None:
-        require(self.end_s > self.start_s, "end_s", self.end_s, "later than start_s")
-        require(
-            self.voltage_min_pu <= self.voltage_max_pu,
-            "voltage_min_pu",
-            self.voltage_min_pu,
-            "at most voltage_max_pu",
-        )
+    measurements: Annotated[list[GridMeasurement], Meta(max_length=MAX_MEASUREMENTS)]
 
 
 class GridConstraint(Concept, frozen=True, kw_only=True, tag="oadr:GridConstraint"):
@@ -131,6 +117,56 @@ class GridConstraint(Concept, frozen=True, kw_only=True, tag="oadr:GridConstrain
 
     def __post_init__(self) -> None:
         require_aligned(self, "import_max_w", "export_max_w")
+
+
+class GridStatusEvent(Concept, frozen=True, kw_only=True, tag="parity:GridStatusEvent"):
+    """The traffic light of a segment in an interval, and why (SUPSI gridState, OpenADR SIMPLE)."""
+
+    segment_id: Identifier
+    start_s: IntervalStart
+    end_s: EpochSeconds
+    published_at_s: EpochSeconds
+    state: GridState
+    causes: Annotated[list[Label], Meta(max_length=100)]
+    loading: Factor
+    voltage_min_pu: Factor
+    voltage_max_pu: Factor
+    flagged: Label = ""
+    places: Annotated[list[Label], Meta(max_length=100)] = []
+    """Node or line where each cause is worst, in the order of the causes; empty where nobody can tell"""
+    constraints: Annotated[list[GridConstraint], Meta(max_length=100)] = []
+    """What the segment may take and give in the interval"""
+
+    def __post_init__(self) -> None:
+        require(self.end_s > self.start_s, "end_s", self.end_s, "later than start_s")
+        require(
+            self.voltage_min_pu <= self.voltage_max_pu,
+            "voltage_min_pu",
+            self.voltage_min_pu,
+            "at most voltage_max_pu",
+        )
+
+
+class GridOutlook(Concept, frozen=True, kw_only=True, tag="parity:GridOutlook"):
+    """How hard a segment is expected to be used in the steps of a day ahead (SPEC 2.1).
+
+    States are the colour of the strain itself. What is only foreseen is announced as YELLOW at most, so RED
+    here says how bad it would get if nobody did anything.
+    """
+
+    segment_id: Identifier
+    start_s: IntervalStart
+    published_at_s: EpochSeconds
+    step_s: Duration = 900
+    states: Annotated[list[GridState], Steps]
+    causes: Annotated[list[Annotated[list[Label], Meta(max_length=10)]], Steps]
+    loading: Annotated[list[Factor], Steps]
+    voltage_min_pu: Annotated[list[Factor], Steps]
+    voltage_max_pu: Annotated[list[Factor], Steps]
+    unbalance: Annotated[list[Factor], Steps]
+
+    def __post_init__(self) -> None:
+        require_aligned(self, "states", "causes", "loading", "voltage_min_pu", "voltage_max_pu", "unbalance")
 
 
 class DstatcomStatus(Concept, frozen=True, kw_only=True, tag="parity:DstatcomStatus"):

@@ -87,6 +87,7 @@ _SOURCES: dict[str, str] = {
     "parity:EvSession": "ACN-Data session",
     "parity:ChargingSchedule": "OCPP ChargingProfile",
     "parity:GridSegment": "UFTP CongestionPoint",
+    "parity:GridOutlook": "BDEW Smart Grids Ampelkonzept; OpenADR SIMPLE",
     "parity:GridStatusEvent": "SUPSI gridState; OpenADR SIMPLE, ALERT_GRID_EMERGENCY",
     "oadr:GridConstraint": "OpenADR IMPORT_CAPACITY_LIMIT, EXPORT_CAPACITY_LIMIT",
     "parity:LemParameters": "SUPSI defaultLemPars",

@@ -34,7 +34,7 @@ RETRY_S = 5.0
 """How long after the store refused it is asked again."""
 
 TIDY_S = 5.0
-"""How long letters that were confirmed stay written when nothing else is: a crash repeats them, harmlessly."""
+"""How long confirmed letters stay written when nothing else is: after a crash they are repeated, harmlessly."""
 
 _UNFINISHED = "inbox "
 _JITTER = 0xDE11

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from behaviours.decisions.active_network.own_assets import OwnAsset
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.grid.network import Network
@@ -10,10 +11,24 @@ from behaviours.decisions.grid.traffic_light import STANDARD, Thresholds
 from behaviours.grid.dstatcom_coordination import CoordinationSettings
 from behaviours.market.payments import PayerSettings
 
-__all__ = ["OUTLOOK_STEPS", "DsoSettings"]
+__all__ = ["MARKET_STEPS", "OUTLOOK_STEPS", "DsoSettings", "Metering"]
 
 OUTLOOK_STEPS = 4
-"""Intervals that are looked at ahead, unless flexibility is to be bought: an hour."""
+"""Intervals that D-STATCOMs are foreseen in, unless flexibility is to be bought in more: an hour."""
+MARKET_STEPS = 6
+"""Where the aggregator sells outside: beyond the gate of every product."""
+INTERVALS_A_DAY = 96
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metering:
+    """How well, and how often, the DSO measures its network; errors are standard deviations, as shares."""
+
+    voltage_error: float = 0.003
+    power_error: float = 0.01
+    period_s: int = 60
+    zone: str = "UTC"
+    """By whose clocks people live, for the standard profile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +38,25 @@ class DsoSettings:
     networks: tuple[Network, ...]
     repository: str
     aggregator: str
+    external_markets: str = ""
+    """Where markets outside, and the TSO, are spoken with."""
     dstatcoms: CoordinationSettings | None = None
     """Its D-STATCOMs, where it has any."""
     thresholds: Thresholds = STANDARD
     outlook_steps: int = OUTLOOK_STEPS
+    outlook_intervals: int = INTERVALS_A_DAY
+    """How far the outlook that is published reaches, in intervals."""
+    metering: Metering | None = None
+    """Its own measurements, where it has a monitoring system."""
     reactive_share: float = 0.2
     """var of reactive power that a consumed W brings with it (power factor 0.98)."""
     contract_id: str = "bilateral"
     """Of the standing agreement where no contracts were made."""
     contracts: tuple[BilateralContract, ...] = ()
+    own_assets: tuple[OwnAsset, ...] = ()
+    """What it controls directly; nothing else takes its instructions."""
+    watch_events_s: int = 0
+    """How often it looks for events in its network, s; 0 is never."""
     payer: PayerSettings | None = None
     flexibility: ProcurementTerms | None = None
     """Of the explicit flexibility market, where there is one."""

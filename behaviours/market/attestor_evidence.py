@@ -56,13 +56,16 @@ class MarketWatching(Behaviour):
 
     @on(Lem)
     def take(self, lem: Lem, letter: Letter) -> None:
-        """Note a market's terms; what was announced first stands.
+        """Note a market's terms; what was announced first stands, unless the grid turns RED while it runs.
 
         Raises: Refused when somebody else than the aggregator announces it.
         """
         if letter.sender != self.settings.aggregator:
             raise Refused("only the aggregator opens markets")
-        self._terms.setdefault((lem.start_s, lem.segment_id), (lem.grid_state, lem.parameters))
+        market, terms = (lem.start_s, lem.segment_id), (lem.grid_state, lem.parameters)
+        if lem.grid_state is GridState.RED and self.now_s() < lem.end_s:
+            self._terms[market] = terms
+        self._terms.setdefault(market, terms)
 
     def is_as_announced(self, lem: Lem) -> bool:
         """Tell whether a market has the terms that were announced; one that was not heard of has."""

@@ -102,7 +102,9 @@ def contradictions(
     """
     if market.result != result.result_hash:
         yield "result"
-    if result.grid_state is not (grid_state or GridState.GREEN) or market.grid_state is not result.grid_state:
+    if result.grid_state is not (grid_state or GridState.GREEN):
         yield "grid state"
+    elif market.grid_state is not result.grid_state and result.grid_state is not GridState.RED:
+        yield "grid state"  # but a market that was open already when the grid turned RED is no contradiction
     if tariff is None or not keeps_the_rules(result, tariff):
         yield "prices"

@@ -62,6 +62,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     external_scale: float = 0.001
     """Which part of the markets' minimum bids a bid must come to."""
     payer: PayerSettings | None = None
+    heeds_consent: bool = False
+    """Whether members' flexibility counts only as long as the repository tells that they agree."""
     real_time_s: int = 0
     """How often sites read their devices within an interval, in s (0: not): then plants are corrected."""
     flexibility: FlexibilityTerms | None = None
@@ -131,6 +133,16 @@ class LemOpening(Behaviour):
         """Open the running interval's market; after a restart, those of the intervals missed."""
         await self._open_up_to(self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S)
 
+    @on(GridStatusEvent)
+    async def void(self, event: GridStatusEvent, letter: Letter) -> None:
+        """Void a market that is open already when its interval turns RED while it runs (SPEC 2.1)."""
+        if letter.sender != self.settings.dso or event.state is not GridState.RED:
+            return
+        if self.now_s() < event.end_s <= self._opened_to_s and event.segment_id in self.settings.segments:
+            self._open_segment(event.segment_id, event.start_s, await self._parameters(GridState.RED))
+            self.agent.counts["markets voided"] += 1
+            await self.announce_again()
+
     @every(minutes=15, offset_s=620)
     async def open_next(self) -> None:
         """Open the next interval's market."""
@@ -157,20 +169,26 @@ class LemOpening(Behaviour):
             state = self.sibling(TrafficLightObedience).state(segment_id, start_s)
             if state not in tariffs:
                 tariffs[state] = await self._parameters(state)
-            lem = Lem(
-                start_s=start_s,
-                end_s=start_s + INTERVAL_S,
-                segment_id=segment_id,
-                aggregator=self.agent.address,
-                state=LemState.ACTIVE if state is not GridState.RED else LemState.VOID,
-                grid_state=state,
-                parameters=tariffs[state],
-                players=[],
-            )
-            self.keep(f"lem {start_s} {segment_id}", lem)
+            lem = self._open_segment(segment_id, start_s, tariffs[state])
             self.keep("newest lem", lem)
             self._opened_to_s = start_s + INTERVAL_S
-            self.publish(lem, segment_id)
+
+    def _open_segment(self, segment_id: str, start_s: int, tariff: LemParameters) -> Lem:
+        """Open a segment's market under the tariff of its state, to be announced until the engine has it."""
+        state = self.sibling(TrafficLightObedience).state(segment_id, start_s)
+        lem = Lem(
+            start_s=start_s,
+            end_s=start_s + INTERVAL_S,
+            segment_id=segment_id,
+            aggregator=self.agent.address,
+            state=LemState.ACTIVE if state is not GridState.RED else LemState.VOID,
+            grid_state=state,
+            parameters=tariff,
+            players=[],
+        )
+        self.keep(f"lem {start_s} {segment_id}", lem)
+        self.publish(lem, segment_id)
+        return lem
 
     async def _announce(self, name: str) -> None:
         """Bring a market to the engine; one that is not acknowledged is announced again next time."""

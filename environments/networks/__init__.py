@@ -1,7 +1,8 @@
-"""Low-voltage networks from files: built in, or written by pandapower."""
+"""Low-voltage networks from files: built in, or written by pandapower or for OpenDSS."""
 
-from environments.networks.built_in import FEEDERS, NAMES, feeder_named, load_cases, source_of
+from environments.networks.built_in import FEEDERS, NAMES, feeder_named, is_file, load_cases, source_of
 from environments.networks.case import NetworkCase
+from environments.networks.opendss_file import read_opendss
 from environments.networks.pandapower_file import cases_from_pandapower, read_pandapower
 
 __all__ = [
@@ -10,7 +11,9 @@ __all__ = [
     "NetworkCase",
     "cases_from_pandapower",
     "feeder_named",
+    "is_file",
     "load_cases",
+    "read_opendss",
     "read_pandapower",
     "source_of",
 ]

@@ -43,7 +43,9 @@ def test_ten_kills_and_as_many_restarts_and_cuts_lose_and_double_nothing(tmp_pat
 
 @pytest.mark.soak
 def test_a_hundred_kills_twenty_restarts_and_twenty_cuts_lose_and_double_nothing(tmp_path):
-    letters, faults, recoveries_s = trial_of(tmp_path, seed=100, kills=100, restarts=20, cuts=16, silent_cuts=4)
+    letters, faults, recoveries_s = trial_of(
+        tmp_path, seed=100, kills=100, restarts=20, cuts=16, silent_cuts=4
+    )
     assert letters > 1000
     assert faults == {"lost": [], "doubled": [], "damaged": []}
     assert sorted(recoveries_s)[int(0.95 * len(recoveries_s)) - 1] <= BACK_WITHIN_S

@@ -21,7 +21,7 @@ sites:
     battery: {capacity_kwh: 100, power_kw: 50, initial_state_of_charge: 0.8}
   - {id: home, battery: {capacity_kwh: 5}, ev: {}, heat_pump: {}, hot_water: {}, pv: {kwp: 5}}
 """
-"""A workshop draws about as much as its connection of 43 kW carries; its battery has to help out."""
+"""A workshop draws about as much as its connection carries; its battery has to help out."""
 
 
 @pytest.fixture(scope="module")

@@ -245,6 +245,7 @@ def connect_sites(
     segment_id: str,
     sites: Sequence[str],
     phases: Sequence[Phases | str] | None = None,
+    nodes: Sequence[str] | None = None,
 ) -> Network:
     """Return a copy of a known network with other sites on its connection points.
 
@@ -257,15 +258,20 @@ def connect_sites(
         segment_id: names the copy and, as a prefix, its nodes.
         sites: identifiers of 1 to 60 sites.
         phases: the phases of each site, empty for the point's.
+        nodes: the node of each site, by the network's names, empty for where its turn takes it.
 
-    Raises: InvalidInput when there are no sites, too many, or they are named twice, or there is no point.
+    Raises: InvalidInput when there are no sites, too many, or they are named twice, there is no point, or a
+        node is none of the low-voltage network.
     """
     _check(segment_id, sites, phases)
     points, count = len(network.sites), len(sites)
     if not points:
         raise InvalidInput(problem(f"{segment_id}.network", network.segment_id, "a network with loads"))
     point = np.arange(count) * points // count
-    own = network.site_phase[point]
+    own, site_node = network.site_phase[point], network.site_node[point]
+    for position, node in enumerate(nodes or ()):
+        if node:
+            site_node[position], own[position] = _named_point(network, node)
     chosen = list(phases) if phases is not None else [""] * count
     phase = [
         int(own[position]) if each == "" and own[position] != THREE_PHASE else phase_index(each, position)
@@ -276,9 +282,21 @@ def connect_sites(
         segment_id=segment_id,
         nodes=tuple(f"{segment_id}-{node}" for node in network.nodes),
         sites=tuple(sites),
-        site_node=network.site_node[point],
+        site_node=site_node,
         site_phase=np.array(phase),
     )
+
+
+def _named_point(network: Network, node: str) -> tuple[int, int]:
+    """Return a node, and the phases of the connection point there; all three where there is none.
+
+    Raises: InvalidInput when it is no low-voltage node.
+    """
+    if node not in network.nodes[1:]:
+        raise InvalidInput(problem("node", node, f"a low-voltage node of {network.segment_id}"))
+    index = network.nodes.index(node)
+    there = np.flatnonzero(network.site_node == index)
+    return index, int(network.site_phase[there[0]]) if len(there) else THREE_PHASE
 
 
 def _check(segment_id: str, sites: Sequence[str], phases: Sequence[Phases | str] | None) -> None:

@@ -20,9 +20,11 @@ from power_grid_model.errors import PowerGridError
 from behaviours.decisions.grid.network import LINE_VOLTAGE_V, THREE_PHASE, Network
 from ontology.errors import Failed, InvalidInput, problem
 
-__all__ = ["FlowResult", "PowerFlow", "over_phases"]
+__all__ = ["FlowResult", "PowerFlow", "describe", "flow_result", "over_phases"]
 
 Array = NDArray[np.float64]
+Output = dict[ComponentType, dict[str, Array]]
+"""What the engine says: of each component and quantity an array of instants, components and phases."""
 
 PHASE_VOLTAGE_V = LINE_VOLTAGE_V / 3**0.5
 TOLERANCE = 1e-9
@@ -176,7 +178,7 @@ class PowerFlow:
     def _first_load(self) -> int:
         return 3 * _KIND
 
-    def _calculate(self, update: NDArray[Any]) -> dict[ComponentType, dict[str, Array]]:
+    def _calculate(self, update: NDArray[Any]) -> Output:
         try:
             return self._model.calculate_power_flow(  # type: ignore[no-any-return]
                 symmetric=False,
@@ -191,29 +193,41 @@ class PowerFlow:
                 f"power flow of {', '.join(n.segment_id for n in self.networks)}: {error}"
             ) from error
 
-    def _result(self, index: int, output: dict[ComponentType, dict[str, Array]], served: Array) -> FlowResult:
+    def _result(self, index: int, output: Output, served: Array) -> FlowResult:
         nodes = slice(self._node_at[index], self._node_at[index + 1])
         lines = slice(self._line_at[index], self._line_at[index + 1])
         sites = slice(self._site_at[index], self._site_at[index + 1])
-        voltage = output[ComponentType.node]["u_pu"][:, nodes]
-        angle = output[ComponentType.node]["u_angle"][:, nodes]
-        transformer = {name: each[:, index] for name, each in output[ComponentType.transformer].items()}
-        branch = output.get(ComponentType.line) or _no_lines(len(voltage))
-        source_w = output[ComponentType.source]["p"][:, index].sum(axis=1)
-        demand_w = served[:, sites].sum(axis=1)
-        return FlowResult(
-            voltage_pu=voltage,
-            voltage_angle=angle,
-            unbalance=_unbalance(voltage, angle),
-            line_loading=branch["loading"][:, lines],
-            transformer_loading=transformer["loading"],
-            busbar_w=-transformer["p_to"],
-            busbar_var=-transformer["q_to"],
-            source_w=source_w,
-            losses_w=source_w - demand_w,
-            line_current_a=branch["i_from"][:, lines],
-            phase_voltage_v=self.networks[index].low_voltage_v / 3**0.5,
-        )
+        branch = output.get(ComponentType.line) or _no_lines(len(served))
+        mine = {
+            ComponentType.node: {name: each[:, nodes] for name, each in output[ComponentType.node].items()},
+            ComponentType.line: {name: each[:, lines] for name, each in branch.items()},
+            **{
+                kind: {name: each[:, [index]] for name, each in output[kind].items()}
+                for kind in (ComponentType.transformer, ComponentType.source)
+            },
+        }
+        return flow_result(self.networks[index], mine, served[:, sites].sum(axis=1))
+
+
+def flow_result(network: Network, output: Output, demand_w: Array) -> FlowResult:
+    """Return a feeder's flow from the engine's output of its components and what its sites drew (T,) in W."""
+    voltage, angle = output[ComponentType.node]["u_pu"], output[ComponentType.node]["u_angle"]
+    transformer = output[ComponentType.transformer]
+    branch = output.get(ComponentType.line) or _no_lines(len(voltage))
+    source_w = output[ComponentType.source]["p"][:, 0].sum(axis=1)
+    return FlowResult(
+        voltage_pu=voltage,
+        voltage_angle=angle,
+        unbalance=_unbalance(voltage, angle),
+        line_loading=branch["loading"],
+        transformer_loading=transformer["loading"][:, 0],
+        busbar_w=-transformer["p_to"][:, 0],
+        busbar_var=-transformer["q_to"][:, 0],
+        source_w=source_w,
+        losses_w=source_w - demand_w,
+        line_current_a=branch["i_from"],
+        phase_voltage_v=network.low_voltage_v / 3**0.5,
+    )
 
 
 def over_phases(net_w: Array, site_phase: NDArray[np.int64]) -> Array:
@@ -265,6 +279,11 @@ def _empty(network: Network) -> FlowResult:
 
 _KIND = 1_000_000
 """Identifiers: nodes from 0, lines from 1, transformers and sources from 2, loads from 3 million."""
+
+
+def describe(network: Network) -> dict[ComponentType, NDArray[Any]]:
+    """Return a feeder as the engine wants it; loads have the order of sites, then of D-STATCOMs."""
+    return _describe([network], [0, len(network.nodes)])
 
 
 def _describe(networks: Sequence[Network], node_at: list[int]) -> dict[ComponentType, NDArray[Any]]:

@@ -1,6 +1,6 @@
 """The traffic light of a grid segment: which strain gives which colour, and when it changes (SPEC 2.1)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ontology.grid import GridState, GridStatusEvent
 
@@ -16,7 +16,7 @@ __all__ = [
     "state_of",
 ]
 
-CLEAN_INTERVALS = 2
+CALM_INTERVALS = 2
 """Intervals without violation before the light goes down."""
 
 RED_AFTER_S = 120
@@ -57,19 +57,22 @@ class Thresholds:
     ratio_margin: float = 0.025
     """Of loading and unbalance, relative."""
     voltage_margin_pu: float = 0.012
+    calm_intervals: int = CALM_INTERVALS
+    red_after_s: int = RED_AFTER_S
 
     def with_margin(self) -> "Thresholds":
         """Return the thresholds below which a violation is over."""
         ratio, volt = 1 - self.ratio_margin, self.voltage_margin_pu
-        return Thresholds(
-            self.loading_yellow * ratio,
-            self.loading_red * ratio,
-            self.low_yellow_pu + volt,
-            self.low_red_pu + volt,
-            self.high_yellow_pu - volt,
-            self.high_red_pu - volt,
-            self.unbalance_yellow * ratio,
-            self.unbalance_red * ratio,
+        return replace(
+            self,
+            loading_yellow=self.loading_yellow * ratio,
+            loading_red=self.loading_red * ratio,
+            low_yellow_pu=self.low_yellow_pu + volt,
+            low_red_pu=self.low_red_pu + volt,
+            high_yellow_pu=self.high_yellow_pu - volt,
+            high_red_pu=self.high_red_pu - volt,
+            unbalance_yellow=self.unbalance_yellow * ratio,
+            unbalance_red=self.unbalance_red * ratio,
         )
 
 
@@ -111,14 +114,14 @@ def next_light(
 ) -> Light:
     """Return the light of the next interval.
 
-    It goes up at once and down after two calm intervals, to the worst of those two.
+    It goes up at once and down after some calm intervals, two by default, to the worst of those.
 
     Args:
         light: the light of the interval before.
         foreseen: what the outlook says; a violation is yellow however large. None is no violation.
         measured: what has been measured for at least two minutes (`red_since`); red counts.
-        unresolved: the foreseen violation is still there 15 minutes before its interval, after
-            flexibility was asked for; then it is red.
+        unresolved: flexibility was asked for; a red that is still foreseen 15 minutes before its interval
+            is red then.
         thresholds: where yellow and red begin.
     """
     wanted = _wanted(foreseen, measured, unresolved, thresholds)
@@ -128,7 +131,7 @@ def next_light(
     if _severity(held) >= _severity(light.state):
         return Light(light.state)
     worst = max(light.calm_worst, held, key=_severity)
-    if light.calm_intervals + 1 >= CLEAN_INTERVALS:
+    if light.calm_intervals + 1 >= thresholds.calm_intervals:
         return Light(worst)
     return Light(light.state, light.calm_intervals + 1, worst)
 
@@ -136,11 +139,11 @@ def next_light(
 def red_since(
     since_s: float | None, measured: Strain, time_s: float, thresholds: Thresholds = STANDARD
 ) -> tuple[float | None, bool]:
-    """Follow a red condition over measurements: since when it lasts, and whether it has for two minutes."""
+    """Follow a red condition over measurements: since when it lasts, and whether that is long enough."""
     if severity(measured, thresholds) is not GridState.RED:
         return None, False
     start_s = time_s if since_s is None else since_s
-    return start_s, time_s - start_s >= RED_AFTER_S
+    return start_s, time_s - start_s >= thresholds.red_after_s
 
 
 def state_of(event: GridStatusEvent | None) -> GridState:
@@ -152,8 +155,8 @@ def _wanted(
     foreseen: Strain | None, measured: Strain | None, unresolved: bool, thresholds: Thresholds
 ) -> GridState:
     ahead = severity(foreseen or CALM, thresholds)
-    if ahead is not GridState.GREEN:
-        ahead = GridState.RED if unresolved else GridState.YELLOW
+    if ahead is GridState.RED and not unresolved:
+        ahead = GridState.YELLOW
     return max(ahead, severity(measured or CALM, thresholds), key=_severity)
 
 

@@ -86,7 +86,11 @@ class Compensator:
             time_s=self.world.now_s,
         )
 
-    def command(self, command: DstatcomCommand) -> None:
+    async def command(self, command: DstatcomCommand) -> None:
+        """Put a command into effect at once."""
+        self.obey(command)
+
+    def obey(self, command: DstatcomCommand) -> None:
         """Put a command into effect; powers (consumption positive) are shifted to sum 0 and limited."""
         self._command = command
         self.world.grid.revision += 1

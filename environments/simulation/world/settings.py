@@ -7,10 +7,11 @@ import msgspec
 
 from behaviours.decisions.dstatcom import Priority
 from behaviours.decisions.grid.network import MAX_SITES
-from environments.networks import FEEDERS
+from environments.networks import FEEDERS, is_file
 from ontology.assets import Phases
 from ontology.base import INTERVAL_S
 from ontology.errors import Problem, problem
+from ontology.network_events import NetworkEvent
 
 __all__ = [
     "BatterySettings",
@@ -20,6 +21,7 @@ __all__ = [
     "HeatPumpSettings",
     "HotWaterSettings",
     "LightingSettings",
+    "MonitoringSettings",
     "PvSettings",
     "SiteSettings",
     "WorldSettings",
@@ -120,6 +122,8 @@ class SiteSettings(Settings, frozen=True, kw_only=True):
     """The zone of timestamps without one in that file."""
     phases: Phases | None = None
     """Unnamed phases alternate along the street."""
+    node: str | None = None
+    """Where in a known network it is connected; without it sites are spread in their order."""
     pv: PvSettings | None = None
     battery: BatterySettings | None = None
     ev: EvSettings | None = None
@@ -157,6 +161,24 @@ class FeederSettings(Settings, frozen=True, kw_only=True):
     joint_spacing_m: float = 35.0
     compensators: tuple[CompensatorSettings, ...] | None = None
     """None is one at the far end of every feeder."""
+    four_wires: bool = False
+    """Whether the neutral is solved as a conductor of its own, beside the phases."""
+    events: tuple[NetworkEvent, ...] = ()
+    """What happens to the networks."""
+
+
+class MonitoringSettings(Settings, frozen=True, kw_only=True):
+    """What the DSO measures in the network, and how well: standard deviations are shares of the value."""
+
+    transformer: bool = True
+    """Whether every transformer station is metered."""
+    share_of_sites: float = 0.0
+    """Sites of a feeder whose smart meter tells the DSO voltages and powers; drawn by the seed."""
+    voltage_error: float = 0.003
+    power_error: float = 0.01
+    missing: float = 0.0
+    """Readings that do not come, as a share of all."""
+    period_s: int = 60
 
 
 class WorldSettings(Settings, frozen=True, kw_only=True):
@@ -174,6 +196,8 @@ class WorldSettings(Settings, frozen=True, kw_only=True):
     longitude: float | None = None
     """Where the sun is seen from; without them the reference year's own station."""
     feeder: FeederSettings = FeederSettings()
+    monitoring: MonitoringSettings | None = None
+    """None: the DSO measures nothing itself."""
     collect: bool = False
     """Whether Mesa's DataCollector runs; the tables of the world do not need it."""
 
@@ -184,6 +208,7 @@ def problems(settings: WorldSettings) -> list[Problem]:
         *_world_problems(settings),
         *_feeder_problems(settings.feeder),
         *_compensator_problems(settings),
+        *_monitoring_problems(settings.monitoring),
         *_site_problems(settings.sites),
     ]
 
@@ -206,8 +231,11 @@ def _world_problems(world: WorldSettings) -> Iterator[Problem]:
 
 
 def _feeder_problems(feeder: FeederSettings) -> Iterator[Problem]:
-    if feeder.network not in (STREET, *FEEDERS):
-        yield problem("feeder.network", feeder.network, f"one of {', '.join((STREET, *FEEDERS))}")
+    if feeder.network not in (STREET, *FEEDERS) and not is_file(feeder.network):
+        expected = (
+            f"one of {', '.join((STREET, *FEEDERS))}, or a file of pandapower (.json) or OpenDSS (.dss)"
+        )
+        yield problem("feeder.network", feeder.network, expected)
     yield from _ranges(
         "feeder",
         feeder,
@@ -230,6 +258,22 @@ def _compensator_problems(settings: WorldSettings) -> Iterator[Problem]:
             yield problem(f"{path}.segment_id", unit.segment_id, "a segment of the world")
         elif unit.site and unit.site not in names[(number - 1) * most : number * most]:
             yield problem(f"{path}.site", unit.site, f"a site of {unit.segment_id}")
+
+
+def _monitoring_problems(monitoring: MonitoringSettings | None) -> Iterator[Problem]:
+    if monitoring is None:
+        return
+    yield from _ranges(
+        "monitoring",
+        monitoring,
+        share_of_sites=(0, 1),
+        voltage_error=(0, 0.2),
+        power_error=(0, 0.5),
+        missing=(0, 1),
+        period_s=(1, INTERVAL_S),
+    )
+    if monitoring.period_s > 0 and INTERVAL_S % monitoring.period_s:
+        yield problem("monitoring.period_s", monitoring.period_s, "a divisor of 900")
 
 
 def segment_number(segment_id: str, sites: int, sites_max: int) -> int | None:

@@ -32,6 +32,8 @@ from environments.simulation.world.hot_water import Tanks
 from environments.simulation.world.households import Household, Households
 from environments.simulation.world.lighting import Lights
 from environments.simulation.world.meter_csv import MeterReadings, read_meter_csv
+from environments.simulation.world.network_meters import NetworkMeters
+from environments.simulation.world.neutrals import Neutral
 from environments.simulation.world.occupants import Occupants
 from environments.simulation.world.photovoltaics import Plants
 from environments.simulation.world.settings import SiteSettings, WorldSettings, problems
@@ -156,6 +158,8 @@ class World(mesa.Model):  # type: ignore[misc]
             for position, unit in enumerate(self.grid.compensators)
         ]
         self._flows_now: tuple[tuple[int, int], list[FlowResult]] = ((-1, -1), [])
+        self.network_meters = NetworkMeters(self, settings.monitoring) if settings.monitoring else None
+        """What the DSO measures; None where it measures nothing itself."""
         self.datacollector = _collector() if settings.collect else None
 
     def _build(self, settings: WorldSettings) -> None:
@@ -246,6 +250,7 @@ class World(mesa.Model):  # type: ignore[misc]
         start_s, step_s = self.now_s, self.settings.step_s
         self._load_block()
         self._column = (start_s - self._block_s) // step_s
+        self.grid.happen(start_s + step_s)
         for controls in self._all_controls():
             controls.begin_step(start_s, start_s + step_s)
         self.occupants.step(start_s, start_s + step_s)
@@ -264,6 +269,8 @@ class World(mesa.Model):  # type: ignore[misc]
             unit.converter.warm(self.outdoor_degc, step_s)
         if self.now_s % INTERVAL_S == 0:
             self._close_interval()
+        if self.network_meters is not None:
+            self.network_meters.record()
         if self.datacollector is not None:
             self.datacollector.collect(self)
 
@@ -284,6 +291,10 @@ class World(mesa.Model):  # type: ignore[misc]
             flows = self._settled(self.power_w)
             self._flows_now = ((self.now_s, self.grid.revision), flows)
         return self._flows_now[1]
+
+    def drawn_va(self) -> NDArray[np.complex128]:
+        """Return what sites draw from each phase by the powers of the last step, (sites, 3) in VA."""
+        return self.grid.drawn_va(self.power_w)
 
     def _settled(self, device_w: Array) -> list[FlowResult]:
         """Solve every feeder together with the D-STATCOMs that control by what they measure themselves."""
@@ -363,7 +374,9 @@ class World(mesa.Model):  # type: ignore[misc]
     def _close_interval(self) -> None:
         energy = self._meters.close()
         self.last_interval = energy
-        self.flows = self._settled(energy.device_wh.astype(np.float64) * (HOUR_S / INTERVAL_S))
+        mean_w = energy.device_wh.astype(np.float64) * (HOUR_S / INTERVAL_S)
+        self.flows = self._settled(mean_w)
+        neutrals = self.grid.neutrals(mean_w, self.flows)
         states = [
             self.batteries.state_of_charge,
             self.vehicles.state_of_charge,
@@ -379,7 +392,7 @@ class World(mesa.Model):  # type: ignore[misc]
                     energy.device_wh.astype(np.int32),
                 ),
                 [each.astype(np.float32) for each in states],
-                [_flow_row(flow) for flow in self.flows],
+                list(map(_flow_row, self.flows, neutrals)),
             )
         )
 
@@ -408,10 +421,13 @@ _FLOWS = (
     "voltage_min_pu",
     "voltage_max_pu",
     "unbalance",
+    "neutral_a",
+    "neutral_v",
+    "dstatcom_neutral_a",
 )
 
 
-def _flow_row(flow: FlowResult) -> tuple[float, ...]:
+def _flow_row(flow: FlowResult, neutral: Neutral) -> tuple[float, ...]:
     return (
         float(flow.source_w[0]),
         float(flow.losses_w[0]),
@@ -420,6 +436,7 @@ def _flow_row(flow: FlowResult) -> tuple[float, ...]:
         float(flow.voltage_min_pu[0]),
         float(flow.voltage_max_pu[0]),
         float(flow.unbalance_max[0]),
+        *neutral,
     )
 
 

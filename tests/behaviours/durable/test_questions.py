@@ -1,14 +1,14 @@
 """Questions, answers and work that takes a while, over deaths and a foul network."""
 
 import pytest
-from post_office import Town, question, found
+from post_office import Town, found, question
+from relay import DSO, MARKET, ORACLE, Relay
 
 from behaviours.behaviour import Behaviour, on
 from environments.repository import SqliteAgentStore
 from environments.simulation.transport import Faults
 from ontology.discourse import Query, QueryResult
 from ontology.roles import Role
-from relay import DSO, MARKET, ORACLE, Relay
 
 
 class Quick(Behaviour):
@@ -133,7 +133,7 @@ def test_a_store_restored_from_a_copy_says_nothing_under_an_old_number(town, tmp
     relay.say(2, 3)
     town.run(10)
     relay.kill(DSO)
-    gone = {name: None for name in store.load(DSO)}
+    gone = dict.fromkeys(store.load(DSO))
     store.commit(DSO, {**gone, **before})
     store.renew()
     relay.start(DSO)
@@ -147,7 +147,7 @@ def test_a_receiver_with_a_blank_store_goes_on_where_the_sender_is(town):
     relay.say(1, 2, 3)
     town.run(10)
     relay.kill(ORACLE)
-    town.store.commit(ORACLE, {name: None for name in town.store.load(ORACLE)})
+    town.store.commit(ORACLE, dict.fromkeys(town.store.load(ORACLE)))
     relay.start(ORACLE)
     relay.say(4, 5)
     town.run(60)

@@ -15,7 +15,7 @@ from behaviours.grid.compensation import Compensating, DstatcomSettings, StatusR
 from behaviours.grid.dstatcom_coordination import CoordinationSettings, DstatcomCoordination
 from behaviours.signing import Signer
 from ontology.base import Concept
-from ontology.discourse import Acknowledgement, Refusal
+from ontology.discourse import Acknowledgement, FailureReport, Refusal
 from ontology.errors import Unavailable
 from ontology.grid import DstatcomCommand, DstatcomMode, DstatcomObjective, DstatcomStatus, GridMeasurement
 from ontology.performatives import Performative
@@ -61,7 +61,9 @@ class Unplugged:
             raise Unavailable("unit: no answer")
         return [status(self.asset_id, 5), head(5, [0, 0, 0])]
 
-    def command(self, command: DstatcomCommand) -> None:
+    async def command(self, command: DstatcomCommand) -> None:
+        if self.is_away:
+            raise Unavailable("unit: no acknowledgement")
         self.commands.append(command)
 
 
@@ -88,6 +90,14 @@ def test_a_command_of_the_dso_reaches_the_unit_that_it_names(town: Town) -> None
     cabinet = Cabinet(town, 900)
     assert isinstance(cabinet.ordered(cabinet.dso), Acknowledgement)
     assert [len(each.commands) for each in cabinet.units] == [1, 0]
+
+
+def test_a_unit_that_does_not_acknowledge_fails_the_command(town: Town) -> None:
+    cabinet = Cabinet(town, 900)
+    cabinet.units[0].is_away = True
+    answer = cabinet.ordered(cabinet.dso)
+    assert isinstance(answer, FailureReport)
+    assert "no acknowledgement" in answer.reason
 
 
 def test_nobody_but_its_dso_commands_a_unit(town: Town) -> None:

@@ -51,7 +51,9 @@ def files_after_a_cut(acts: list[Act], rng: Random) -> dict[str, bytes]:
         if act.kind == "unlink":
             files.pop(act.name, None)
         elif act.kind != "sync" and (is_safe or rng.random() < 0.5):
-            _do(files.setdefault(act.name, bytearray()), act, torn=not is_safe and rng.random() < 0.3, rng=rng)
+            _do(
+                files.setdefault(act.name, bytearray()), act, torn=not is_safe and rng.random() < 0.3, rng=rng
+            )
     return {name: bytes(content) for name, content in files.items()}
 
 

@@ -2,11 +2,13 @@
 
 from itertools import pairwise
 
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from post_office import some
 
 from behaviours.decisions.grid import Light, Strain, causes, next_light, red_since, severity, state_of
-from behaviours.decisions.grid.traffic_light import limit_w
+from behaviours.decisions.grid.traffic_light import Thresholds, limit_w
 from ontology.grid import GridState, GridStatusEvent
 
 GREEN, YELLOW, RED = GridState.GREEN, GridState.YELLOW, GridState.RED
@@ -59,27 +61,59 @@ def test_transitions(light: Light, foreseen: Strain | None, options: dict, expec
     assert next_light(light, foreseen, **options) == expected
 
 
-@pytest.mark.parametrize(
-    "around",
-    [Strain(0.80, 1.0, 1.0), Strain(0.1, 0.95, 1.0), Strain(0.1, 1.0, 1.05), Strain(0.1, 1.0, 1.0, 0.015)],
-    ids=["loading", "low voltage", "high voltage", "unbalance"],
-)
-@pytest.mark.parametrize("measured", [False, True], ids=["foreseen", "measured"])
-def test_noise_of_one_per_cent_does_not_make_it_flap(around: Strain, measured: bool) -> None:
-    draw = np.random.default_rng(7)
-    light, states = Light(), []
-    for noise in draw.uniform(0.99, 1.01, 400):
+LIMITS = {
+    "loading yellow": Strain(0.80, 1.0, 1.0),
+    "loading red": Strain(1.00, 1.0, 1.0),
+    "low voltage yellow": Strain(0.1, 0.95, 1.0),
+    "low voltage red": Strain(0.1, 0.90, 1.0),
+    "high voltage yellow": Strain(0.1, 1.0, 1.05),
+    "high voltage red": Strain(0.1, 1.0, 1.10),
+    "unbalance yellow": Strain(0.1, 1.0, 1.0, 0.015),
+    "unbalance red": Strain(0.1, 1.0, 1.0, 0.020),
+}
+HOW = {
+    "foreseen": lambda strain: {"foreseen": strain},
+    "foreseen and asked for": lambda strain: {"foreseen": strain, "unresolved": True},
+    "measured": lambda strain: {"foreseen": None, "measured": strain},
+    "both": lambda strain: {"foreseen": strain, "measured": strain, "unresolved": True},
+}
+"""In which ways a strain comes to the light."""
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("how", HOW)
+@given(noises=st.lists(st.floats(0.99, 1.01), min_size=5, max_size=60))
+@some
+def test_noise_of_one_per_cent_at_any_limit_changes_the_light_at_most_twice_an_hour(limit, how, noises):
+    around, light, states = LIMITS[limit], Light(), []
+    for noise in noises:
         strain = Strain(
             around.loading * noise,
             around.voltage_min_pu * noise if around.voltage_min_pu < 1 else 1.0,
             around.voltage_max_pu * noise if around.voltage_max_pu > 1 else 1.0,
             around.unbalance * noise,
         )
-        light = next_light(light, None if measured else strain, measured=strain if measured else None)
+        light = next_light(light, **HOW[how](strain))
         states.append(light.state)
     changes = [before is not after for before, after in pairwise(states)]
     assert max(sum(changes[hour : hour + 4]) for hour in range(len(changes))) <= 2
-    assert sum(changes) <= 1
+    assert sum(changes) <= 2
+
+
+@given(calm=st.integers(1, 6))
+@some
+def test_the_light_goes_down_after_as_many_calm_intervals_as_it_is_told(calm):
+    light, thresholds = Light(YELLOW), Thresholds(calm_intervals=calm)
+    for number in range(1, calm + 1):
+        light = next_light(light, CALM, thresholds=thresholds)
+        assert light.state is (GREEN if number == calm else YELLOW)
+
+
+def test_margins_say_how_far_below_a_limit_a_strain_is_over():
+    nearly = Strain(0.79, 1.0, 1.0)
+    held, over = Thresholds(ratio_margin=0.05), Thresholds(ratio_margin=0.01)
+    assert next_light(Light(YELLOW, 1), nearly, thresholds=held).state is YELLOW
+    assert next_light(Light(YELLOW, 1), nearly, thresholds=over).state is GREEN
 
 
 def test_red_is_measured_after_two_minutes() -> None:
@@ -89,6 +123,7 @@ def test_red_is_measured_after_two_minutes() -> None:
     assert (since, red) == (1_000.0, False)
     assert red_since(since, BROKEN, 1_120.0) == (1_000.0, True)
     assert red_since(since, STRAINED, 1_120.0) == (None, False)
+    assert red_since(None, BROKEN, 1_000.0, Thresholds(red_after_s=0)) == (1_000.0, True)
 
 
 def test_a_missing_state_is_green() -> None:

@@ -22,7 +22,7 @@ def street(*units: CompensatorSettings, **settings: Any) -> World:
 
 
 def told(unit: Compensator, mode: DstatcomMode, **values: Any) -> None:
-    unit.command(DstatcomCommand(asset_id=unit.asset_id, mode=mode, **values))
+    unit.obey(DstatcomCommand(asset_id=unit.asset_id, mode=mode, **values))
 
 
 def status(unit: Compensator) -> DstatcomStatus:

@@ -1,0 +1,1 @@
+"""Adapters of devices: the ports `Device` and `PhaseCompensator` over the protocols of the field."""

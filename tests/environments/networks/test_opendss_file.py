@@ -1,0 +1,115 @@
+"""Networks from OpenDSS files: what comes out solves as OpenDSS solves the file; what cannot be is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from behaviours.decisions.grid import PowerFlow
+from benchmarks import opendss_reference
+from environments.networks import NetworkCase, load_cases, read_opendss
+from ontology.errors import InvalidInput
+
+pytestmark = pytest.mark.skipif(
+    not opendss_reference.AVAILABLE, reason="OpenDSS is not installed: pip install parity-mas[opendss]"
+)
+
+VILLAGE = """
+clear
+set defaultbasefrequency=50
+new circuit.village bus1=mv basekv=20 pu=1.01 mvasc3=200 mvasc1=200 x1r1=10 x0r0=10
+new transformer.t windings=2 buses=(mv busbar) conns=(delta wye) kvs=(20 0.4) kvas=(250 250)
+~ xhl=4 %rs=(0.6 0.6)
+new linecode.cable nphases=3 r1=0.206 x1=0.08 r0=0.824 x0=0.32 c1=0 c0=0 units=km
+new line.street bus1=busbar bus2=joint linecode=cable length=120 units=m normamps=270
+new line.service bus1=joint.2 bus2=house.2 phases=1 r1=0.0096 x1=0.0012 r0=0.0096 x0=0.0012 c1=0 c0=0 length=1
+new loadshape.evening npts=3 interval=1 mult=(0.2 1.0 0.5)
+new load.house bus1=house.2 phases=1 kv=0.23 kw=4 kvar=1 model=1 vminpu=0.7 vmaxpu=1.3 daily=evening
+new load.shop bus1=joint phases=3 kv=0.4 kw=9 kvar=3 model=1 vminpu=0.7 vmaxpu=1.3
+new monitor.m element=line.street terminal=1
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "village.dss"
+    path.write_text(text + "\nset voltagebases=[20 0.4]\ncalcvoltagebases\n", encoding="utf-8")
+    return path
+
+
+def solved_by_opendss(path: Path) -> dict[str, float]:
+    from opendssdirect import dss
+
+    dss.Text.Command(f'compile "{path}"')
+    dss.Text.Command("set tolerance=1e-9 maxiterations=200")
+    dss.Text.Command("solve")
+    return dict(zip(dss.Circuit.AllNodeNames(), dss.Circuit.AllBusVMag(), strict=True))
+
+
+def lowest_voltage_pu(case: NetworkCase) -> float:
+    (flow,) = PowerFlow([case.network]).solve(case.power_w[None], case.reactive_var[None])
+    return float(flow.voltage_min_pu[0])
+
+
+def test_a_village_solves_as_opendss_solves_it(tmp_path: Path) -> None:
+    path = written(tmp_path, VILLAGE)
+    (case,) = read_opendss(path)
+    (flow,) = PowerFlow([case.network]).solve(case.power_w[None], case.reactive_var[None])
+    reference = solved_by_opendss(path)
+    node = case.network.site_node[case.network.sites.index("house")]
+    base_v = case.network.low_voltage_v / np.sqrt(3)
+    assert abs(flow.voltage_pu[0, node, 1] * base_v - reference["house.2"]) < 0.005
+    assert case.network.line_rated_a.tolist() == [270, 400]
+
+
+def test_the_european_feeder_comes_back_through_a_file(tmp_path: Path) -> None:
+    (case,) = load_cases("ieee-european-lv")
+    path = tmp_path / "feeder.dss"
+    path.write_text("\n".join(opendss_reference._commands(case)), encoding="utf-8")
+    (back,) = load_cases(str(path))
+    assert len(back.network.nodes) == 907
+    assert back.power_w.sum() == pytest.approx(case.power_w.sum())
+    lowest_pu = [lowest_voltage_pu(each) for each in (case, back)]
+    assert lowest_pu[0] == pytest.approx(lowest_pu[1], abs=1e-6)
+
+
+def test_loads_follow_their_shapes(tmp_path: Path) -> None:
+    path = written(tmp_path, VILLAGE)
+    powers = [load_cases(f"{path}@{step}")[0].power_w.sum(axis=1).tolist() for step in (1, 2, 3)]
+    assert powers == [pytest.approx([800, 9000]), pytest.approx([4000, 9000]), pytest.approx([2000, 9000])]
+
+
+def test_all_that_cannot_be_is_named_at_once(tmp_path: Path) -> None:
+    more = """
+new capacitor.c bus1=joint kv=0.4 kvar=10
+new load.delta bus1=joint phases=3 conn=delta kv=0.4 kw=1 model=2
+"""
+    with pytest.raises(InvalidInput) as caught:
+        read_opendss(written(tmp_path, VILLAGE + more))
+    paths = [each.path for each in caught.value.problems]
+    assert [path.lower() for path in paths] == ["capacitor.c", "load.delta.conn", "load.delta.model"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("kvs=(20 0.4)", "kvs=(20 10)"), "one with a side"),
+        (("conns=(delta wye)", "conns=(wye wye)"), "delta at the high"),
+        (("bus2=joint linecode", "bus2=elsewhere linecode"), "a bus that a transformer feeds"),
+        (("new monitor.m element=line.street terminal=1", "new line.loop bus1=busbar bus2=joint"), "loop"),
+        (("clear\n", "clear\nnonsense everywhere\n"), "can compile"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
+    with pytest.raises(InvalidInput, match=expected):
+        read_opendss(written(tmp_path, VILLAGE.replace(*change)))
+
+
+@pytest.mark.parametrize("step", ["0", "4", "noon"])
+def test_a_step_must_be_one_of_the_shape(tmp_path: Path, step: str) -> None:
+    with pytest.raises(InvalidInput, match="step"):
+        load_cases(f"{written(tmp_path, VILLAGE)}@{step}")
+
+
+def test_an_open_line_carries_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="a bus that a transformer feeds"):
+        read_opendss(written(tmp_path, VILLAGE + "open line.service 1\n"))
