@@ -34,7 +34,7 @@ RETRY_S = 5.0
 """How long after the store refused it is asked again."""
 
 TIDY_S = 5.0
-"""How long confirmed letters stay written when nothing else is: after a crash they are repeated, harmlessly."""
+"""How long confirmed letters stay written when nothing else is; a crash repeats them, harmlessly."""
 
 _UNFINISHED = "inbox "
 _JITTER = 0xDE11

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from random import Random
 
+import numpy as np
 import pytest
 
 from benchmarks.delivery_trial import Trial
@@ -27,7 +27,7 @@ def trial_of(folder, seed, kills, restarts, cuts, silent_cuts):
 
     async def trying():
         async with Trial(folder, letters=10**6) as trial:
-            await do_harm(trial, Random(seed), kills, restarts, cuts, silent_cuts)
+            await do_harm(trial, np.random.default_rng(seed), kills, restarts, cuts, silent_cuts)
             letters = await trial.hush()
             return letters, trial.faults(letters), [s for each in trial.recoveries_s.values() for s in each]
 

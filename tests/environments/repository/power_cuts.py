@@ -6,8 +6,9 @@ whatever their order, and one may be torn between two sectors.
 
 import subprocess
 from pathlib import Path
-from random import Random
 from typing import NamedTuple
+
+import numpy as np
 
 SECTOR = 512
 
@@ -42,7 +43,7 @@ def read_trace(path: Path) -> list[Act]:
     return acts
 
 
-def files_after_a_cut(acts: list[Act], rng: Random) -> dict[str, bytes]:
+def files_after_a_cut(acts: list[Act], rng: np.random.Generator) -> dict[str, bytes]:
     """Return the files as a power cut right after some acts may leave them."""
     last_sync = {act.name: number for number, act in enumerate(acts) if act.kind == "sync"}
     files: dict[str, bytearray] = {}
@@ -57,13 +58,13 @@ def files_after_a_cut(acts: list[Act], rng: Random) -> dict[str, bytes]:
     return {name: bytes(content) for name, content in files.items()}
 
 
-def _do(content: bytearray, act: Act, *, torn: bool, rng: Random) -> None:
+def _do(content: bytearray, act: Act, *, torn: bool, rng: np.random.Generator) -> None:
     if act.kind == "truncate":
         del content[act.offset :]
         content.extend(bytes(act.offset - len(content)))
         return
     data = act.data
     if torn:
-        data = data[: rng.randrange(0, len(data) + 1) // SECTOR * SECTOR]
+        data = data[: int(rng.integers(len(data) + 1)) // SECTOR * SECTOR]
     content.extend(bytes(max(0, act.offset + len(data) - len(content))))
     content[act.offset : act.offset + len(data)] = data

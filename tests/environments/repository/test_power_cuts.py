@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
+import numpy as np
 import pytest
 from power_cuts import Act, build, files_after_a_cut, read_trace
 
@@ -28,7 +28,8 @@ log = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 for number in range(1, int(sys.argv[2]) + 1):
     value = str(number).encode()
     store.commit("a@town", {
-        "number": value, "outbox %06d" % number: value * 3000, "outbox %06d" % (number - 5): None, "mark": value,
+        "number": value, "mark": value,
+        "outbox %06d" % number: value * 3000, "outbox %06d" % (number - 5): None,
     })
     os.write(log, b"%d " % number)
     if number % 50 == 0:
@@ -75,8 +76,8 @@ def test_the_same_cuts_lose_what_was_acknowledged_without_waiting_for_the_disk(t
 
 def after_cuts(trace: list[Act], folder: Path, cuts: int) -> Iterator[tuple[int, int]]:
     """Yield, for cuts at random moments, the last commit acknowledged and the last that is there after it."""
-    rng = Random(8)
-    for cut in rng.sample(range(len(trace) // 10, len(trace)), cuts):
+    rng = np.random.default_rng(8)
+    for cut in rng.integers(len(trace) // 10, len(trace), cuts):
         acts = trace[:cut]
         told = b"".join(act.data for act in acts if act.name == "acknowledged").split()
         for name, content in files_after_a_cut(acts, rng).items():
