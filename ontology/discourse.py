@@ -198,7 +198,7 @@ class ReadMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Up to which number, itself included, the letters of a conversation have arrived."""
 
     conversation: Identifier
-    number: Annotated[int, Meta(ge=0)]
+    number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReceipt"):
@@ -215,7 +215,7 @@ class DeliveryGap(Concept, frozen=True, kw_only=True, tag="parity:DeliveryGap"):
     """Says that nothing before a number of a conversation will come any more: it expired or was confirmed."""
 
     conversation: Identifier
-    next_number: Annotated[int, Meta(ge=1)]
+    next_number: Annotated[int, Meta(ge=1, le=2**53 - 1)]
 
 
 class Refusal(Concept, frozen=True, kw_only=True, tag="parity:Refusal"):
