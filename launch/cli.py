@@ -11,6 +11,7 @@ import typer
 
 from launch import ev
 from launch.community_commands import community_app
+from launch.device_commands import device_app
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
@@ -49,6 +50,7 @@ app.add_typer(server_app, name="server")
 app.add_typer(site_app, name="site")
 app.add_typer(community_app, name="community")
 app.add_typer(iml_app, name="iml")
+app.add_typer(device_app, name="device")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)

@@ -13,6 +13,8 @@ __all__ = [
     "Metered",
     "Stored",
     "metered",
+    "nameplate_kw",
+    "nameplate_kwh",
     "power_w",
     "stored",
 ]
@@ -87,6 +89,18 @@ def metered(chain: Chain) -> Metered:
         (imported or 0.0) if has_counters else None,
         (exported or 0.0) if has_counters else None,
     )
+
+
+def nameplate_kwh(chain: Chain) -> float | None:
+    """Return what the battery of a device holds, in kWh, where the models that were read say."""
+    found = (_of(chain, model_id, "WHRtg") for model_id in (713, 802, 120))
+    return next((round(each / 1000, 2) for each in found if each), None)
+
+
+def nameplate_kw(chain: Chain) -> float | None:
+    """Return a device's greatest power, in kW, where the models that were read say."""
+    found = (_of(chain, *each) for each in ((702, "WMaxRtg"), (120, "WRtg"), (124, "WChaMax")))
+    return next((round(each / 1000, 2) for each in found if each), None)
 
 
 def _battery_w(chain: Chain) -> float | None:
