@@ -81,8 +81,7 @@ async def scan(
 
     A server that answers alike for several units has one device.
     """
-    turns = asyncio.Semaphore(_SIZES = (120, 124, 702, 713, 802)
-_HOSTS_AT_ONCE)
+    turns = asyncio.Semaphore(_HOSTS_AT_ONCE)
 
     async def look(host: str) -> list[FoundUnit]:
         async with turns:

@@ -117,7 +117,7 @@ def _sizes(role: str, found: FoundUnit) -> Iterator[str]:
     assert found.chain is not None
     power_kw, capacity_kwh = nameplate_kw(found.chain), nameplate_kwh(found.chain)
     if role == "pv":
-        yield f"  kwp: {'?' if power_kw is None else power_kw}  # of its inverter: fill in the panels' peak power"
+        yield f"  kwp: {power_kw or '?'}  # of its inverter: fill in the panels' peak power"
     if role == "battery":
         yield f"  capacity_kwh: {'?  # fill in' if capacity_kwh is None else capacity_kwh}"
         if power_kw is not None:

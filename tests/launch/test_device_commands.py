@@ -1,4 +1,4 @@
-"""An installer at simulated devices in a process of their own; another project's client looks at them, too."""
+"""An installer at simulated devices in a process of their own, and another project's client at them."""
 
 import os
 import re
