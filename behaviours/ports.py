@@ -45,6 +45,7 @@ __all__ = [
     "Heard",
     "HostHealth",
     "Ledger",
+    "Link",
     "MarketRegister",
     "MonitoringSystem",
     "PhaseCompensator",
@@ -109,6 +110,16 @@ class Transport(Protocol):
 
     def forget(self, address: str) -> None:
         """Deliver nothing to an address any more."""
+
+
+class Link(Protocol):
+    """Knows whether an address that lives here is connected at the moment."""
+
+    def connected(self, address: str) -> bool:
+        """Whether an address is connected from here at this moment."""
+
+    def on_change(self, address: str, changed: Callable[[bool], None]) -> None:
+        """Tell from now on when the connection of an address here comes (True) or goes (False)."""
 
 
 class Presence(Protocol):
@@ -417,6 +428,10 @@ class FlexibilityExchange(Protocol):
 
 class AgentStore(Protocol):
     """Keeps the agents' state; what is committed together survives together."""
+
+    @property
+    def incarnation(self) -> str:
+        """Names this store and no other, so that what was said from another is not said again; or nothing."""
 
     def load(self, agent: str) -> dict[str, bytes]:
         """Return all that is kept for an agent, by name."""

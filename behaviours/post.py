@@ -231,9 +231,13 @@ class Post:
         finally:
             timer.cancel()
             self._inquiries.pop(within, None)
+            self._close_inquiry(to, inquiry.question)
             if not conversation:
                 self.conclude(within)
         return _as_answer(letter)
+
+    def _close_inquiry(self, to: str, question: str) -> None:
+        """Note that nobody waits for the answer to a question any more."""
 
     def new_conversation(self) -> str:
         """Return the id of a conversation that this agent is about to begin."""
@@ -263,6 +267,9 @@ class Post:
         """Answer; our numbers in a conversation that another holds would not outlive our restart."""
         inquiry = "" if ">" in envelope.conversation else envelope.conversation
         act = _ANSWERED_BY.get((envelope.performative, act), act)
+        return self._send_answer(envelope, content, act, inquiry)
+
+    def _send_answer(self, envelope: Envelope, content: Concept, act: Performative, inquiry: str) -> str:
         return self.send(
             envelope.sender,
             content,
@@ -302,6 +309,7 @@ class Post:
         in_reply_to: str,
         reply_by_s: float,
         protocol: str,
+        wants_receipt: bool = False,
     ) -> Envelope:
         if in_reply_to and ">" not in conversation:
             sequence, message_id = 0, f"{in_reply_to}~{act}"
@@ -320,6 +328,7 @@ class Post:
             in_reply_to=in_reply_to,
             reply_by_s=reply_by_s,
             protocol=protocol,
+            wants_receipt=wants_receipt,
             body=body,
         )
         if message_type in SIGNED_TYPES and self._signer is not None and not self._is_neighbour(to):
@@ -343,6 +352,10 @@ class Post:
         if objection:
             self._turn_away(envelope, "refused", Refused(objection))
             return
+        self._take(envelope)
+
+    def _take(self, envelope: Envelope) -> None:
+        """Set an envelope aside until its turn, or open it, once."""
         key = (envelope.sender, envelope.conversation)
         mark = self._marks.get(key)
         if mark is None:

@@ -22,6 +22,7 @@ from behaviours.ports import (
     Clock,
     FlexibilityExchange,
     Ledger,
+    Link,
     Presence,
     Recorder,
     Repository,
@@ -71,6 +72,9 @@ class Keys:
     membership: Membership
     signers: Mapping[str, Signer]
     run_id: str
+    durable: bool = False
+    """Whether letters that must arrive are kept until they have."""
+    link: Link | None = None
 
 
 def simulated_keys(scenario: Scenario, cast: Cast) -> Keys:
@@ -182,6 +186,8 @@ class Community:
             barrier=self.ground.barrier,
             presence=self.ground.presence,
             signer=self._keys.signers[address],
+            durable=self._keys.durable,
+            link=self._keys.link,
             **self._ports(part),
         )
         return part.agent(self.membership[address], part.settings, surroundings)

@@ -94,6 +94,7 @@ def load_community(path: Path, now_s: float) -> LoadedCommunity:
     overrides = {
         "server.domain": file.server.domain,
         "server.kind": "external",
+        "server.port": file.server.port,
         "start": today,
         "days": YEAR_DAYS,
         "intervals": None,
@@ -131,6 +132,13 @@ def _unfit(scenario: Scenario) -> Iterator[Complaint]:
             "ledger.register",
             "chain",
             "needs dso_key_file and market_key_file: keys of a seed are no secret",
+        )
+    units = scenario.grid.dstatcoms
+    if units is None or not all(each.address for each in units):
+        yield (
+            "grid.dstatcoms",
+            units and len(units),
+            "must be [], or have an address each: none is simulated here",
         )
     if scenario.agreements:
         yield (

@@ -32,7 +32,6 @@ from environments.site.enrolled import SiteTerms
 from environments.site.enrolment import EnrolmentGrant, EnrolmentOffice, EnrolmentService
 from environments.site.files import write_whole
 from environments.site.host_lock import HostLock
-from environments.site.installation import installation_of
 from environments.site.invitations import Invitations
 from environments.site.keystore import Keystore, keystore_file
 from environments.weather import ReferenceWeather
@@ -46,7 +45,7 @@ from launch.registers import registers_of
 from launch.site_parts import usual_draw_w, usual_load_w
 from launch.weather import weather_of
 from launch.world_settings import world_settings
-from ontology.errors import InvalidInput, Refused, Unavailable, problem
+from ontology.errors import Refused, Unavailable
 from ontology.grid import GridMeasurement
 from ontology.membership import MemberCertificate
 
@@ -244,9 +243,6 @@ class CommunityHost:
     def _outside(self) -> Outside:
         if reaches_outside(self.scenario):
             return outside_of(self.scenario, self.world, self.clock)
-        if self.world.compensators():
-            expected = "an address each: there is no simulated D-STATCOM in a real community"
-            raise InvalidInput(problem("grid.dstatcoms", len(self.world.compensators()), expected))
         return Outside(NoMonitoring())
 
     # -------------------------------------------------------------------------------------------- life
@@ -267,15 +263,19 @@ class CommunityHost:
         for part in self.cast.parts:
             self.accounts.register(part.address, self.keys.agents[part.address].password)
         self.wire = XmppTransport(
-            self.endpoint, seed=int.from_bytes(self.keys.secret[:4], "big"), now_s=self.clock.now_s
+            self.endpoint,
+            seed=int.from_bytes(self.keys.secret[:4], "big"),
+            now_s=self.clock.now_s,
+            resumes=True,
         )
         own = {part.address for part in self.cast.parts}
         self._store = SqliteAgentStore(self.community.data / "agents.sqlite", durable=True)
         self._repository = SqlRepository(self.community.repository)
         self._ledger = open_ledger(self.scenario, self.cast, self.community.data / "chain.sqlite")
+        near = NearTransport(self.wire, own.__contains__)
         ground = Ground(
             clock=self.clock,
-            transport=NearTransport(self.wire, own.__contains__),
+            transport=near,
             store=self._store,
             repository=self._repository,
             ledger=self._ledger,
@@ -283,7 +283,7 @@ class CommunityHost:
             registers=registers_of(self.scenario, self.cast.parts, self._ledger),
             weather=self._weather(),
         )
-        keys = Keys(self.register, self.signers, installation_of(self._store))
+        keys = Keys(self.register, self.signers, "community", durable=True, link=near)
         self.agents = Community(self.scenario, self.world, ground, self.cast, keys=keys)
         for address in self.agents.addresses:
             self.wire.begin(address, self.keys.agents[address].password)
@@ -321,7 +321,7 @@ class CommunityHost:
         """Say in one line how the community is."""
         up = len(self.cast.parts) - len(self.wire.away())
         sites = sum(1 for each in self.register.certificates.values() if each.site and not each.is_revoked)
-        return f"{up} of {len(self.cast.parts)} agents connected; {sites} sites are members"
+        return f"{up} of {len(self.cast.parts)} agents connected; {sites} sites enrolled"
 
     async def _keep_members(self) -> None:
         """Renew certificates in time, and learn what a command has revoked."""

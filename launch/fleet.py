@@ -39,6 +39,7 @@ async def fleet_of(community: LoadedCommunity, clock: Clock | None = None) -> li
     Raises: Unavailable when the repository cannot be opened.
     """
     now_s = (clock or WallClock()).now_s()
+    community.data.mkdir(parents=True, exist_ok=True)
     repository = SqlRepository(community.repository)
     members = {each.site: each for each in Members(community).read()}
     invited = Invitations(community.data / "invitations").open_for(now_s)

@@ -9,7 +9,7 @@ from environments.site.notifying import Supervisor
 
 __all__ = ["Host", "run_host"]
 
-TELL_EVERY_S = 60.0
+TELL_EVERY_S = 10.0
 
 
 class Host(Protocol):
@@ -38,7 +38,7 @@ async def run_host(host: Host, supervisor: Supervisor | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     await host.start()
-    print(host.summary(), flush=True)
+    print("started", flush=True)
     manager.ready(host.summary())
     telling = asyncio.create_task(_tell(host, manager))
     try:
@@ -52,7 +52,7 @@ async def run_host(host: Host, supervisor: Supervisor | None = None) -> None:
 async def _tell(host: Host, manager: Supervisor) -> None:
     """Feed the watchdog, and print how the host is whenever that has changed."""
     pause_s = min(manager.alive_every_s or TELL_EVERY_S, TELL_EVERY_S)
-    said = host.summary()
+    said = ""
     while True:
         await host.clock.sleep_until(host.clock.now_s() + pause_s)
         manager.alive(host.summary())

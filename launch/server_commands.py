@@ -1,4 +1,4 @@
-"""The command `parity-mas server`: a meeting place for shards, and configurations for a community's server."""
+"""The command `parity-mas server`: a meeting place for shards, and configurations of servers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +27,7 @@ class _MeetByDefault(TyperGroup):
 
 server_app = typer.Typer(
     cls=_MeetByDefault,
-    help="The XMPP server: `server FILE` runs one for shards, `server config` configures one for a community.",
+    help="The XMPP server: `server FILE` runs one for shards, `server config` configures a community's.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -62,6 +62,8 @@ from ontology.weather import WeatherForecast, WeatherObservation
 __all__ = [
     "Acknowledgement",
     "AnyConcept",
+    "DeliveryGap",
+    "DeliveryReceipt",
     "FailureReport",
     "Problem",
     "Query",
@@ -178,6 +180,23 @@ class Acknowledgement(Concept, frozen=True, kw_only=True, tag="parity:Acknowledg
     """Confirms a message by its id (FIPA agree, confirm; S2 ReceptionStatus OK)."""
 
     of: Label
+
+
+class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReceipt"):
+    """Says which letters have arrived and are written down, so that they need not be sent again.
+
+    `through` names, by conversation, the number up to which all have; `message_ids` are letters without one.
+    """
+
+    through: Annotated[dict[Identifier, Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_MEMBERS)] = {}
+    message_ids: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
+
+
+class DeliveryGap(Concept, frozen=True, kw_only=True, tag="parity:DeliveryGap"):
+    """Says that nothing before a number of a conversation will come any more: it expired or was confirmed."""
+
+    conversation: Identifier
+    next_number: Annotated[int, Meta(ge=1)]
 
 
 class Refusal(Concept, frozen=True, kw_only=True, tag="parity:Refusal"):

@@ -44,6 +44,8 @@ from ontology.control import (
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
+    DeliveryGap,
+    DeliveryReceipt,
     FailureReport,
     Query,
     QueryResult,
@@ -108,14 +110,18 @@ from ontology.vpp import ProsumerMetrics, Vpp
 from ontology.weather import WeatherForecast, WeatherObservation
 
 __all__ = [
+    "REPEATED_TYPES",
     "SIGNED_TYPES",
+    "SUPERSEDED_TYPES",
     "Right",
     "age_limit_s",
     "is_allowed",
+    "lifetime_s",
     "may_read",
     "may_receive",
     "may_send",
     "may_write",
+    "must_arrive",
 ]
 
 
@@ -164,6 +170,7 @@ TABLE: tuple[Row, ...] = (
     Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM, Act.FAILURE), EVERYONE, EVERYONE),
     Row((FailureReport,), (Act.FAILURE, Act.REFUSE), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
+    Row((DeliveryReceipt, DeliveryGap), (Act.CONFIRM,), EVERYONE, EVERYONE),
     # -- the directory ---------------------------------------------------------------------------
     Row((DirectoryEntry,), (Act.REQUEST, Act.CANCEL), EVERYONE, (Role.MARKET_OPERATOR,), readers=EVERYONE),
     Row((DirectorySearch,), ASK, EVERYONE, (Role.MARKET_OPERATOR,)),
@@ -560,22 +567,78 @@ SIGNED_TYPES: frozenset[str] = frozenset(
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""
 
-COMMAND_AGE_S = 30.0
-SIGNED_AGE_S = 86_400.0
-_COMMANDS = frozenset(
-    message_type_of(cls) for cls in (DRSignal, DstatcomCommand, Instruction, InstructionBatch)
+SUPERSEDED_TYPES: frozenset[str] = frozenset(
+    message_type_of(cls)
+    for cls in (
+        Measurement,
+        StorageStatus,
+        ThermalStatus,
+        EvSocUpdate,
+        GridMeasurement,
+        DstatcomStatus,
+        WeatherObservation,
+        WeatherForecast,
+        Forecast,
+        FlexEnvelope,
+        FlexibilityForecast,
+        PriceProfile,
+        InstructionStatus,
+        InstructionBatchStatus,
+        DirectoryNotice,
+    )
 )
+"""Message types that inform of a state which the next letter replaces: one that is lost is not repeated."""
+
+REPEATED_TYPES: frozenset[str] = frozenset(
+    message_type_of(cls) for cls in (IntervalReading, Measurement, EvSession, AssetAlarm, DirectoryEntry)
+)
+"""Message types that their senders write down and request again themselves until they are acknowledged."""
+
+DEFAULT_LIFETIME_S = 7 * 86_400
+LIFETIMES_S: dict[str, int] = {
+    message_type_of(DRSignal): 30,
+    message_type_of(DstatcomCommand): 30,
+    message_type_of(Instruction): 900,
+    message_type_of(InstructionBatch): 900,
+    message_type_of(SelectionTurn): 900,
+    message_type_of(SelectionReport): 900,
+    message_type_of(SelectionRun): 900,
+    message_type_of(SelectionUpdate): 900,
+}
+"""Seconds after which a letter is of no use any more, where it names no deadline; others have a week.
+
+Emergency signals and commands must be fresh (SPEC 7.3), an instruction is for the interval it was made in.
+"""
 
 
-def age_limit_s(message_type: str) -> float | None:
+def must_arrive(message_type: str, performative: str) -> bool:
+    """Whether a letter is kept until its arrival is confirmed.
+
+    Every letter is, but one that informs of a state which the next replaces, one whose sender repeats it
+    until it is answered, and what confirms arrivals.
+    """
+    if performative == Act.INFORM:
+        return message_type not in SUPERSEDED_TYPES
+    if performative == Act.REQUEST:
+        return message_type not in REPEATED_TYPES
+    return message_type not in _CONFIRMATIONS
+
+
+def lifetime_s(message_type: str) -> int:
+    """Return after how many seconds a letter without a deadline is of no use any more."""
+    return LIFETIMES_S.get(message_type, DEFAULT_LIFETIME_S)
+
+
+_CONFIRMATIONS = frozenset({message_type_of(DeliveryReceipt), message_type_of(DeliveryGap)})
+
+
+def age_limit_s(message_type: str) -> int | None:
     """Return how old a signed letter may be when it is read, in s; None where it may be of any age.
 
-    Commands and demand response are out of date after 30 s (SPEC 7.3). Whatever else is signed may have
-    waited for a link, but no longer than receivers remember what they have read: a day (SPEC 3.2).
+    As long as it is of use: commands and demand response 30 s (SPEC 7.3), what may wait for a link
+    a week. What is older was read long ago, or is not worth reading.
     """
-    if message_type in _COMMANDS:
-        return COMMAND_AGE_S
-    return SIGNED_AGE_S if message_type in SIGNED_TYPES else None
+    return lifetime_s(message_type) if message_type in SIGNED_TYPES else None
 
 
 def _acts(rows: Iterable[Row]) -> frozenset[tuple[Role, str, StrEnum]]:

@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
-from behaviours.ports import Transport
+from behaviours.ports import Link, Transport
 from ontology.errors import ParityError
 from ontology.letter import Envelope
 
@@ -15,15 +16,19 @@ __all__ = ["NearTransport"]
 log = structlog.get_logger()
 
 
+class FarTransport(Transport, Link, Protocol):
+    """Carries letters out of the host, and knows when it can."""
+
+
 class NearTransport:
-    """The Transport port: what is for an agent of this host is handed over here, the rest goes out.
+    """The Transport and Link ports: what is for an agent of this host is handed over here, the rest goes out.
 
     Handed over is what would have gone on the wire, an immutable envelope with its encoded body, in order and
     never within the turn of the loop in which it was sent. `counts` tells how many letters stayed (`near`),
     went out (`far`), and found nobody here (`undelivered`).
     """
 
-    def __init__(self, far: Transport, here: Callable[[str], bool]) -> None:
+    def __init__(self, far: FarTransport, here: Callable[[str], bool]) -> None:
         """Stand before another transport.
 
         Args:
@@ -55,6 +60,14 @@ class NearTransport:
         """Deliver nothing to an address any more."""
         self._receivers.pop(address, None)
         self._far.forget(address)
+
+    def connected(self, address: str) -> bool:
+        """Say yes: those near can be reached always, and what is for others waits behind."""
+        return True
+
+    def on_change(self, address: str, changed: Callable[[bool], None]) -> None:
+        """Tell from now on when the way out comes (True) or goes (False)."""
+        self._far.on_change(address, changed)
 
     def _hand_over(self, envelope: Envelope) -> None:
         receive = self._receivers.get(envelope.to)

@@ -36,11 +36,15 @@ s2s_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
 
+-- Who loses its connection can resume it for a minute; after that others are told that it is gone.
+smacks_hibernation_time = 60
+
 -- Letters make much short-lived garbage: half as many again a second (Lua 5.4).
 gc = {{ mode = "generational" }}
+-- No opportunistic_writes: with smacks, Prosody 0.12.3 then spins for ever once a connection breaks.
 -- Nagle's algorithm and delayed acknowledgements would hold each answer up for 40 ms. After each 8 kB from a
 -- connection without TLS, such as a component's, the server waits for min_wait, a millisecond by default.
-network_settings = {{ nagle = false, opportunistic_writes = true, read_size = 65536, min_wait = 0.0001 }}
+network_settings = {{ nagle = false, read_size = 65536, min_wait = 0.0001 }}
 
 authentication = "internal_hashed"
 password_hash = "SHA-256"

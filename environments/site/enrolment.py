@@ -226,8 +226,10 @@ async def _asked(
     except aiohttp.ClientConnectorCertificateError as error:
         why = getattr(error.certificate_error, "verify_message", None) or error.certificate_error
         raise Unavailable(f"{place.url}: its certificate is not trusted: {why}") from error
+    except aiohttp.ClientConnectorError as error:
+        raise Unavailable(f"{place.url} cannot be reached: {error.os_error.strerror or error}") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Unavailable(f"{place.url} cannot be reached: {error or type(error).__name__}") from error
+        raise Unavailable(f"{place.url} cannot be reached: {error or 'no answer in time'}") from error
 
 
 def _reason(body: bytes) -> str:

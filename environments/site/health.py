@@ -17,6 +17,7 @@ CLOCK_TOLERANCE_S = 5.0
 """Beyond it a clock counts as wrong: commands are refused after 30 s, and intervals begin by it."""
 DISK_LEAST_MB = 100
 ALARM_LENGTH = 250
+GRACE_S = 60
 
 
 class WatchedDevice:
@@ -111,11 +112,11 @@ class SiteHealth:
             disk_free_mb=disk_free_mb(self._data),
             last_reading_s=max((each.last_reading_s for each in self._devices), default=0),
             devices=[each.health() for each in self._devices],
-            alarms=[each[:ALARM_LENGTH] for each in self.alarms(away)],
+            alarms=[each[:ALARM_LENGTH] for each in self.alarms(away, time_s)],
         )
 
-    def alarms(self, away: Mapping[str, str]) -> list[str]:
-        """Return what a person should see to, in plain words."""
+    def alarms(self, away: Mapping[str, str], time_s: int) -> list[str]:
+        """Return what a person should see to, in plain words; devices and links have a minute to come up."""
         found = []
         if abs(self.clock_ahead_s) > CLOCK_TOLERANCE_S:
             way = "ahead of" if self.clock_ahead_s > 0 else "behind"
@@ -123,6 +124,8 @@ class SiteHealth:
         free_mb = disk_free_mb(self._data)
         if free_mb < DISK_LEAST_MB:
             found.append(f"the disk is nearly full: {free_mb} MB are free")
+        if time_s < self._started_at_s + GRACE_S:
+            return found
         for each in (device.health() for device in self._devices):
             if each.state is not DeviceState.OK:
                 found.append(f"{each.name} does not answer: {each.detail}")

@@ -12,11 +12,11 @@ from environments.live.xmpp import XmppTransport
 from environments.simulation.clock import WallClock
 from environments.site.enrolled import Enrolled, read_enrolled
 from environments.site.enrolment import time_of
-from environments.site.health import CLOCK_TOLERANCE_S, DISK_LEAST_MB, disk_free_mb
+from environments.site.health import CLOCK_TOLERANCE_S, DISK_LEAST_MB, WatchedDevice, disk_free_mb
 from environments.site.host_lock import HostLock
 from environments.site.keystore import Keystore, keystore_file
 from environments.wire.addresses import place_of
-from launch.site.devices import Connected, connect_devices
+from launch.site.devices import SiteDevices, required_adapters
 from launch.site.host import endpoint_of
 from launch.site.loading import LoadedSite
 from ontology.errors import InvalidInput, ParityError, Unavailable
@@ -53,8 +53,8 @@ async def check_site(site: LoadedSite, clock: Clock | None = None) -> AsyncItera
         yield await _time(site, clock)
         if enrolled is not None and keys is not None:
             yield await _server(site, keys)
-    for connected in connect_devices(site, clock):
-        yield await _device(connected, clock)
+    async for finding in _devices(site, clock):
+        yield finding
 
 
 def _folder(data: Path) -> Finding:
@@ -119,25 +119,40 @@ async def _server(site: LoadedSite, keys: Keystore) -> Finding:
     return Finding("server", True, f"{endpoint}: {len(keys.agents)} accounts, certificate trusted")
 
 
-async def _device(connected: Connected, clock: Clock) -> Finding:
-    """Read a device, for some seconds if need be."""
-    name = connected.device.name
-    await connected.start()
+async def _devices(site: LoadedSite, clock: Clock) -> AsyncIterator[Finding]:
+    """Read each device, for some seconds if need be; a running site is asked by `parity-mas sites`."""
+    if HostLock(site.data).is_taken():
+        yield Finding("devices", True, "are left to the site, which is running")
+        return
+    try:
+        required_adapters(site)
+        devices = SiteDevices(site, clock)
+        await devices.start()
+    except ParityError as error:
+        yield Finding("devices", False, _words(error))
+        return
+    try:
+        for device in devices.devices:
+            yield await _device(device, clock)
+    finally:
+        await devices.close()
+
+
+async def _device(device: WatchedDevice, clock: Clock) -> Finding:
+    name, why = f"device {device.name}", "no answer"
     try:
         async with asyncio.timeout(DEVICE_WAIT_S):
             while True:
                 try:
-                    found = await connected.device.percepts()
+                    found = await device.percepts()
                 except Unavailable as error:
                     why = str(error)
                     await clock.sleep_until(clock.now_s() + ASK_AGAIN_S)
                 else:
-                    kinds = ", ".join(dict.fromkeys(type(each).__name__ for each in found))
-                    return Finding(f"device {name}", True, f"answers ({kinds})")
+                    kinds = ", ".join(dict.fromkeys(type(each).__name__ for each in found)) or "nothing yet"
+                    return Finding(name, True, f"answers ({kinds})")
     except TimeoutError:
-        return Finding(f"device {name}", False, f"does not answer: {why}")
-    finally:
-        await connected.close()
+        return Finding(name, False, f"does not answer: {why}")
 
 
 def _words(error: ParityError) -> str:

@@ -31,9 +31,9 @@ def init(
 ) -> None:
     """Write a commented site file and topic maps to start from; nothing that is there is written over."""
     with _errors():
-        from launch.site import starting
+        from launch.site.starting import write_site
 
-        for path in starting.write_site(folder, site, domain):
+        for path in write_site(folder, site, domain):
             print(path)
 
 

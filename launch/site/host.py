@@ -30,12 +30,11 @@ from environments.site.enrolled import Enrolled, write_certificates
 from environments.site.enrolment import time_of
 from environments.site.health import CLOCK_TOLERANCE_S, SiteHealth
 from environments.site.host_lock import HostLock
-from environments.site.installation import installation_of
 from environments.site.keystore import Keystore
 from environments.wire.addresses import place_of
 from launch.parts import Part
 from launch.site.cast import cast_site
-from launch.site.devices import Connected, connect_devices
+from launch.site.devices import SiteDevices
 from launch.site.loading import LoadedSite
 from ontology.control import Instruction
 from ontology.errors import InvalidInput, ParityError, Refused, Unavailable, problem
@@ -56,19 +55,26 @@ class SiteHost:
     ) -> None:
         """Prepare a host; nothing is connected yet.
 
-        Raises: InvalidInput when an agent has no key, or the community's certificates cannot be read.
+        Raises: InvalidInput when an agent has no key, or the community's certificates cannot be read,
+            Conflict when the site runs already, Unavailable when its own state cannot be opened.
         """
         self.site, self.enrolled, self.keys = site, enrolled, keys
         self.clock = clock or WallClock()
         self.endpoint = endpoint_of(site)
-        self.connected: list[Connected] = connect_devices(site, self.clock, lambda: self._store)
-        devices = [each.device for each in self.connected]
+        self._lock = HostLock(site.data)
+        self._lock.take()
+        self._store = SqliteAgentStore(site.data / "agents.sqlite", durable=True)
+        self.world = SiteDevices(site, self.clock, self._store)
+        devices = self.world.devices
         self.parts = tuple(cast_site(site.file, enrolled.terms, devices))
         _require_keys(self.parts, keys)
         self._signers = {part.address: keys.agents[part.address].signer() for part in self.parts}
         self.register = self._register()
         self.wire = XmppTransport(
-            self.endpoint, seed=int.from_bytes(keys.secret[:4], "big"), now_s=self.clock.now_s
+            self.endpoint,
+            seed=int.from_bytes(keys.secret[:4], "big"),
+            now_s=self.clock.now_s,
+            resumes=True,
         )
         own = {part.address for part in self.parts}
         self.transport = NearTransport(self.wire, own.__contains__)
@@ -82,9 +88,7 @@ class SiteHost:
             links=lambda: (self.wire.losses, self.wire.away()),
             refused=self.refused,
         )
-        self._lock = HostLock(site.data)
         self._tasks: list[asyncio.Task[None]] = []
-        self._store: SqliteAgentStore | None = None
 
     def _register(self) -> MemberRegister:
         own = [
@@ -108,17 +112,13 @@ class SiteHost:
     async def start(self) -> None:
         """Bring devices and agents to life; connections come when they can.
 
-        Raises: Unavailable when the site's own state cannot be opened, Conflict when it runs already.
+        Raises: Unavailable when the address that charge points come to is taken.
         """
-        self.site.data.mkdir(parents=True, exist_ok=True)
-        self._lock.take()
-        self._store = SqliteAgentStore(self.site.data / "agents.sqlite", durable=True)
-        for each in self.connected:
-            await each.start()
+        await self.world.start()
         for part in self.parts:
             self.wire.begin(part.address, self.keys.agents[part.address].password)
         for part in self.parts:
-            self.agents[part.address] = self._create(part, self._store)
+            self.agents[part.address] = self._create(part)
         for agent in self.agents.values():
             agent.post.open()
         for agent in self.agents.values():
@@ -133,12 +133,9 @@ class SiteHost:
             agent.stop()
         if self.site.file.at_rest == "release":
             await self._release_devices()
-        for each in self.connected:
-            with suppress(ParityError):
-                await each.close()
+        await self.world.close()
         await self.wire.stop_all()
-        if self._store is not None:
-            self._store.close()
+        self._store.close()
         self._lock.release()
 
     def refused(self) -> int:
@@ -152,7 +149,7 @@ class SiteHost:
         up = len(self.parts) - len(self.wire.away())
         return f"{up} of {len(self.parts)} agents connected; " + ("; ".join(alarms) or "all well")
 
-    def _create(self, part: Part, store: SqliteAgentStore) -> Agent:
+    def _create(self, part: Part) -> Agent:
         ports: dict[str, Any] = dict(part.ports)
         if part.address == f"{self.site.file.site}-gateway@{self.enrolled.terms.domain}":
             ports["health"] = self.health
@@ -161,8 +158,10 @@ class SiteHost:
             clock=self.clock,
             transport=self.transport,
             membership=self.register,
-            store=store,
-            run_id=installation_of(store),
+            store=self._store,
+            run_id="site",
+            durable=True,
+            link=self.transport,
             seed=crc32(self.keys.secret),
             signer=signer,
             **ports,
@@ -171,8 +170,10 @@ class SiteHost:
 
     async def _release_devices(self) -> None:
         now_s = int(self.clock.now_s())
-        for each in self.connected:
-            asset_id = f"{self.site.file.site}-{each.device.name}"
+        for device in self.world.devices:
+            if device.name == "meter":
+                continue
+            asset_id = f"{self.site.file.site}-{device.name}"
             rest = Instruction(
                 instruction_id=f"{asset_id} at rest {now_s}",
                 asset_id=asset_id,
@@ -181,9 +182,9 @@ class SiteHost:
                 mode="auto",
             )
             try:
-                await each.device.instruct(rest)
+                await device.instruct(rest)
             except ParityError as error:
-                log.warning("device not given back to itself", device=each.device.name, why=str(error))
+                log.warning("device not given back to itself", device=device.name, why=str(error))
 
     async def _watch_clock(self) -> None:
         """Compare this host's clock with the community's, now and then."""

@@ -83,6 +83,10 @@ def _complaints(site: SiteFile) -> Iterator[Complaint]:
         if len(ways) != 1:
             known = ", ".join(connection.__struct_fields__)
             yield f"{section}.connect", ", ".join(ways), f"must name exactly one way: {known}"
+        if connection.ocpp is not None and section != "ev":
+            yield f"{section}.connect.ocpp", connection.ocpp.identity, "must be left out: it is for `ev`"
+        if connection.ocpp is not None and site.central_system is None:
+            yield f"{section}.connect.ocpp", connection.ocpp.identity, "needs a section `central_system`"
         if connection.mqtt is not None and site.broker is None:
             yield f"{section}.connect.mqtt", connection.mqtt, "needs a broker (section `broker`)"
 

@@ -10,7 +10,9 @@ from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Pv
 
 __all__ = [
     "DEVICES",
+    "CentralSystemSection",
     "ChargePointDevice",
+    "ChargePointLink",
     "Connection",
     "HeatPumpDevice",
     "HotWaterDevice",
@@ -34,12 +36,36 @@ class TheCommunity(Section, frozen=True, kw_only=True):
     enrolment: Annotated[str, Meta(description="`https://…`, where a new site enrols")]
 
 
+class ChargePointLink(Section, frozen=True, kw_only=True):
+    """A charge point that comes to the site's central system (OCPP 1.6J or 2.0.1)."""
+
+    identity: Annotated[str, Meta(description="the last part of the address that it was given")]
+    password_file: Annotated[str, Meta(description="its password, 0600")]
+    fallback_kw: Annotated[
+        float, Meta(ge=0, le=350, description="what it may draw when nobody tells it anything, kW")
+    ] = 4.2
+    rate: Annotated[Literal["W", "A"], Meta(description="in what it is told its limits")] = "W"
+    phases: Annotated[Literal[1, 3], Meta(description="that it is connected to")] = 3
+
+
 class Connection(Section, frozen=True, kw_only=True):
     """How a device is reached: exactly one way."""
 
     mqtt: Annotated[str | None, Meta(description="a topic map (file)")] = None
-    sunspec: Annotated[SunSpecSettings | None, Meta(description="a SunSpec unit, by Modbus TCP")] = None
-    modbus: Annotated[ModbusSettings | None, Meta(description="a Modbus unit that a map describes")] = None
+    sunspec: Annotated[SunSpecSettings | None, Meta(description="SunSpec over Modbus TCP")] = None
+    modbus: Annotated[ModbusSettings | None, Meta(description="Modbus TCP with a register map")] = None
+    ocpp: Annotated[ChargePointLink | None, Meta(description="a charge point")] = None
+
+
+class CentralSystemSection(Section, frozen=True, kw_only=True):
+    """The site's central system, which its charge points come to."""
+
+    host: Annotated[str, Meta(description="address to listen at, in the site's own network")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535, description="to listen at")] = 9000
+    certificate: Annotated[str | None, Meta(description="of the central system, PEM; none: in clear")] = None
+    key: Annotated[str | None, Meta(description="of that certificate, PEM, 0600")] = None
+    tokens: Annotated[str | None, Meta(description="`token name` lines: who may charge")] = None
+    free: Annotated[bool, Meta(description="everybody may charge")] = False
 
 
 class MeterDevice(Section, frozen=True, kw_only=True):
@@ -118,6 +144,9 @@ class SiteFile(Section, frozen=True, kw_only=True):
         Meta(description="when agents stop: give devices back to themselves, or let the last order run out"),
     ] = "release"
     broker: Annotated[MqttBroker | None, Meta(description="where devices speak MQTT")] = None
+    central_system: Annotated[
+        CentralSystemSection | None, Meta(description="where charge points come to")
+    ] = None
     meter: Annotated[MeterDevice, Meta(description="at the connection point")]
     pv: Annotated[PvDevice | None, Meta(description="photovoltaics")] = None
     battery: Annotated[StorageDevice | None, Meta(description="stationary battery")] = None

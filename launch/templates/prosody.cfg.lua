@@ -38,8 +38,9 @@ smacks_hibernation_time = 600
 smacks_max_queue_size = 2000
 
 -- Letters make much short-lived garbage. Nagle's algorithm would hold each answer up for 40 ms.
+-- No opportunistic_writes: with smacks, Prosody 0.12.3 then spins for ever once a connection breaks.
 gc = { mode = "generational" }
-network_settings = { nagle = false, opportunistic_writes = true, read_size = 65536, min_wait = 0.0001 }
+network_settings = { nagle = false, read_size = 65536, min_wait = 0.0001 }
 {% if s.components %}
 component_ports = { 5347 }
 component_interfaces = { "127.0.0.1" }
