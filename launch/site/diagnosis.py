@@ -7,8 +7,9 @@ import msgspec
 
 from behaviours.ports import Clock
 from environments.simulation.clock import WallClock
+from environments.site.health import WatchedDevice
 from environments.site.host_lock import HostLock
-from launch.site.devices import Connected, connect_devices
+from launch.site.devices import SiteDevices
 from launch.site.loading import LoadedSite
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionState, Priority
@@ -26,16 +27,18 @@ async def read(site: LoadedSite, name: str, *, every: bool = False, clock: Clock
     Raises: InvalidInput when the site has no such device, Unavailable when it does not answer.
     """
     clock = clock or WallClock()
-    connected = _device(site, name, clock)
-    await connected.start()
+    _require_known(site, name)
+    reached = SiteDevices(site, clock, only=name)
+    (device,) = reached.devices
+    await reached.start()
     try:
-        reports = await _reports(connected, clock)
+        reports = await _reports(device, clock)
         lines = [line for report in reports for line in _shown(report)]
         if every:
-            lines += [line async for line in _everything(connected)]
-        return lines + _health(connected)
+            lines += [line async for line in _everything(device)]
+        return lines + _health(device)
     finally:
-        await connected.close()
+        await reached.close()
 
 
 def instruction_for(
@@ -97,28 +100,30 @@ async def carry_out(
     clock = clock or WallClock()
     if HostLock(site.data).is_taken():
         raise Conflict("the site is running, and its agents steer this device: stop it first")
-    connected = _device(site, name, clock)
-    await connected.start()
+    _require_known(site, name)
+    reached = SiteDevices(site, clock, only=name)
+    (device,) = reached.devices
+    await reached.start()
     try:
-        await _reports(connected, clock)
-        status = (await connected.device.instruct(told)).status
+        await _reports(device, clock)
+        status = (await device.instruct(told)).status
         yield f"{told.asset_id}: {status}", status is InstructionState.STARTED
         if status is not InstructionState.STARTED:
             return
         while told.mode != "auto" and clock.now_s() < told.valid_until_s:
             await clock.sleep_until(min(told.valid_until_s, clock.now_s() + LOOK_EVERY_S))
-            for report in await _reports(connected, clock):
+            for report in await _reports(device, clock):
                 for line in _shown(report):
                     yield line, True
-        await _give_back(connected, told, clock)
+        await _give_back(device, told, clock)
         yield f"{told.asset_id}: given back to itself", True
     finally:
-        await connected.close()
+        await reached.close()
 
 
-async def _give_back(connected: Connected, told: Instruction, clock: Clock) -> None:
+async def _give_back(device: WatchedDevice, told: Instruction, clock: Clock) -> None:
     now_s = int(clock.now_s())
-    await connected.device.instruct(
+    await device.instruct(
         Instruction(
             instruction_id=f"{told.instruction_id} over",
             asset_id=told.asset_id,
@@ -130,18 +135,13 @@ async def _give_back(connected: Connected, told: Instruction, clock: Clock) -> N
     )
 
 
-def _device(site: LoadedSite, name: str, clock: Clock) -> Connected:
-    _require_known(site, name)
-    return next(each for each in connect_devices(site, clock) if each.device.name == name)
-
-
 def _require_known(site: LoadedSite, name: str) -> None:
     if name not in site.connections():
         known = ", ".join(site.connections())
         raise InvalidInput(problem("DEVICE", name, f"a device of {site.file.site}: {known}"))
 
 
-async def _reports(connected: Connected, clock: Clock) -> list[Concept]:
+async def _reports(device: WatchedDevice, clock: Clock) -> list[Concept]:
     """Return what a device reports, once it does.
 
     Raises: Unavailable when it does not for some seconds.
@@ -149,7 +149,7 @@ async def _reports(connected: Connected, clock: Clock) -> list[Concept]:
     until_s = clock.now_s() + WAIT_S
     while True:
         try:
-            return list(await connected.device.percepts())
+            return list(await device.percepts())
         except Unavailable:
             if clock.now_s() >= until_s:
                 raise
@@ -163,27 +163,27 @@ def _shown(report: Concept) -> Iterator[str]:
     yield f"{about:<14} {kind:<24} " + "  ".join(f"{key} {value}" for key, value in content.items())
 
 
-async def _everything(connected: Connected) -> AsyncIterator[str]:
+async def _everything(device: WatchedDevice) -> AsyncIterator[str]:
     """Yield all points of a SunSpec device's models, or all values of a map."""
     from environments.devices.modbus.device import ModbusDevice
     from environments.devices.sunspec.devices import SunSpecBattery, SunSpecInverter, SunSpecMeter
 
-    device = connected.device.inner
-    if isinstance(device, SunSpecBattery | SunSpecInverter | SunSpecMeter):
-        chain = await device.unit.chain()
+    inner = device.inner
+    if isinstance(inner, SunSpecBattery | SunSpecInverter | SunSpecMeter):
+        chain = await inner.unit.chain()
         for model in chain.models:
             yield f"model {model.model_id} at {model.address}, {model.length} registers"
-            await device.unit.refresh(model)
+            await inner.unit.refresh(model)
             for point, value, unit in model.points():
                 if value is not None:
                     yield f"  {point:<24} {value} {unit}".rstrip()
-    elif isinstance(device, ModbusDevice):
-        for quantity, told in (await device.values()).items():
+    elif isinstance(inner, ModbusDevice):
+        for quantity, told in (await inner.values()).items():
             yield f"  {quantity:<24} {'-' if told is None else f'{told:g}'}"
 
 
-def _health(connected: Connected) -> list[str]:
-    health = getattr(connected.device.inner, "health", None)
+def _health(device: WatchedDevice) -> list[str]:
+    health = getattr(device.inner, "health", None)
     if health is None or health.median_ms is None:
         return []
     counts = ", ".join(f"{number} {name}" for name, number in sorted(health.counts.items()))
