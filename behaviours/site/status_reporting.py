@@ -22,7 +22,11 @@ class StatusReporting(Behaviour):
         while health is not None:
             now_s = self.clock.now_s()
             status = health.status(int(now_s))
-            seen = (status.alarms, [(each.name, each.state, each.detail) for each in status.devices])
+            seen = (
+                status.alarms,
+                status.last_reading_s,
+                [(each.name, each.state, each.detail) for each in status.devices],
+            )
             if seen != told or now_s - told_at_s >= UNCHANGED_S:
                 self.tell(self.settings.contacts.repository, status)
                 told, told_at_s = seen, now_s

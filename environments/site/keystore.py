@@ -60,14 +60,16 @@ class Keystore:
         Raises: InvalidInput when it is missing, damaged, or can be read by others.
         """
         try:
-            if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not _is_credential(file):
-                raise InvalidInput(problem(str(file), "open to others", "mode 0600: `chmod 600` it"))
-            content = json.loads(file.read_bytes())
-            agents = msgspec.convert(content["agents"], dict[str, AgentKeys])
-            return cls(agents, bytes.fromhex(content["secret"]))
+            mode, written = file.stat().st_mode, file.read_bytes()
         except OSError as error:
             reason = error.strerror or "not readable"
             raise InvalidInput(problem(str(file), reason, "the host's keystore: enrol it first")) from None
+        if mode & (stat.S_IRWXG | stat.S_IRWXO) and not _is_credential(file):
+            raise InvalidInput(problem(str(file), "open to others", "mode 0600: `chmod 600` it"))
+        try:
+            content = json.loads(written)
+            agents = msgspec.convert(content["agents"], dict[str, AgentKeys])
+            return cls(agents, bytes.fromhex(content["secret"]))
         except (ValueError, KeyError, TypeError, msgspec.ValidationError):
             raise InvalidInput(problem(str(file), "…", "a keystore as enrolment writes it")) from None
 
