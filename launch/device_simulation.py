@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from environments.devices.modbus.address import ModbusAddress
+from environments.devices.modbus.address import address_of
 from environments.simulation.clock import WallClock
 from environments.simulation.sunspec_site import BATTERY_UNIT, INVERTER_UNIT, METER_UNIT, SunSpecSite
 from environments.simulation.world import World, WorldSettings
 from environments.simulation.world.settings import BatterySettings, PvSettings, SiteSettings
 from ontology.base import INTERVAL_S
-from ontology.errors import InvalidInput, problem
 
-__all__ = ["Household", "address_of", "serve"]
+__all__ = ["Household", "serve"]
 
 
 class Household(NamedTuple):
@@ -36,17 +35,6 @@ class Household(NamedTuple):
         )
 
 
-def address_of(listen: str) -> ModbusAddress:
-    """Take `HOST:PORT` apart; port 0 is a free one.
-
-    Raises: InvalidInput when it is none.
-    """
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
-        raise InvalidInput(problem("--listen", listen, "HOST:PORT, such as 127.0.0.1:5020"))
-    return ModbusAddress(host.strip("[]"), int(port))
-
-
 async def serve(home: Household, listen: str, tell: Callable[[str], object], *, speed: int = 1) -> None:
     """Serve a household from the present quarter of an hour on, until cancelled.
 
@@ -61,7 +49,7 @@ async def serve(home: Household, listen: str, tell: Callable[[str], object], *, 
     clock = WallClock()
     start_s = int(clock.now_s()) // INTERVAL_S * INTERVAL_S
     world = World(WorldSettings(start_s=start_s, step_s=1, sites=(home.settings(),)))
-    served = SunSpecSite(world, home.site, clock, address_of(listen))
+    served = SunSpecSite(world, home.site, clock, address_of(listen, "--listen"))
     while world.now_s < clock.now_s():
         served.step()
     await served.server.start()

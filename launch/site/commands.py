@@ -75,23 +75,38 @@ def scan(
     login_file: Annotated[
         Path | None, typer.Option(help="The login at the broker, name:password.", metavar="FILE")
     ] = None,
+    ocpp: Annotated[
+        str | None, typer.Option(help="Listen there for charge points that come.", metavar="HOST:PORT")
+    ] = None,
+    listen: Annotated[int, typer.Option(help="For charge points, how long, s.", min=1, max=3_600)] = 60,
 ) -> None:
     """Look for devices, reading only, and print sections of a site file for what was found."""
+    import asyncio
+
     with _errors():
+        from environments.devices.modbus.address import address_of
         from environments.wire.addresses import login_from, place_of
         from environments.wire.mqtt_link import Broker
         from launch.site import scanning
         from ontology.errors import InvalidInput, problem
 
-        if not targets and broker is None:
-            raise InvalidInput(problem("TARGET", "none", "at least one, or --broker"))
+        if not targets and broker is None and ocpp is None:
+            raise InvalidInput(problem("TARGET", "none", "at least one, or --broker or --ocpp"))
         _quiet()
         place = place_of(broker, "mqtt", "mqtts", path="--broker") if broker else None
         where = Broker(place, login_from(login_file) if login_file else None) if place else None
-        found, announced = scanning.run_scan(targets or [], where, port=port, units=scanning.units_in(units))
-    print("\n".join(filter(None, (scanning.fragment_of(found), scanning.fragment_of_topics(announced)))))
-    if not found and not announced:
-        print("# nothing answered")
+        found = asyncio.run(
+            scanning.scanned(
+                targets or [],
+                port=port,
+                units=scanning.units_in(units),
+                broker=where,
+                ocpp=address_of(ocpp, "--ocpp") if ocpp else None,
+                listen_s=listen,
+            )
+        )
+    print(found or "# nothing answered")
+    if not found:
         raise typer.Exit(UNWELL)
 
 

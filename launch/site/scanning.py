@@ -1,6 +1,5 @@
 """`parity-mas site scan`: what is there to be connected, as a fragment of a site file."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,13 +7,23 @@ import yaml
 
 from behaviours.ports import Clock
 from environments.devices.home_assistant import TOPICS, Announced, announced_in, topic_map_of
+from environments.devices.modbus.address import ModbusAddress
+from environments.devices.ocpp_knocking import Knock, heard_knocking
 from environments.devices.scan import USUAL_UNITS, FoundUnit, addresses_in, scan
 from environments.devices.sunspec.readings import nameplate_kw, nameplate_kwh
 from environments.simulation.clock import WallClock
 from environments.wire.mqtt_link import Broker, MqttLink, Received
 from ontology.errors import InvalidInput, problem
 
-__all__ = ["announced_at", "fragment_of", "fragment_of_topics", "run_scan", "units_in", "units_on"]
+__all__ = [
+    "announced_at",
+    "fragment_of",
+    "fragment_of_knocks",
+    "fragment_of_topics",
+    "scanned",
+    "units_in",
+    "units_on",
+]
 
 LISTEN_S = 3.0
 
@@ -124,16 +133,37 @@ def _sizes(role: str, found: FoundUnit) -> Iterator[str]:
             yield f"  power_kw: {power_kw}"
 
 
-def run_scan(
-    targets: Sequence[str], broker: Broker | None, *, port: int, units: Sequence[int]
-) -> tuple[list[FoundUnit], dict[str, list[Announced]]]:
-    """Look on hosts and at a broker.
+async def scanned(
+    targets: Sequence[str],
+    *,
+    port: int,
+    units: Sequence[int],
+    broker: Broker | None = None,
+    ocpp: ModbusAddress | None = None,
+    listen_s: float = 60.0,
+) -> str:
+    """Look on hosts, at a broker and for charge points, and return parts of a site file; empty: nothing.
 
-    Raises: InvalidInput, Unavailable when the broker does not answer.
+    Raises: InvalidInput, Unavailable when the broker does not answer or an address is taken.
     """
+    parts = []
+    if targets:
+        parts.append(fragment_of(await units_on(targets, port=port, units=units)))
+    if broker is not None:
+        parts.append(fragment_of_topics(await announced_at(broker)))
+    if ocpp is not None:
+        parts.append(fragment_of_knocks(await heard_knocking(ocpp, WallClock(), listen_s)))
+    return "\n".join(filter(None, parts))
 
-    async def look() -> tuple[list[FoundUnit], dict[str, list[Announced]]]:
-        found = await units_on(targets, port=port, units=units) if targets else []
-        return found, (await announced_at(broker) if broker is not None else {})
 
-    return asyncio.run(look())
+def fragment_of_knocks(found: Sequence[Knock]) -> str:
+    """Return sections of a site file for charge points that came, with comments."""
+    lines = []
+    for each in found:
+        password, versions = "with" if each.has_password else "without", ", ".join(each.versions)
+        ocpp = {"identity": each.identity, "password_file": f"{each.identity}.password"}
+        lines += [
+            f"# {each.identity} came from {each.host}, {password} a password; OCPP {versions}",
+            yaml.safe_dump({"ev": {"connect": {"ocpp": ocpp}}}, sort_keys=False).rstrip(),
+        ]
+    return "\n".join(lines)

@@ -22,6 +22,8 @@ __all__ = [
 INVERTER_MODELS = (701, 103, 102, 101, 113, 112, 111)
 METER_MODELS = (203, 204, 202, 201, 213, 214, 212, 211)
 BATTERY_MODELS = (713, 802, 124)
+_MOST_W = 1e8
+"""More than a site's devices have: a wrong scale factor."""
 _STORAGE_PORT = 1
 """Of model 714: Prt.PrtTyp ESS."""
 
@@ -49,9 +51,7 @@ def power_w(chain: Chain, *, of_battery: bool = False) -> float:
     Raises: Unavailable when the device does not say.
     """
     generated_w = _battery_w(chain) if of_battery else _number(chain.first(*INVERTER_MODELS), "W")
-    if generated_w is None:
-        raise Unavailable("the device says nothing of its power")
-    return -generated_w
+    return -_believed_w(generated_w, "device")
 
 
 def stored(chain: Chain) -> Stored:
@@ -77,8 +77,8 @@ def metered(chain: Chain) -> Metered:
     """
     model = chain.first(*METER_MODELS)
     present_w = _number(model, "W")
-    if model is None or present_w is None:
-        raise Unavailable("the meter says nothing of its power")
+    present_w = _believed_w(present_w, "meter")
+    assert model is not None
     imported, exported = _number(model, "TotWhImp"), _number(model, "TotWhExp")
     has_counters = model.has("TotWhImp") and model.number("TotWh_SF") is not None
     if model.model_id > 210:  # models with floating point have no scale factors
@@ -113,6 +113,12 @@ def _battery_w(chain: Chain) -> float | None:
     powers = [each["DCW"] for each in blocks if each.get("PrtTyp") == _STORAGE_PORT]
     known = [float(each) for each in powers if isinstance(each, int | float)]
     return sum(known) if known else None
+
+
+def _believed_w(power_w: float | None, who: str) -> float:
+    if power_w is None or abs(power_w) > _MOST_W:
+        raise Unavailable(f"the {who} says nothing of its power" + (f" but {power_w:g} W" if power_w else ""))
+    return power_w
 
 
 def _of(chain: Chain, model_id: int, point: str) -> float | None:
