@@ -18,7 +18,7 @@ _VERSIONS = {"ocpp1.6": "1.6J", "ocpp2.0.1": "2.0.1", "ocpp2.1": "2.1", "ocpp1.5
 
 
 class Knock(NamedTuple):
-    """A charge point that came: its identity, from where, which versions it offers, whether with a password."""
+    """A charge point that came: identity, from where, which versions it offers, whether with a password."""
 
     identity: str
     host: str
