@@ -3,6 +3,7 @@
 from behaviours.agent import Agent
 from behaviours.information.certification import MemberLearning
 from behaviours.site.device_control import DeviceControl
+from behaviours.site.direct_control import DirectControl
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.metering import AgreedReporting, DeviceMetering, DeviceReading, ReadingStorage
 from behaviours.site.sample_sending import SampleSending
@@ -23,6 +24,7 @@ class Gateway(Agent):
         AgreedReporting,  # what agreements are about
         FactReporting,  # until the repository has it
         DeviceControl,  # down: instructions, by priority
+        DirectControl,  # and the DSO's, for what it controls directly
         SampleSending,  # raw samples, where it has an outbox of them
         MemberLearning,  # who is in the community, where members come and go
         StatusReporting,  # how the site's host is

@@ -35,6 +35,7 @@ from behaviours.ports import (
     Link,
     MarketRegister,
     MonitoringSystem,
+    NetworkEvents,
     Presence,
     Recorder,
     Repository,
@@ -46,6 +47,7 @@ from behaviours.ports import (
 )
 from behaviours.post import ANSWERABLE, Post, error_reply
 from behaviours.protocols.subscription import Subscriptions
+from behaviours.registry_port import UserRegistry
 from behaviours.signing import Signer
 from ontology.base import Concept
 from ontology.codec import decode_body, encode_body, message_type_of
@@ -94,6 +96,7 @@ class Surroundings:
     repository: Repository | None = None
     samples: SampleIntake | None = None
     outbox: SampleSource | None = None
+    registry: UserRegistry | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None
@@ -106,6 +109,7 @@ class Surroundings:
     durable: bool = False
     """Whether letters that must arrive are written down until they have; all of a community, or none."""
     link: Link | None = None
+    network_events: NetworkEvents | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

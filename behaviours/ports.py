@@ -5,6 +5,7 @@ Clock       what time it is, and waking up later
 Transport   carries envelopes between addresses
 Device      percepts in, instructions out
 Monitoring  what the DSO measures in its network
+Events      what happens to its network
 Repository  stores and answers for measurements, forecasts and events
 Samples     raw values of sensors, on their way to the repository
 Ledger      settles tokens between accounts
@@ -22,12 +23,14 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from behaviours.repository_port import Repository
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
 from ontology.grid import DstatcomCommand, GridConstraint, GridMeasurement, GridState, GridStatusEvent
 from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
 from ontology.market import LemParameters, LemState
+from ontology.network_events import NetworkEvent
 from ontology.performatives import Performative
 from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
@@ -48,6 +51,7 @@ __all__ = [
     "Link",
     "MarketRegister",
     "MonitoringSystem",
+    "NetworkEvents",
     "PhaseCompensator",
     "Presence",
     "Recorder",
@@ -172,20 +176,14 @@ class MonitoringSystem(Protocol):
         """
 
 
-class Repository(Protocol):
-    """Stores typed facts by subject and time; answers half-open ranges in ascending order."""
+class NetworkEvents(Protocol):
+    """What happens to the DSO's network: switching, and equipment that carries less (SCADA)."""
 
-    async def store(self, items: Sequence[Concept]) -> None:
-        """Store facts; one with the same type, subject and time replaces the older."""
+    async def events(self, until_s: int) -> Sequence[NetworkEvent]:
+        """Return all that has happened up to a time.
 
-    async def query(self, entity: str, subject: str, start_s: int, end_s: int) -> Sequence[Concept]:
-        """Return the facts of a message type about a subject in [start_s, end_s), ascending.
-
-        An empty subject means every subject.
+        Raises: Unavailable when the control system does not answer.
         """
-
-    async def latest(self, entity: str, subject: str) -> Concept | None:
-        """Return the newest fact of a message type about a subject."""
 
 
 class SampleIntake(Protocol):

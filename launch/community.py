@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.aggregator import Aggregator
+from agents.portal import Portal
 from behaviours.agent import Agent, Surroundings
 from behaviours.market.opening import TrafficLightObedience
 from behaviours.membership import Member, Membership
@@ -30,6 +31,7 @@ from behaviours.ports import (
     Transport,
     WeatherService,
 )
+from behaviours.registry_port import UserRegistry
 from behaviours.signing import Signer
 from environments.simulation.world import World
 from launch.cast import Cast, Part
@@ -58,6 +60,7 @@ class Ground:
     exchanges: Mapping[str, FlexibilityExchange] = field(default_factory=dict)
     """With participants outside, by the address of who stands for them."""
     service_levels: ServiceLevels | None = None
+    registry: UserRegistry | None = None
     recorder: Recorder | None = None
     barrier: Barrier | None = None
     presence: Presence | None = None
@@ -81,7 +84,13 @@ def simulated_keys(scenario: Scenario, cast: Cast) -> Keys:
     """Derive all keys from a scenario's seed: a simulation's, worthless anywhere else."""
     signers = {part.address: _signer(scenario, part.address) for part in cast.parts}
     membership = {
-        part.address: Member(part.address, part.agent.role, part.site, signers[part.address].verify_key)
+        part.address: Member(
+            part.address,
+            part.agent.role,
+            part.site,
+            signers[part.address].verify_key,
+            is_portal=issubclass(part.agent, Portal),
+        )
         for part in cast.parts
     }
     return Keys(membership, signers, _run_id(scenario))
@@ -196,6 +205,7 @@ class Community:
         """Return the ports of an agent; `...` stands for the community's own."""
         own = {
             "repository": self.ground.repository,
+            "registry": self.ground.registry,
             "ledger": self.ground.ledger,
             "weather": self.ground.weather or WorldWeather(self.world),
             "service_levels": self.ground.service_levels,

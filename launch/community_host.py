@@ -7,7 +7,6 @@ market operator's key ── signs who is a member        enrolment ── HTTPS
 """
 
 import asyncio
-import hmac
 import ssl
 from collections.abc import Mapping
 from functools import cached_property
@@ -210,7 +209,7 @@ class CommunityHost:
             domain=self.scenario.server.domain,
             segment_id=self.world.feeder_of(site).segment_id,
             names=names,
-            name_keys={epoch: self._own_key(site, epoch) for epoch in names},
+            subject_key=self.names.subject_keys[site].hex(),
             contacts={
                 "aggregator": at["aggregator"],
                 "market_engine": at["aggregator-blockchain"],
@@ -226,10 +225,6 @@ class CommunityHost:
             solver=self.scenario.planning.solver,
             planning_intervals=self.scenario.planning.intervals,
         )
-
-    def _own_key(self, site: str, epoch: int) -> str:
-        """Derive a site's own key of an epoch, from which no other site's follows."""
-        return hmac.digest(self.names.keys.keys[epoch], f"own key of {site}".encode(), "sha256").hex()
 
     @cached_property
     def _usual_shares(self) -> Mapping[str, tuple[float, ...]]:

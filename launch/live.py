@@ -34,6 +34,7 @@ from launch.scenario import Scenario
 from launch.schema import Uftp
 from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
 from launch.uftp import exchanges_of, office_of, start_office
+from launch.user_registry import registry_of
 from launch.weather import weather_of
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
@@ -59,6 +60,7 @@ class LiveCommunity:
         chain: Path | None = None,
         shard: Shard = WHOLE,
         meeting_place: MeetingPlace | None = None,
+        portals: bool = False,
     ) -> None:
         """Prepare a run; the server starts on entering.
 
@@ -67,6 +69,7 @@ class LiveCommunity:
             recorder: takes the letters.
             chain: file of the embedded chain, where the scenario names none; None forgets it after the run.
             shard: which part of the agents lives here.
+            portals: whether people and programs outside may speak with the agents.
             meeting_place: the server at which shards meet; where there is one, none is started.
 
         Raises: InvalidInput when there are more shards than feeders.
@@ -77,6 +80,7 @@ class LiveCommunity:
         self.domains = domains_of(scenario, self.world, shard)
         self.clock = clock_of(scenario, self.world, shard)
         self.meeting_place = meeting_place
+        self._portals = portals
         self.server = None if meeting_place else server_of(scenario)
         self._recorder = recorder
         self._chain = chain
@@ -94,12 +98,14 @@ class LiveCommunity:
 
         Raises: Unavailable when the server does not come up or refuses an agent.
         """
-        cast = cast_community(self.scenario, self.world, self.domains, self.outside)
+        cast = cast_community(self.scenario, self.world, self.domains, self.outside, portals=self._portals)
         self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
         self.transport = await self._connected()
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
-        self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
+        self._registry = registry_of(self.scenario.registry.folder)
+        kept = self.scenario.repository
+        self._repository = SqlRepository(kept.url or f"sqlite:///{folder / 'repository.sqlite'}", kept.market)
         chain = self._chain or folder / "chain.sqlite"
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None
@@ -110,6 +116,7 @@ class LiveCommunity:
             transport=self.transport,
             store=self._store,
             repository=self._repository,
+            registry=self._registry,
             ledger=self._ledger or MemoryLedger(),
             attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
             registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
@@ -214,6 +221,8 @@ class LiveCommunity:
             await self.server.stop()
         self._store.close()
         self._repository.close()
+        if self._registry is not None:
+            self._registry.close()
         if self._ledger is not None:
             self._ledger.close()
         self._state.cleanup()
@@ -221,6 +230,11 @@ class LiveCommunity:
     def _levels(self) -> ServiceLevels | None:
         """Return the agreements' contracts, where the ledger is at hand and anything is agreed."""
         return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
+
+    @property
+    def repository(self) -> SqlRepository:
+        """Where the community's facts are."""
+        return self._repository
 
     async def step(self) -> None:
         """Run one market interval: the agents up to its end, then the world, step by step."""

@@ -41,10 +41,10 @@ NOT_OF_THE_SCENARIO = frozenset(
 )
 """Variables with our prefix that mean something to others."""
 
-HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "record")
+HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "registry", "repository", "record")
 """Keys that change how a scenario is run but not what comes out (the seed is noted beside the hash)."""
 
-_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"))
+_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"), ("registry", "folder"))
 
 
 class InvalidScenario(InvalidInput):
@@ -101,7 +101,7 @@ def scenario_of(data: Mapping[str, Any], folder: Path | None = None) -> Scenario
 def scenario_hash(scenario: Scenario) -> str:
     """Return the SHA-256 of all that decides what comes out of a run, contents of named files included.
 
-    The seed, the server, the ledger, the pace and the recording are left out: runs that should settle
+    The seed, server, ledger, repository, pace and recording are left out: runs that should settle
     alike have the same hash.
     """
     values = msgspec.to_builtins(scenario)

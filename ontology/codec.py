@@ -28,6 +28,7 @@ from ontology.coalition import (
     SelectionUpdate,
 )
 from ontology.control import UserOverride
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -49,6 +50,7 @@ from ontology.flexibility_trading import (
     FlexSettlementResponse,
 )
 from ontology.grid import GridMeasurementBatch
+from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import (
@@ -61,6 +63,12 @@ from ontology.market import (
 )
 from ontology.membership import MemberListing, MemberQuery
 from ontology.performatives import Performative
+from ontology.registration import (
+    ErasureRequest,
+    IssuedPseudonym,
+    Onboarding,
+    PseudonymRequest,
+)
 from ontology.samples import SampleBatch, SampleReceipt
 
 __all__ = [
@@ -106,9 +114,14 @@ _SERVICES = (
     ReserveAssignment,
     DemandResponseReport,
     UserOverride,
+    ActivationPlan,
+    ActivationLimits,
+    ProxyRequest,
+    ProxyAnswer,
 )
 _SAMPLES = (SampleBatch, SampleReceipt)
-_MEMBERSHIP = (MemberQuery, MemberListing)
+_CERTIFICATES = (MemberQuery, MemberListing)
+_MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -127,8 +140,9 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_TRADING,
         *_SERVICES,
         *_SAMPLES,
-        *_MEMBERSHIP,
+        *_CERTIFICATES,
         *_GRID,
+        *_MEMBERSHIP,
     )
 }
 """Every wire tag and its class."""

@@ -21,6 +21,8 @@ from ontology.roles import Role
 
 __all__ = ["DeviceControl"]
 
+UNLIMITED_W = 10**7
+"""No device at a site draws or gives more."""
 _CURTAILED = "pv"
 """The device whose manager hears what it was told: a curtailed plant must not be taken for a faulty one."""
 _HEATED = ("heat_pump", "dhw", "lighting")
@@ -53,7 +55,7 @@ class DeviceControl(Behaviour):
             raise Refused("only the agents and people of a site steer its devices")
         by_user = member.role is Role.UI
         told = [self._as_user(each) for each in batch.instructions] if by_user else batch.instructions
-        statuses = [await self._instruct(instruction) for instruction in told]
+        statuses = [await self._answered(each) for each in told]
         if by_user:
             for instruction, status in zip(told, statuses, strict=True):
                 if status.status not in _ENDED:
@@ -84,7 +86,14 @@ class DeviceControl(Behaviour):
         )
         self.tell(contacts.p2h, override)
 
-    async def _instruct(self, instruction: Instruction) -> InstructionStatus:
+    async def _answered(self, instruction: Instruction) -> InstructionStatus:
+        """Instruct a device of the site's own; what the DSO controls directly is none."""
+        if instruction.asset_id in self.settings.of_dso:
+            return self._status(instruction, InstructionState.REJECTED)
+        return await self.instruct(instruction)
+
+    async def instruct(self, instruction: Instruction) -> InstructionStatus:
+        """Instruct a device, unless an instruction of higher priority still holds."""
         device = self._devices.get(instruction.asset_id.removeprefix(f"{self.settings.site}-"))
         if device is None or self._is_outranked(instruction):
             return self._status(instruction, InstructionState.REJECTED)
@@ -97,6 +106,34 @@ class DeviceControl(Behaviour):
             self.tell(self.settings.contacts.pv, instruction)
         self._in_force[instruction.asset_id] = (instruction.priority, instruction.valid_until_s)
         return status
+
+    async def release(self, instruction: Instruction) -> InstructionStatus:
+        """Give a device back to itself: what it was told by an instruction does not hold any more."""
+        held, _ = self._in_force.get(instruction.asset_id, (Priority.LOCAL_OPT, 0))
+        if held > instruction.priority:
+            return self._status(instruction, InstructionState.REJECTED)
+        self._in_force.pop(instruction.asset_id, None)
+        now_s = self.now_s()
+        is_limit = instruction.setpoint_w is None
+        freed = Instruction(
+            instruction_id=instruction.instruction_id,
+            asset_id=instruction.asset_id,
+            execution_time_s=now_s,
+            valid_until_s=now_s + 1,
+            mode="auto",
+            power_max_w=UNLIMITED_W if is_limit else None,
+            priority=instruction.priority,
+            reason=instruction.reason,
+        )
+        device = self._devices.get(instruction.asset_id.removeprefix(f"{self.settings.site}-"))
+        if device is None:
+            return self._status(instruction, InstructionState.REJECTED)
+        try:
+            await device.instruct(freed)
+        except Unavailable:
+            self.agent.counts["devices unavailable"] += 1
+            return self._status(instruction, InstructionState.ABORTED)
+        return self._status(instruction, InstructionState.REVOKED)
 
     def _is_outranked(self, instruction: Instruction) -> bool:
         priority, until_s = self._in_force.get(instruction.asset_id, (Priority.LOCAL_OPT, 0))

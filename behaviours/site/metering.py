@@ -57,6 +57,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     reports: tuple[Metric, ...] = ()
     directory: str = ""
     """The market operator, where members are learnt from it."""
+    controlled_by_dso: tuple[str, ...] = ()
+    """Assets that the DSO may steer directly; none by default."""
+    of_dso: tuple[str, ...] = ()
+    """Those among them that nobody else steers."""
 
 
 class DeviceReading(Behaviour):

@@ -137,7 +137,7 @@ class PvForecasting(Behaviour):
         quality = self.weather.quality
         self.agent.counts["forecasts on substituted weather"] += quality is not Quality.VALID
         forecast = outlook.as_forecast(asset_id, ForecastKind.PV, self.now_s(), start_s, quality=quality)
-        self.tell(contacts.repository, forecast)
+        self.sibling(FactReporting).report(forecast)
 
 
 class PvCurtailment(Behaviour):

@@ -24,8 +24,8 @@ class SiteTerms(msgspec.Struct, frozen=True, kw_only=True):
     segment_id: str
     names: Mapping[int, str]
     """What the site is called in the market, by 30-day epoch."""
-    name_keys: Mapping[int, Hex]
-    """The site's own keys, which seal its lines of the link table."""
+    subject_key: Hex
+    """Seals the site's lines of the link table."""
     contacts: Mapping[str, str]
     """Addresses of the community's services, by what they do."""
     attestors: tuple[str, ...] = ()

@@ -7,7 +7,16 @@ from msgspec import Meta
 from launch.schema.dso_systems import Access, DsoSystems
 from launch.schema.section import Section
 
-__all__ = ["Dstatcom", "Grid", "Location", "Monitoring", "Thresholds", "Weather", "WeatherProvider"]
+__all__ = [
+    "Dstatcom",
+    "Grid",
+    "Location",
+    "Monitoring",
+    "NetworkEvent",
+    "Thresholds",
+    "Weather",
+    "WeatherProvider",
+]
 
 
 class Location(Section, frozen=True, kw_only=True):
@@ -122,6 +131,25 @@ class Monitoring(Section, frozen=True, kw_only=True):
     access: Annotated[Access, Meta(description="to the source")] = Access()
 
 
+class NetworkEvent(Section, frozen=True, kw_only=True):
+    """Something that happens to the network, which the grid operator must react to at once."""
+
+    at: Annotated[str, Meta(description="when, local date and time, such as `2024-01-11T18:07`")]
+    segment: Annotated[str, Meta(description="where, such as `segment-001`")]
+    kind: Annotated[
+        Literal["transformer", "cable", "line-opened"],
+        Meta(
+            description="transformer: its rating falls to a share; cable: of several parallel ones in the "
+            "street that lead to a site's joint a share is left; line-opened: that cable is opened, and what "
+            "is behind is fed by a tie from another site's joint"
+        ),
+    ]
+    share: Annotated[float, Meta(ge=0.05, lt=1, description="what is left (transformer, cable)")] = 0.5
+    site: Annotated[str, Meta(description="the cable in the street is the one that leads to this site")] = ""
+    fed_from: Annotated[str, Meta(description="the tie begins at this site's joint (line-opened)")] = ""
+    tie_m: Annotated[float, Meta(ge=1, le=2000, description="length of the tie, metres")] = 100.0
+
+
 class Grid(Section, frozen=True, kw_only=True):
     """The low-voltage grid: one transformer with one feeder for every `sites_per_feeder` sites."""
 
@@ -168,4 +196,7 @@ class Grid(Section, frozen=True, kw_only=True):
     outlook_intervals: Annotated[
         int, Meta(ge=1, le=96, description="how far ahead the network is solved and the outlook published")
     ] = 96
+    events: Annotated[
+        tuple[NetworkEvent, ...], Meta(max_length=1000, description="what happens to the network, and when")
+    ] = ()
     thresholds: Annotated[Thresholds, Meta(description="of the traffic light")] = Thresholds()

@@ -66,10 +66,13 @@ def cast_site(site: SiteFile, terms: SiteTerms, devices: Sequence[Device]) -> It
     )
     yield from _managers(site, terms, contacts, limit_w)
     yield Part(Prosumer, contacts.prosumer, _prosumer(site, terms, contacts, limit_w), site.site)
-    names = GivenPseudonyms(
-        {epoch: bytes.fromhex(key) for epoch, key in terms.name_keys.items()}, site.site, terms.names
+    names = GivenPseudonyms(dict.fromkeys(terms.names, b""), identity=site.site, names=terms.names)
+    oracle = OracleSettings(
+        subject=site.site,
+        contacts=contacts,
+        pseudonym_keys=names,
+        subject_key=bytes.fromhex(terms.subject_key),
     )
-    oracle = OracleSettings(subject=site.site, contacts=contacts, pseudonym_keys=names)
     yield Part(ProsumerOracle, contacts.oracle, oracle, site.site)
     speaks = BlockchainSettings(
         contacts=contacts,

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from behaviours.decisions.grid.contingency import after_events
 from behaviours.decisions.grid.four_wire import FourWire
 from behaviours.decisions.grid.network import Network, connect_sites, joint_of, radial_feeder
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, own_phase
@@ -59,6 +60,11 @@ class Feeders:
         self._compensation_va = np.zeros((len(self.compensators), 3), dtype=np.complex128)
         self.revision = 0
         """Counts the changes of what D-STATCOMs draw and are told."""
+        self.events = tuple(sorted(settings.events, key=lambda each: (each.time_s, each.event_id)))
+        self._built = tuple(self.networks)
+        for network in self._built:
+            after_events(network, self.events)  # what cannot happen is found before the first step
+        self._happened = 0
         self._share = _phase_shares(sites, np.concatenate([each.site_phase for each in self.networks]))
         self._reactive = np.array([REACTIVE_SHARE[name] for name in DEVICES])
         self._flow = PowerFlow(self.networks)
@@ -74,6 +80,15 @@ class Feeders:
                 return position
         names = ", ".join(each.segment_id for each in self.segments[:10])
         raise InvalidInput(problem("segment_id", segment_id, f"one of {names}"))
+
+    def happen(self, before_s: int) -> None:
+        """Change the networks by all events before a time."""
+        happened = sum(event.time_s < before_s for event in self.events)
+        if happened > self._happened:
+            self._happened = happened
+            self.networks = [after_events(each, self.events[:happened]) for each in self._built]
+            self._flow = PowerFlow(self.networks)
+            self.revision += 1
 
     def compensate(self, position: int, drawn_va: NDArray[np.complex128]) -> None:
         """Let a D-STATCOM draw powers (3,) in VA from now on."""

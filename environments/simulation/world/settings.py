@@ -11,6 +11,7 @@ from environments.networks import FEEDERS, is_file
 from ontology.assets import Phases
 from ontology.base import INTERVAL_S
 from ontology.errors import Problem, problem
+from ontology.network_events import NetworkEvent
 
 __all__ = [
     "BatterySettings",
@@ -162,6 +163,8 @@ class FeederSettings(Settings, frozen=True, kw_only=True):
     """None is one at the far end of every feeder."""
     four_wires: bool = False
     """Whether the neutral is solved as a conductor of its own, beside the phases."""
+    events: tuple[NetworkEvent, ...] = ()
+    """What happens to the networks."""
 
 
 class MonitoringSettings(Settings, frozen=True, kw_only=True):
