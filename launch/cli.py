@@ -13,6 +13,7 @@ from launch import ev
 from launch.api_commands import api_app
 from launch.community_commands import community_app
 from launch.console_command import console
+from launch.device_commands import device_app
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
@@ -60,6 +61,7 @@ app.add_typer(registry_app, name="registry")
 app.add_typer(api_app, name="api")
 app.add_typer(repository_app, name="repository")
 app.add_typer(iml_app, name="iml")
+app.add_typer(device_app, name="device")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)

@@ -32,6 +32,11 @@ class WatchedDevice:
         self.last_reading_s = 0
         """End of the last interval that it told a reading of; 0 for what is no meter."""
 
+    @property
+    def inner(self) -> Device:
+        """The device that is watched."""
+        return self._device
+
     async def percepts(self) -> Sequence[Concept]:
         """Return what the device reports.
 

@@ -60,6 +60,57 @@ def check(file: SiteFileArgument) -> None:
 
 
 @site_app.command()
+def scan(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Hosts, addresses, networks such as 192.168.1.0/24.", metavar="TARGET..."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Of Modbus TCP.", min=1, max=65_535)] = 502,
+    units: Annotated[
+        str, typer.Option(help="Units to ask, such as 1,2,100-103; by default those that are usual.")
+    ] = "",
+    broker: Annotated[
+        str | None, typer.Option(help="Where devices may announce themselves: mqtt://…", metavar="URL")
+    ] = None,
+    login_file: Annotated[
+        Path | None, typer.Option(help="The login at the broker, name:password.", metavar="FILE")
+    ] = None,
+    ocpp: Annotated[
+        str | None, typer.Option(help="Listen there for charge points that come.", metavar="HOST:PORT")
+    ] = None,
+    listen: Annotated[int, typer.Option(help="For charge points, how long, s.", min=1, max=3_600)] = 60,
+) -> None:
+    """Look for devices, reading only, and print sections of a site file for what was found."""
+    import asyncio
+
+    with _errors():
+        from environments.devices.modbus.address import address_of
+        from environments.wire.addresses import login_from, place_of
+        from environments.wire.mqtt_link import Broker
+        from launch.site import scanning
+        from ontology.errors import InvalidInput, problem
+
+        if not targets and broker is None and ocpp is None:
+            raise InvalidInput(problem("TARGET", "none", "at least one, or --broker or --ocpp"))
+        _quiet()
+        place = place_of(broker, "mqtt", "mqtts", path="--broker") if broker else None
+        where = Broker(place, login_from(login_file) if login_file else None) if place else None
+        found = asyncio.run(
+            scanning.scanned(
+                targets or [],
+                port=port,
+                units=scanning.units_in(units),
+                broker=where,
+                ocpp=address_of(ocpp, "--ocpp") if ocpp else None,
+                listen_s=listen,
+            )
+        )
+    print(found or "# nothing answered")
+    if not found:
+        raise typer.Exit(UNWELL)
+
+
+@site_app.command()
 def enrol(
     file: SiteFileArgument,
     code_file: Code = None,

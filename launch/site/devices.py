@@ -32,17 +32,21 @@ class Link(Protocol):
 class SiteDevices:
     """The devices of a site, watched, and the links that they are reached through."""
 
-    def __init__(self, site: LoadedSite, clock: Clock, store: AgentStore | None = None) -> None:
+    def __init__(
+        self, site: LoadedSite, clock: Clock, store: AgentStore | None = None, *, only: str = ""
+    ) -> None:
         """Make all devices, none of them reached yet.
 
         Args:
             site: says how each is reached.
             clock: the machine's time.
             store: keeps counters of meters and transactions of charge points; without one they are forgotten.
+            only: a device by name: the others are left alone.
 
         Raises: InvalidInput when the file of an adapter is wrong.
         """
         self._site, self._clock, self._store = site, clock, store or MemoryAgentStore()
+        self._only = only
         self._links: list[Link] = []
         found = [*self._mqtt(), *self._field_bus(), *self._charge_points()]
         order = list(site.connections())
@@ -63,7 +67,11 @@ class SiteDevices:
 
     def _of(self, adapter: str) -> dict[str, Connection]:
         connections = self._site.connections()
-        return {name: each for name, each in connections.items() if getattr(each, adapter) is not None}
+        return {
+            name: each
+            for name, each in connections.items()
+            if getattr(each, adapter) is not None and self._only in ("", name)
+        }
 
     def _mqtt(self) -> list[WatchedDevice]:
         if not self._of("mqtt"):
@@ -105,7 +113,7 @@ class SiteDevices:
 
     def _charge_points(self) -> list[WatchedDevice]:
         settings = central_system_of(self._site)
-        if settings is None:
+        if settings is None or not self._of("ocpp"):
             return []
         from environments.devices.ocpp import CentralSystem
 

@@ -134,7 +134,10 @@ class ModbusDevice:
 
     def _measurement(self, quantity: Quantity, value: float) -> Measurement:
         return Measurement(
-            subject=self._subject, quantity=quantity, time_s=int(self._clock.now_s()), value=round(value, 4)
+            subject=self._subject,
+            quantity=quantity,
+            time_s=int(self._clock.now_s()),
+            value=round(value, 4) + 0.0,
         )
 
     # -- down ----------------------------------------------------------------------------------

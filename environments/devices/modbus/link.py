@@ -1,6 +1,7 @@
 """A Modbus TCP connection: one request at a time, and pauses that grow while the device is away."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -18,6 +19,7 @@ from ontology.errors import ParityError, Refused, Unavailable
 __all__ = ["READ_MAX", "WRITE_MAX", "ModbusLink", "RegistersRefused"]
 
 log = structlog.get_logger()
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)  # what goes wrong is said here, once
 
 READ_MAX, WRITE_MAX = 125, 123
 """Registers that one request can read and write (Modbus Application Protocol 1.1b3, 6.3 and 6.12)."""

@@ -61,7 +61,7 @@ class _SunSpecDevice:
 
     def _measurement(self, subject: str, quantity: Quantity, value: float) -> Measurement:
         return Measurement(
-            subject=subject, quantity=quantity, time_s=int(self._clock.now_s()), value=round(value, 4)
+            subject=subject, quantity=quantity, time_s=int(self._clock.now_s()), value=round(value, 4) + 0.0
         )
 
 

@@ -13,6 +13,8 @@ __all__ = [
     "Metered",
     "Stored",
     "metered",
+    "nameplate_kw",
+    "nameplate_kwh",
     "power_w",
     "stored",
 ]
@@ -20,6 +22,8 @@ __all__ = [
 INVERTER_MODELS = (701, 103, 102, 101, 113, 112, 111)
 METER_MODELS = (203, 204, 202, 201, 213, 214, 212, 211)
 BATTERY_MODELS = (713, 802, 124)
+_MOST_W = 1e8
+"""More than a site's devices have: a wrong scale factor."""
 _STORAGE_PORT = 1
 """Of model 714: Prt.PrtTyp ESS."""
 
@@ -47,9 +51,7 @@ def power_w(chain: Chain, *, of_battery: bool = False) -> float:
     Raises: Unavailable when the device does not say.
     """
     generated_w = _battery_w(chain) if of_battery else _number(chain.first(*INVERTER_MODELS), "W")
-    if generated_w is None:
-        raise Unavailable("the device says nothing of its power")
-    return -generated_w
+    return -_believed_w(generated_w, "device")
 
 
 def stored(chain: Chain) -> Stored:
@@ -75,8 +77,8 @@ def metered(chain: Chain) -> Metered:
     """
     model = chain.first(*METER_MODELS)
     present_w = _number(model, "W")
-    if model is None or present_w is None:
-        raise Unavailable("the meter says nothing of its power")
+    present_w = _believed_w(present_w, "meter")
+    assert model is not None
     imported, exported = _number(model, "TotWhImp"), _number(model, "TotWhExp")
     has_counters = model.has("TotWhImp") and model.number("TotWh_SF") is not None
     if model.model_id > 210:  # models with floating point have no scale factors
@@ -89,6 +91,18 @@ def metered(chain: Chain) -> Metered:
     )
 
 
+def nameplate_kwh(chain: Chain) -> float | None:
+    """Return what the battery of a device holds, in kWh, where the models that were read say."""
+    found = (_of(chain, model_id, "WHRtg") for model_id in (713, 802, 120))
+    return next((round(each / 1000, 2) for each in found if each), None)
+
+
+def nameplate_kw(chain: Chain) -> float | None:
+    """Return a device's greatest power, in kW, where the models that were read say."""
+    found = (_of(chain, *each) for each in ((702, "WMaxRtg"), (120, "WRtg"), (124, "WChaMax")))
+    return next((round(each / 1000, 2) for each in found if each), None)
+
+
 def _battery_w(chain: Chain) -> float | None:
     """Return the power that a battery gives, from its own model or from the ports of its inverter."""
     own = _of(chain, 802, "W")
@@ -99,6 +113,12 @@ def _battery_w(chain: Chain) -> float | None:
     powers = [each["DCW"] for each in blocks if each.get("PrtTyp") == _STORAGE_PORT]
     known = [float(each) for each in powers if isinstance(each, int | float)]
     return sum(known) if known else None
+
+
+def _believed_w(power_w: float | None, who: str) -> float:
+    if power_w is None or abs(power_w) > _MOST_W:
+        raise Unavailable(f"the {who} says nothing of its power" + (f" but {power_w:g} W" if power_w else ""))
+    return power_w
 
 
 def _of(chain: Chain, model_id: int, point: str) -> float | None:
