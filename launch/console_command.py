@@ -1,6 +1,7 @@
 """The command `parity-mas console`: a run folder in the browser, while it is written or afterwards."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from environments.http.console.community import AgentView
     from environments.http.console.recorded import RecordedCommunity
     from launch.scenario import Scenario
+    from launch.simulations import LocalSimulations
 
 __all__ = ["console"]
 
@@ -51,7 +53,10 @@ async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> No
     """Serve a run folder until interrupted; what is still being written is followed."""
     import uvicorn
 
-    community, app, token = await _opened(folder, role, sites)
+    from launch.simulations import LocalSimulations
+
+    simulations = LocalSimulations(folder / os.pardir)
+    community, app, token = await _opened(folder, role, sites, simulations)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
     )
@@ -64,10 +69,13 @@ async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> No
         await serving
     finally:
         following.cancel()
+        await simulations.close()
         community.close()
 
 
-async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[RecordedCommunity, Api, str]":
+async def _opened(
+    folder: Path, role: str, sites: Sequence[str], simulations: "LocalSimulations"
+) -> "tuple[RecordedCommunity, Api, str]":
     """Open a run folder: what the console shows, the application, and a token for this visit."""
     from environments.http.access_database import AccessDatabase
     from environments.http.application import application
@@ -87,7 +95,7 @@ async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[Recor
         finished=bool(found.manifest["complete"]),
     )
     await community.catch_up()
-    more = {"community": community, "sleep": _real_seconds}
+    more = {"community": community, "sleep": _real_seconds, "simulations": simulations}
     services = Services(repository, AccessDatabase(), _CLOCK.now_s, more=more)
     token, _ = services.tokens.create("this visit", role, sites, rights=("bodies",), days=1)
     return community, application(services, routes=CONSOLE_ROUTES), token

@@ -232,6 +232,11 @@ class LiveCommunity:
         return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
 
     @property
+    def recorder(self) -> Recorder | None:
+        """Who takes the letters, if anybody does."""
+        return self._recorder
+
+    @property
     def repository(self) -> SqlRepository:
         """Where the community's facts are."""
         return self._repository
@@ -254,6 +259,15 @@ class LiveCommunity:
         self.clock.forget(address)
         self.community.kill(address)
         self.transport.kill(address)
+
+    def stop(self, address: str) -> None:
+        """Let an agent say farewell and leave; `restart` brings it back.
+
+        Raises: InvalidInput when no such agent lives.
+        """
+        if address in self.community.agents:
+            self.community.agents[address].emit("stopping")
+        self.kill(address)
 
     async def restart(self, address: str) -> None:
         """Bring a dead agent back on a new connection."""

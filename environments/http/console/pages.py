@@ -43,22 +43,31 @@ class NavigationEntry(NamedTuple):
     title: str
     rule: Rule
     group: str = ""
+    needs: str = ""
+    """Name of what the host must offer beside the usual, if anything."""
 
 
 _ENTRIES: list[NavigationEntry] = []
 
 
-def register_entry(path: str, title: str, rule: Rule, group: str = "") -> None:
-    """Let a page stand in the navigation."""
-    _ENTRIES.append(NavigationEntry(path, title, rule, group))
+def register_entry(path: str, title: str, rule: Rule, group: str = "", needs: str = "") -> None:
+    """Let a page stand in the navigation, where what it needs is there."""
+    _ENTRIES.append(NavigationEntry(path, title, rule, group, needs))
 
 
 def page(request: Any_, template: str, status: int = 200, **context: Any) -> Response[str]:
     """Return a whole page."""
     session: Session | None = request.scope.get("auth")
     caller = session.caller if session else None
-    entries = [e for e in _ENTRIES if caller is not None and e.rule.permits(caller.role, {})]
-    context.setdefault("community", services_of(request).more.get("community"))
+    offered = services_of(request).more
+    entries = [
+        entry
+        for entry in _ENTRIES
+        if caller is not None
+        and entry.rule.permits(caller.role, {})
+        and (not entry.needs or entry.needs in offered)
+    ]
+    context.setdefault("community", offered.get("community"))
     html = (
         _environment()
         .get_template(template)

@@ -11,6 +11,7 @@ from environments.http.console.pages import CONSOLE, HERE, answer_page_error
 from environments.http.console.routes.agents import AGENTS
 from environments.http.console.routes.letters import LETTERS
 from environments.http.console.routes.markets import MARKETS
+from environments.http.console.routes.scenarios import SCENARIOS
 from environments.http.console.routes.sign_in import SIGN_IN
 from environments.http.console.routes.sites import SITES
 from ontology.errors import ParityError
@@ -27,7 +28,7 @@ async def _as_it_is(request: Any) -> None:
 CONSOLE_ROUTES = (
     Router(
         CONSOLE,
-        route_handlers=[*SIGN_IN, *AGENTS, *LETTERS, *MARKETS, *SITES],
+        route_handlers=[*SIGN_IN, *AGENTS, *LETTERS, *MARKETS, *SITES, *SCENARIOS],
         exception_handlers={
             ParityError: answer_page_error,
             HTTPException: answer_page_error,
