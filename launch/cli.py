@@ -138,7 +138,7 @@ def serve(
     settings: Settings = None,
     verbose: Verbose = False,
 ) -> None:
-    """Run a community live behind its REST interface and console, until interrupted (`parity-mas api token`)."""
+    """Run a community live behind REST interface and console, until interrupted (`parity-mas api token`)."""
     flags = {"seed": seed, "pace_s": pace, "api.port": port}
     with _errors():
         loaded = _load(scenario, {k: v for k, v in flags.items() if v is not None}, settings)

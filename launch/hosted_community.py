@@ -39,7 +39,7 @@ class HostedCommunity:
         """
         if address not in self._run.community.agents:
             raise Refused(f"{address} does not run here")
-        self._run.stop(address)
+        await self._run.stop(address)
 
     async def start(self, address: str) -> None:
         """Start an agent that was stopped; it remembers what it kept.

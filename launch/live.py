@@ -260,14 +260,20 @@ class LiveCommunity:
         self.community.kill(address)
         self.transport.kill(address)
 
-    def stop(self, address: str) -> None:
-        """Let an agent say farewell and leave; `restart` brings it back.
+    async def stop(self, address: str) -> None:
+        """Let an agent say farewell and leave, its last letters sent; `restart` brings it back.
 
         Raises: InvalidInput when no such agent lives.
         """
         if address in self.community.agents:
             self.community.agents[address].emit("stopping")
-        self.kill(address)
+        self.clock.forget(address)
+        self.community.kill(address)
+        self.transport.forget(address)
+        if isinstance(self.transport, XmppTransport):
+            await self.transport.stop(address)
+        else:
+            self.transport.kill(address)
 
     async def restart(self, address: str) -> None:
         """Bring a dead agent back on a new connection."""

@@ -16,6 +16,7 @@ from environments.http.access import Rule
 from environments.http.answers import answer_error
 from environments.http.console.sessions import Session
 from environments.http.services import services_of
+from environments.http.tokens import Caller
 
 __all__ = ["CONSOLE", "NavigationEntry", "answer_page_error", "fragment", "html", "page", "register_entry"]
 
@@ -60,13 +61,7 @@ def page(request: Any_, template: str, status: int = 200, **context: Any) -> Res
     session: Session | None = request.scope.get("auth")
     caller = session.caller if session else None
     offered = services_of(request).more
-    entries = [
-        entry
-        for entry in _ENTRIES
-        if caller is not None
-        and entry.rule.permits(caller.role, {})
-        and (not entry.needs or entry.needs in offered)
-    ]
+    entries = [entry for entry in _ENTRIES if caller is not None and _leads_somewhere(entry, caller, offered)]
     context.setdefault("community", offered.get("community"))
     html = (
         _environment()
@@ -80,6 +75,11 @@ def page(request: Any_, template: str, status: int = 200, **context: Any) -> Res
         )
     )
     return Response(html, status_code=status, media_type=MediaType.HTML, headers=SECURITY)
+
+
+def _leads_somewhere(entry: NavigationEntry, caller: Caller, offered: Mapping[str, Any]) -> bool:
+    """Tell whether a page is there, and for this caller."""
+    return entry.rule.permits(caller.role, {}) and (not entry.needs or entry.needs in offered)
 
 
 def fragment(template: str, **context: Any) -> str:

@@ -1,0 +1,217 @@
+"""The console in a real browser over a live community: every role opens every page and does its work there.
+
+Pages are found by walking the navigation, so that a new page is visited without a word here.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from console_browser import Visitor, required, running_chromium
+
+from environments.http.access_database import AccessDatabase
+from environments.http.tokens import TokenStore
+from environments.simulation.clock import WallClock
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.sit_applications]
+
+ROOT = Path(__file__).parents[2]
+SIGNED_IN = {
+    "market-operator": (),
+    "aggregator": (),
+    "dso": (),
+    "prosumer": ("h001",),
+}
+FIRST_PAGE_BYTES = 150_000
+
+
+class Served(NamedTuple):
+    """A laboratory that lives behind `parity-mas serve`, and who may sign in there."""
+
+    url: str
+    tokens: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    required()
+    folder = tmp_path_factory.mktemp("served")
+    database = f"sqlite:///{folder / 'access.sqlite'}"
+    with closing(AccessDatabase(database)) as access:
+        store = TokenStore(access, WallClock().now_s)
+        tokens = {
+            role: store.create(role, role, sites, requests_per_s=1000, rights=("bodies",))[0]
+            for role, sites in SIGNED_IN.items()
+        }
+    scenario = str(ROOT / "launch/scenarios/laboratory.yaml")
+    command = ["-m", "launch.cli", "serve", scenario, "--port", "0", "--pace", "0.5", "--out", "runs/live"]
+    process = subprocess.Popen(
+        [sys.executable, *command, "--set", f"api.database={database}"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if "serving at" in line)
+        yield Served(line.split()[2].rstrip(","), tokens)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    required()
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def signed_in(served: Served, chromium: Any) -> Iterator[Any]:
+    visitors = []
+
+    def sign_in(role: str, **how: Any) -> Visitor:
+        visitors.append(Visitor(chromium, served.url, **how).sign_in(served.tokens[role]))
+        return visitors[-1]
+
+    yield sign_in
+    for visitor in visitors:
+        visitor.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("role", SIGNED_IN)
+def test_every_page_is_whole_accessible_and_stays_on_the_machine(signed_in, role, scheme) -> None:
+    visitor = signed_in(role, color_scheme=scheme)
+    unreadable = []
+    visited = set()
+    waiting = ["/console/", *visitor.navigation()]
+    while waiting:
+        path = waiting.pop(0)
+        visitor.open(path)
+        visited.add(path)
+        if not path.endswith("/report"):
+            unreadable += visitor.accessibility_faults()
+        if len(visited) < 40 and path.count("/") < 4:
+            waiting += [each for each in visitor.links() if each not in visited and each not in waiting]
+    assert visitor.faults == []
+    assert unreadable == []
+    assert {"/console/agents", "/console/letters", "/console/markets"} <= visited
+
+
+def test_the_sign_in_page_is_accessible_and_turns_a_wrong_token_away(served, chromium) -> None:
+    visitor = Visitor(chromium, served.url)
+    page = visitor.open("/console/sign-in")
+    assert visitor.accessibility_faults() == []
+    page.fill("input[name=token]", "pm_wrong")
+    page.click("button:has-text('Sign in')")
+    page.wait_for_selector(".fault")
+    assert not page.query_selector("nav")
+    visitor.close()
+
+
+def test_the_market_operator_stops_an_agent_and_starts_it_again(signed_in) -> None:
+    visitor = signed_in("market-operator")
+    page = visitor.open("/console/agents")
+    page.click("text=h002-pv")
+    page.fill("input[name=confirmation]", "something else")
+    page.click("text=Stop it")
+    page.wait_for_selector("#faults >> text=type h002-pv to confirm")
+    page.fill("input[name=confirmation]", "h002-pv")
+    page.click("text=Stop it")
+    page.wait_for_selector("#state-h002-pv >> text=stopped")
+    page.click("text=Start it")
+    page.wait_for_selector("#state-h002-pv >> text=running")
+
+
+def test_letters_come_by_themselves_and_hold_still_under_the_pointer(signed_in) -> None:
+    visitor = signed_in("aggregator")
+    page = visitor.open("/console/letters?agent=aggregator")
+    newest = "() => Number(document.querySelector('#letters [data-number]').dataset.number)"
+    before = page.evaluate(newest)
+    page.wait_for_function(f"({newest})() > {before}")
+    page.hover("#letters tr:nth-child(3)")
+    held = page.evaluate(newest)
+    page.wait_for_selector("text=Held, new letters wait")
+    assert page.evaluate(newest) == held
+    page.mouse.move(2, 2)
+    page.wait_for_function(f"({newest})() > {held}")
+    assert visitor.faults == []
+
+
+def test_a_conversation_is_drawn_and_its_letters_are_read(signed_in) -> None:
+    visitor = signed_in("dso")
+    page = visitor.open("/console/letters?act=query-ref")
+    page.click("#letters tr:first-child td:last-child a")
+    page.wait_for_selector("svg.sequence .arrow")
+    page.click("table.letters tbody tr:first-child td:first-child a")
+    page.wait_for_selector("pre.body")
+    page.click("text=As XML")
+    assert "<message" in page.inner_text("#xml")
+    assert visitor.faults == []
+
+
+def test_the_market_operator_opens_a_clearing(signed_in) -> None:
+    visitor = signed_in("market-operator")
+    page = visitor.open("/console/markets")
+    page.wait_for_selector(".chart canvas")
+    page.click("main td a >> nth=0")
+    page.wait_for_selector("text=Players")
+    assert visitor.faults == []
+
+
+def test_a_prosumer_sees_its_own_site_and_no_other(signed_in) -> None:
+    visitor = signed_in("prosumer")
+    page = visitor.open("/console/sites")
+    page.click("main a:has-text('h001')")
+    page.wait_for_selector(".chart canvas")
+    assert visitor.faults == []
+    visitor.open("/console/sites/h002")
+    assert any("answered 404" in fault for fault in visitor.faults)
+
+
+def test_the_aggregator_starts_a_simulation_and_compares_two_seeds(signed_in) -> None:
+    visitor = signed_in("aggregator")
+    page = visitor.open("/console/scenarios")
+    for seed in ("3", "4"):
+        page.select_option("select[name=scenario]", "laboratory")
+        page.fill("input[name=seed]", seed)
+        page.fill("input[name=intervals]", "2")
+        page.click("button:has-text('Start')")
+        page.wait_for_selector(f"#started td:text-is('{seed}')")
+    page.wait_for_function("document.querySelectorAll('#started progress').length == 2", timeout=90_000)
+    page.wait_for_selector("#started:not([hx-get])", timeout=90_000)
+    visitor.open("/console/scenarios")
+    for name in ("laboratory-001", "laboratory-002"):
+        page.check(f"input[value={name}]")
+    page.click("text=Compare what is ticked")
+    page.wait_for_selector("h1:has-text('Runs compared')")
+    assert "Traded locally" in page.inner_text("main")
+    visitor.open("/console/runs/laboratory-001/report")
+    assert "laboratory" in page.inner_text("body")
+    assert visitor.faults == []
+
+
+def test_a_first_page_is_light(served, chromium) -> None:
+    visitor = Visitor(chromium, served.url)
+    carried = []
+    visitor.page.on("requestfinished", lambda request: carried.append(request.sizes()["responseBodySize"]))
+    visitor.sign_in(served.tokens["market-operator"])
+    visitor.open("/console/letters")
+    visitor.page.wait_for_selector("#letters tr")
+    assert sum(carried) <= FIRST_PAGE_BYTES
+    visitor.close()
