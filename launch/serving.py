@@ -58,7 +58,7 @@ class Front:
         portals = CommunityPortals(run.community.agents, list(run.community.membership))
         with closing(AccessDatabase(self._section.database)) as database, _archive_of(run) as archive:
             ground = run.community.ground
-            more = {
+            more: dict[str, Any] = {
                 "registry": ground.registry,
                 "ledger": ground.ledger,
                 "community": HostedCommunity(run, archive),

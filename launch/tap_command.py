@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -87,9 +87,9 @@ def look_on(file: Path, client: str, agent: str, bodies: bool, as_json: bool) ->
     Raises: InvalidInput when the way in or the client is none, Refused when the host does not grant it,
         Unavailable when it cannot be reached.
     """
-    from environments.live.record_client import AioxmppLink, RecordClient, SpadeLink, read_way_in
+    from environments.live.record_client import AioxmppLink, Link, RecordClient, SpadeLink, WayIn, read_way_in
 
-    links = {"spade": SpadeLink, "aioxmpp": AioxmppLink}
+    links: dict[str, Callable[[WayIn], Link]] = {"spade": SpadeLink, "aioxmpp": AioxmppLink}
     if client not in links:
         raise InvalidInput(problem("--client", client, "spade or aioxmpp"))
     try:

@@ -12,13 +12,14 @@ MOST_BODY = 12_000
 """Characters of a body that are passed on; longer ones are cut."""
 MOST_NOTES = 200
 
-_Time = Annotated[float, Meta(ge=0, description="epoch seconds, UTC")]
+_Time = Annotated[float, Meta(ge=0, le=253_402_300_799, description="epoch seconds, UTC")]
 
 
 class RecordSubscription(Concept, frozen=True, kw_only=True, tag="parity:RecordSubscription"):
     """Asks a host for the letters that it records from now on, all or those of one agent, name or site."""
 
-    agent: Label = ""
+    agent: Label
+    """Empty: of all."""
     bodies: bool = False
     """Also what they say, which needs a right of its own."""
 

@@ -169,7 +169,7 @@ class RecordGathering(Behaviour):
         return Acknowledgement(of=letter.message_id)
 
     async def _subscribe_to(self, keeper: str) -> None:
-        wanted = RecordSubscription(bodies=True)
+        wanted = RecordSubscription(agent="", bodies=True)
         while True:
             try:
                 await self.ask(keeper, wanted, Acknowledgement, within_s=60.0, act=Performative.SUBSCRIBE)

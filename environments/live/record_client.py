@@ -9,6 +9,7 @@ async with RecordClient(SpadeLink(way), way) as client:
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol, Self
 
@@ -24,6 +25,9 @@ from ontology.errors import InvalidInput, NotUnderstood, Refused, Unavailable, p
 from ontology.letter import Envelope, Letter
 from ontology.letter_record import RecordedLetters, RecordSubscription
 from ontology.performatives import Performative
+
+# aioxmpp tells each connection that ends as an error; what matters reaches the caller as one.
+logging.getLogger("aioxmpp").setLevel(logging.CRITICAL)
 
 __all__ = ["AioxmppLink", "Link", "RecordClient", "SpadeLink", "WayIn", "read_way_in"]
 
@@ -163,7 +167,7 @@ class AioxmppLink:
             store.add_cert(crypto.load_certificate(crypto.FILETYPE_PEM, way.authority.encode()))
             return context
 
-        class ByOpenssl(xmpp.security_layer.CertificateVerifier):  # type: ignore[misc]
+        class ByOpenssl(xmpp.security_layer.CertificateVerifier):  # type: ignore[misc, name-defined]
             """aioxmpp's own verifier calls what pyOpenSSL no longer has."""
 
             def verify_callback(self, connection: Any, cert: Any, error: int, depth: int, good: int) -> int:
@@ -202,7 +206,7 @@ class RecordClient:
 
     async def __aexit__(self, *_: object) -> None:
         """Say that nothing more is wanted, and disconnect."""
-        self._say(RecordSubscription(), Performative.CANCEL)
+        self._say(RecordSubscription(agent=""), Performative.CANCEL)
         await self._link.close()
 
     async def batches(self, agent: str = "", *, bodies: bool = False) -> AsyncIterator[RecordedLetters]:
