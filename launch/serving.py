@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from litestar import Request, Router
+from litestar.types import ControllerRouterHandler
 
-from behaviours.ports import Recorder
+from behaviours.ports import Recorder, SampleIntake
 from environments.http import Api, ApiServer, Services, application
+from environments.http.access import allowing, caller_of, writing
 from environments.http.access_database import AccessDatabase
 from environments.http.console.routes import CONSOLE_ROUTES
 from environments.http.portals import Portals
-from environments.http.routes import ROUTES
+from environments.http.routes import API, OPEN, ROUTES
 from environments.http.routes.registry import REGISTRY
+from environments.iml.rest import sample_route
 from environments.repository.letter_archive import LetterArchive
+from environments.repository.memory import MemoryRepository
 from environments.repository.recorder import SqliteRecorder
 from environments.repository.store import SqlRepository
 from environments.simulation.clock import WallClock
@@ -24,9 +29,11 @@ from launch.live import LiveCommunity
 from launch.portals import CommunityPortals
 from launch.schema.interface import Api as ApiSection
 from launch.simulations import LocalSimulations
+from ontology.codec import message_type_of
 from ontology.errors import Unavailable
+from ontology.samples import SampleBatch
 
-__all__ = ["Front", "api_of", "serve_repository"]
+__all__ = ["Front", "api_of", "samples_served", "serve_repository"]
 
 log = structlog.get_logger()
 
@@ -148,6 +155,26 @@ async def _written_down(recorder: Recorder | None) -> AsyncIterator[None]:
         writing.cancel()
         with suppress(asyncio.CancelledError):
             await writing
+
+
+@asynccontextmanager
+async def samples_served(section: ApiSection, intake: SampleIntake) -> AsyncIterator[ApiServer]:
+    """Take samples by REST as long as the block lasts; a gateway's token is bound to its site.
+
+    Raises: InvalidInput for files or URLs that are none, Unavailable when an address cannot be had.
+    """
+    route = sample_route(intake, _own_site, allowing(writing(message_type_of(SampleBatch))))
+    with closing(AccessDatabase(section.database)) as database:
+        services = Services(
+            MemoryRepository(), database, WallClock().now_s, requests_per_s=section.requests_per_s
+        )
+        routes: tuple[ControllerRouterHandler, ...] = (*OPEN, Router(API, route_handlers=[route]))
+        async with _server(section, application(services, routes)) as server:
+            yield server
+
+
+def _own_site(request: Request[Any, Any, Any]) -> str:
+    return next(iter(caller_of(request).subjects), "")
 
 
 def _server(section: ApiSection, api: Api) -> ApiServer:
