@@ -16,7 +16,7 @@ _Time = Annotated[float, Meta(ge=0, le=253_402_300_799, description="epoch secon
 
 
 class RecordSubscription(Concept, frozen=True, kw_only=True, tag="parity:RecordSubscription"):
-    """Asks a host for the letters that it records from now on, of an agent, a name or a site (FIPA SC00035)."""
+    """Asks a host for the letters that it records from now on, of one agent or site (FIPA SC00035)."""
 
     agent: Label
     """Empty: of all."""
@@ -43,7 +43,7 @@ class LetterNote(Part, frozen=True, kw_only=True):
 
 
 class RecordedLetters(Concept, frozen=True, kw_only=True, tag="parity:RecordedLetters"):
-    """Letters that a host recorded, in order; `dropped` were left out, as nobody fetched them (FIPA SC00035)."""
+    """Letters that a host recorded, in order; `dropped` were left out, unfetched (FIPA SC00035)."""
 
     host: Identifier
     letters: Annotated[list[LetterNote], Meta(max_length=MOST_NOTES)]
