@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ AXE = Path(__file__).parents[1] / ".servers" / "node_modules" / "axe-core" / "ax
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 GRAVE = ("serious", "critical")
 PATIENCE_MS = 15_000
+LOOK_AGAIN_MS = 200
 
 
 def required() -> None:
@@ -94,6 +95,14 @@ class Visitor:
             if each["impact"] in GRAVE
             for node in each["nodes"][:3]
         ]
+
+    def until(self, holds: Callable[[], bool], patience_ms: int = PATIENCE_MS) -> None:
+        """Return when something holds on the page; its policy forbids that a browser waits by a script."""
+        for _ in range(patience_ms // LOOK_AGAIN_MS):
+            if holds():
+                return
+            self.page.wait_for_timeout(LOOK_AGAIN_MS)
+        raise AssertionError(f"{self.page.url}: did not come about within {patience_ms} ms")
 
     def close(self) -> None:
         self.context.close()

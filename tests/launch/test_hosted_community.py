@@ -39,12 +39,14 @@ class Evening:
         recorder = SqliteRecorder(self.folder / "messages.sqlite")
         async with LiveCommunity(scenario, recorder=recorder) as run:
             api = Api(port=0, database=self.access)
-            async with Front(api, lambda told: None).opened(run) as server:
-                async with httpx.AsyncClient(base_url=server.url) as console:
-                    await console.post("/console/sign-in", data={"token": token})
-                    self.sign = {SIGN_HEADER: sign_of(console.cookies[COOKIE])}
-                    await self._look_on(run)
-                    await self._steer(run, console)
+            async with (
+                Front(api, lambda told: None).opened(run) as server,
+                httpx.AsyncClient(base_url=server.url) as console,
+            ):
+                await console.post("/console/sign-in", data={"token": token})
+                self.sign = {SIGN_HEADER: sign_of(console.cookies[COOKIE])}
+                await self._look_on(run)
+                await self._steer(run, console)
         recorder.close()
 
     async def _look_on(self, run: LiveCommunity) -> None:
@@ -56,7 +58,7 @@ class Evening:
             looking = asyncio.create_task(self._note(client))
             await run.step()
             async with asyncio.timeout(20):
-                while not self.seen:
+                while not self.seen:  # noqa: ASYNC110 - no event tells of it
                     await asyncio.sleep(0.05)  # noqa: TID251 - letters take real time
             looking.cancel()
         async with RecordClient(SpadeLink(ways["ben"]), ways["ben"]) as client:
@@ -92,7 +94,7 @@ def test_letters_are_there_within_a_second(evening: Evening) -> None:
 
 
 def test_an_agent_is_shown_with_what_it_does(evening: Evening) -> None:
-    assert "PvForecasting" in evening.agent or "Answers" in evening.agent
+    assert "parity:WeatherForecast" in evening.agent
     assert "running" in evening.agent
 
 

@@ -15,14 +15,14 @@ from ontology.errors import InvalidInput, Refused
 
 async def until_over(simulations: LocalSimulations, seconds: float = 120) -> SimulationState:
     async with asyncio.timeout(seconds):
-        while not simulations.started()[0].state.is_over:
+        while not simulations.started()[0].state.is_over:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.05)  # noqa: TID251 - a real process
     return simulations.started()[0].state
 
 
 async def until_settled(simulations: LocalSimulations, intervals: int) -> None:
     async with asyncio.timeout(120):
-        while simulations.started()[0].interval < intervals:
+        while simulations.started()[0].interval < intervals:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.05)  # noqa: TID251 - a real process
 
 

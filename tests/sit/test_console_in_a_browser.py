@@ -129,27 +129,30 @@ def test_the_market_operator_stops_an_agent_and_starts_it_again(signed_in) -> No
     page = visitor.open("/console/agents")
     page.click("text=h002-pv")
     page.fill("input[name=confirmation]", "something else")
-    page.click("text=Stop it")
+    page.click("button:has-text('Stop it')")
     page.wait_for_selector("#faults >> text=type h002-pv to confirm")
     page.fill("input[name=confirmation]", "h002-pv")
-    page.click("text=Stop it")
+    page.click("button:has-text('Stop it')")
     page.wait_for_selector("#state-h002-pv >> text=stopped")
-    page.click("text=Start it")
+    page.click("button:has-text('Start it')")
     page.wait_for_selector("#state-h002-pv >> text=running")
 
 
 def test_letters_come_by_themselves_and_hold_still_under_the_pointer(signed_in) -> None:
     visitor = signed_in("aggregator")
     page = visitor.open("/console/letters?agent=aggregator")
-    newest = "() => Number(document.querySelector('#letters [data-number]').dataset.number)"
-    before = page.evaluate(newest)
-    page.wait_for_function(f"({newest})() > {before}")
+
+    def newest() -> int:
+        return int(page.get_attribute("#letters [data-number] >> nth=0", "data-number"))
+
+    before = newest()
+    visitor.until(lambda: newest() > before)
     page.hover("#letters tr:nth-child(3)")
-    held = page.evaluate(newest)
+    held = newest()
     page.wait_for_selector("text=Held, new letters wait")
-    assert page.evaluate(newest) == held
+    assert newest() == held
     page.mouse.move(2, 2)
-    page.wait_for_function(f"({newest})() > {held}")
+    visitor.until(lambda: newest() > held)
     assert visitor.faults == []
 
 
@@ -157,7 +160,7 @@ def test_a_conversation_is_drawn_and_its_letters_are_read(signed_in) -> None:
     visitor = signed_in("dso")
     page = visitor.open("/console/letters?act=query-ref")
     page.click("#letters tr:first-child td:last-child a")
-    page.wait_for_selector("svg.sequence .arrow")
+    page.wait_for_selector("svg.sequence .arrow >> nth=0", state="attached")
     page.click("table.letters tbody tr:first-child td:first-child a")
     page.wait_for_selector("pre.body")
     page.click("text=As XML")
@@ -193,7 +196,7 @@ def test_the_aggregator_starts_a_simulation_and_compares_two_seeds(signed_in) ->
         page.fill("input[name=intervals]", "2")
         page.click("button:has-text('Start')")
         page.wait_for_selector(f"#started td:text-is('{seed}')")
-    page.wait_for_function("document.querySelectorAll('#started progress').length == 2", timeout=90_000)
+    visitor.until(lambda: page.locator("#started progress").count() == 2, 90_000)
     page.wait_for_selector("#started:not([hx-get])", timeout=90_000)
     visitor.open("/console/scenarios")
     for name in ("laboratory-001", "laboratory-002"):

@@ -1,4 +1,4 @@
-"""A host's record for those who look on: who may, what they get, and what happens when they do not keep up."""
+"""A host's record for those who look on: who may, what they get, and who does not keep up."""
 
 import pytest
 from post_office import START_S
@@ -31,7 +31,7 @@ def keeper(town):
 def subscribed(town, name, *, agent="", bodies=False):
     watcher = town.mailbox(name, Role.UI)
     wanted = RecordSubscription(agent=agent, bodies=bodies)
-    town.soon(lambda: watcher.send(KEEPER, wanted, Performative.SUBSCRIBE))
+    town.soon(watcher.send, KEEPER, wanted, Performative.SUBSCRIBE)
     town.run()
     return watcher
 
@@ -43,7 +43,7 @@ def letter(number=1, sender="h001-pv@here", body=b'{"power_w": 1}'):
 def recorded(keeper, town, letters):
     for each in letters:
         keeper.note(each, "handled", START_S + 1)
-    keeper.send_waiting()
+    town.soon(keeper.send_waiting)
     town.run()
 
 
@@ -95,10 +95,8 @@ def test_acknowledging_brings_the_rest(town, keeper):
     recorded(keeper, town, [letter(n) for n in range(1, 1001)])
     while len(numbers(ann)) < 1000:
         for each in ann.read[1:]:
-            town.soon(
-                lambda each=each: ann.reply(each, Acknowledgement(of=each.message_id), Performative.INFORM)
-            )
-        town.run()
+            receipt = Acknowledgement(of=each.message_id)
+            town.soon(ann.reply, each, receipt, Performative.INFORM)
         recorded(keeper, town, [])
     assert numbers(ann) == list(range(1, 1001))
 
