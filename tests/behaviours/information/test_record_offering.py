@@ -70,8 +70,9 @@ def test_who_is_not_named_is_refused_and_gets_nothing(town, keeper):
 
 
 def test_bodies_need_a_right_of_their_own(town, keeper):
-    assert isinstance(subscribed(town, "ben", bodies=True).read[-1].content, Refusal)
-    ben = subscribed(town, "ben")
+    ben = subscribed(town, "ben", bodies=True)
+    assert isinstance(ben.read[-1].content, Refusal)
+    town.soon(ben.send, KEEPER, RecordSubscription(agent=""), Performative.SUBSCRIBE)
     recorded(keeper, town, [letter()])
     assert [note.body for batch in batches(ben) for note in batch.letters] == [""]
 
@@ -86,7 +87,8 @@ def test_one_that_falls_behind_loses_the_oldest_and_is_told_how_many(town, keepe
     ann = subscribed(town, "ann")
     recorded(keeper, town, [letter(n) for n in range(1, BUFFERED + 101)])
     got = numbers(ann)
-    assert got == list(range(101, 101 + UNACKNOWLEDGED * BATCH_LETTERS))
+    assert got == list(range(101, 101 + len(got)))
+    assert 0 < len(got) <= UNACKNOWLEDGED * BATCH_LETTERS
     assert batches(ann)[-1].dropped == 100
 
 
