@@ -75,7 +75,9 @@ async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[Recor
     from environments.http.console.routes import CONSOLE_ROUTES
     from environments.http.services import Services
     from environments.repository import MemoryRepository
+    from environments.simulation.world import World
     from launch.run_folder import MESSAGES, read_run
+    from launch.world_settings import world_settings
 
     found = read_run(folder)
     repository = MemoryRepository()
@@ -87,7 +89,11 @@ async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[Recor
         finished=bool(found.manifest["complete"]),
     )
     await community.catch_up()
-    more = {"community": community, "sleep": _real_seconds}
+    more = {
+        "community": community,
+        "sleep": _real_seconds,
+        "networks": World(world_settings(found.scenario)).grid.networks,
+    }
     services = Services(repository, AccessDatabase(), _CLOCK.now_s, more=more)
     token, _ = services.tokens.create("this visit", role, sites, rights=("bodies",), days=1)
     return community, application(services, routes=CONSOLE_ROUTES), token

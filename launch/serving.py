@@ -40,7 +40,7 @@ class Front:
         portals = CommunityPortals(run.community.agents, list(run.community.membership))
         with closing(AccessDatabase(self._section.database)) as database:
             ground = run.community.ground
-            more = {"registry": ground.registry, "ledger": ground.ledger}
+            more = {"registry": ground.registry, "ledger": ground.ledger, "networks": run.world.grid.networks}
             api = api_of(self._section, run.repository, database, portals, more)
             async with _server(self._section, api) as server:
                 self._ready(server.url)

@@ -9,8 +9,10 @@ from litestar.static_files import create_static_files_router
 from environments.http.access import allowing, anybody
 from environments.http.console.pages import CONSOLE, HERE, answer_page_error
 from environments.http.console.routes.agents import AGENTS
+from environments.http.console.routes.assets import ASSETS
 from environments.http.console.routes.letters import LETTERS
 from environments.http.console.routes.markets import MARKETS
+from environments.http.console.routes.plants import PLANTS
 from environments.http.console.routes.sign_in import SIGN_IN
 from environments.http.console.routes.sites import SITES
 from ontology.errors import ParityError
@@ -27,7 +29,7 @@ async def _as_it_is(request: Any) -> None:
 CONSOLE_ROUTES = (
     Router(
         CONSOLE,
-        route_handlers=[*SIGN_IN, *AGENTS, *LETTERS, *MARKETS, *SITES],
+        route_handlers=[*SIGN_IN, *AGENTS, *LETTERS, *MARKETS, *SITES, *ASSETS, *PLANTS],
         exception_handlers={
             ParityError: answer_page_error,
             HTTPException: answer_page_error,
