@@ -41,17 +41,22 @@ def console(
     site: Annotated[
         list[str] | None, typer.Option(help="The prosumer's own site; may be repeated.", show_default=False)
     ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="Folder of a registry of users, to manage it.", show_default=False)
+    ] = None,
 ) -> None:
     """Look at a run in the browser: messages, agents, markets. It is served to this machine alone."""
     with errors():
-        asyncio.run(_serve(run, port, role, site or ()))
+        asyncio.run(_serve(run, port, role, site or (), registry))
 
 
-async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> None:
+async def _serve(
+    folder: Path, port: int, role: str, sites: Sequence[str], registry: Path | None = None
+) -> None:
     """Serve a run folder until interrupted; what is still being written is followed."""
     import uvicorn
 
-    community, app, token = await _opened(folder, role, sites)
+    community, app, token = await _opened(folder, role, sites, registry)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
     )
@@ -67,7 +72,9 @@ async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> No
         community.close()
 
 
-async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[RecordedCommunity, Api, str]":
+async def _opened(
+    folder: Path, role: str, sites: Sequence[str], registry: Path | None = None
+) -> "tuple[RecordedCommunity, Api, str]":
     """Open a run folder: what the console shows, the application, and a token for this visit."""
     from environments.http.access_database import AccessDatabase
     from environments.http.application import application
@@ -77,6 +84,7 @@ async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[Recor
     from environments.repository import MemoryRepository
     from environments.simulation.world import World
     from launch.run_folder import MESSAGES, read_run
+    from launch.user_registry import open_registry
     from launch.world_settings import world_settings
 
     found = read_run(folder)
@@ -93,6 +101,7 @@ async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[Recor
         "community": community,
         "sleep": _real_seconds,
         "networks": World(world_settings(found.scenario)).grid.networks,
+        "registry": open_registry(registry) if registry else None,
     }
     services = Services(repository, AccessDatabase(), _CLOCK.now_s, more=more)
     token, _ = services.tokens.create("this visit", role, sites, rights=("bodies",), days=1)

@@ -23,6 +23,7 @@ __all__ = [
     "may_see_letter",
     "newest",
     "newest_of_each",
+    "own_site",
     "sayings",
     "sites_of",
     "visible_agents",
@@ -30,7 +31,6 @@ __all__ = [
 
 C = TypeVar("C", bound=Concept)
 Any_ = Request[Any, Any, Any]
-READ_AT_ONCE = 400
 
 
 class Saying(NamedTuple):
@@ -81,8 +81,21 @@ async def newest_of_each(request: Any_, kind: type[C]) -> list[C]:
     return [each for each in found if each is not None]
 
 
-def sayings(request: Any_, kinds: Iterable[type[Concept]], agent: str = "", most: int = 50) -> list[Saying]:
+def sayings(
+    request: Any_,
+    kinds: Iterable[type[Concept]],
+    agent: str = "",
+    most: int = 50,
+    span_s: tuple[float, float] | None = None,
+) -> list[Saying]:
     """Return what letters said of some types, the newest first, that an agent (or a site's) sent or got.
+
+    Args:
+        request: of the page.
+        kinds: what they said.
+        agent: one side of the letters; empty: any.
+        most: letters of each type that are looked at.
+        span_s: when they were read, half-open.
 
     Nothing where letters are not recorded, or what they say may not be read; a letter that went to several
     comes several times.
@@ -95,10 +108,19 @@ def sayings(request: Any_, kinds: Iterable[type[Concept]], agent: str = "", most
         return []
     found: list[Saying] = []
     for kind in kinds:
-        wanted = LetterSelection(agent=agent, message_type=message_type_of(kind))
+        start_s, end_s = span_s or (None, None)
+        wanted = LetterSelection(
+            agent=agent, message_type=message_type_of(kind), start_s=start_s, end_s=end_s
+        )
         letters = community.archive.select(wanted, limit=min(most, MOST_LETTERS))
         found += [said for each in letters if (said := _read(each, kind, caller.party)) is not None]
     return sorted(found, key=lambda each: -each.letter.number)
+
+
+def own_site(request: Any_) -> str:
+    """Return the first site of who is bound to some, otherwise nothing."""
+    party = caller_of(request).party
+    return party.subjects[0] if party.is_bound and party.subjects else ""
 
 
 def sites_of(request: Any_) -> list[str]:

@@ -10,9 +10,12 @@ from environments.http.access import allowing, anybody
 from environments.http.console.pages import CONSOLE, HERE, answer_page_error
 from environments.http.console.routes.agents import AGENTS
 from environments.http.console.routes.assets import ASSETS
+from environments.http.console.routes.flexibility import FLEXIBILITY
+from environments.http.console.routes.ledger import LEDGER
 from environments.http.console.routes.letters import LETTERS
 from environments.http.console.routes.markets import MARKETS
 from environments.http.console.routes.plants import PLANTS
+from environments.http.console.routes.registry import REGISTRY_PAGES
 from environments.http.console.routes.sign_in import SIGN_IN
 from environments.http.console.routes.sites import SITES
 from ontology.errors import ParityError
@@ -29,7 +32,18 @@ async def _as_it_is(request: Any) -> None:
 CONSOLE_ROUTES = (
     Router(
         CONSOLE,
-        route_handlers=[*SIGN_IN, *AGENTS, *LETTERS, *MARKETS, *SITES, *ASSETS, *PLANTS],
+        route_handlers=[
+            *SIGN_IN,
+            *AGENTS,
+            *LETTERS,
+            *MARKETS,
+            *SITES,
+            *ASSETS,
+            *PLANTS,
+            *FLEXIBILITY,
+            *LEDGER,
+            *REGISTRY_PAGES,
+        ],
         exception_handlers={
             ParityError: answer_page_error,
             HTTPException: answer_page_error,

@@ -10,7 +10,15 @@ from litestar.exceptions import NotFoundException
 from environments.http.access import caller_of, reading
 from environments.http.answers import done
 from environments.http.console.devices import chart
-from environments.http.console.facts import Saying, facts, may_see_letter, newest, newest_of_each, sayings
+from environments.http.console.facts import (
+    Saying,
+    facts,
+    may_see_letter,
+    newest,
+    newest_of_each,
+    own_site,
+    sayings,
+)
 from environments.http.console.grid_map import Mark, drawn, trees
 from environments.http.console.pages import page, register_entry
 from environments.http.console.sequence_diagram import sequence_diagram
@@ -18,7 +26,6 @@ from environments.http.console.signing_in import shown_to
 from environments.http.services import services_of
 from environments.repository.letter_archive import LetterArchive, RecordedLetter
 from ontology.base import INTERVAL_S
-from ontology.codec import message_type_of
 from ontology.coalition import (
     CoalitionBid,
     CoalitionInvitation,
@@ -27,6 +34,7 @@ from ontology.coalition import (
     ScheduleCommitment,
     VppPayoff,
 )
+from ontology.codec import message_type_of
 from ontology.discourse import Query, QueryResult
 from ontology.errors import ParityError
 from ontology.performatives import Performative
@@ -133,7 +141,7 @@ async def _plant(request: Any_, vpp_id: str) -> Vpp:
 
 
 def _reports(request: Any_, vpp_id: str) -> list[DeliveryReport]:
-    said = sayings(request, (DeliveryReport,), _own_agent(request), MOST)
+    said = sayings(request, (DeliveryReport,), own_site(request), MOST)
     return [each.content for each in said if each.content.vpp_id == vpp_id]
 
 
@@ -153,7 +161,7 @@ def _formation(request: Any_, plant: Vpp) -> list[RecordedLetter]:
     if archive is None:
         return []
     party = caller_of(request).party
-    said = sayings(request, FORMED_BY, _own_agent(request), MOST)
+    said = sayings(request, FORMED_BY, own_site(request), MOST)
     conversations = {each.letter.envelope.conversation for each in said if _is_about(each, plant)}
     letters = {each.number: each for name in conversations for each in archive.conversation(name)}
     until_s = plant.valid_from_s + INTERVAL_S
@@ -167,11 +175,6 @@ def _formation(request: Any_, plant: Vpp) -> list[RecordedLetter]:
 def _is_about(said: Saying, plant: Vpp) -> bool:
     product = getattr(said.content, "product_id", None)
     return (product or said.content.product.product_id) == plant.product
-
-
-def _own_agent(request: Any_) -> str:
-    party = caller_of(request).party
-    return party.subjects[0] if party.is_bound and party.subjects else ""
 
 
 PLANTS = (plants_page, plant_page, plant_course, formation_page)
