@@ -1,4 +1,4 @@
-"""What pages read: facts of the repository and what letters said, as the one who is signed in may see them."""
+"""What pages read: facts of the repository and what letters said, as who is signed in may see them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -24,6 +24,7 @@ __all__ = [
     "newest",
     "newest_of_each",
     "own_site",
+    "party_of",
     "sayings",
     "sites_of",
     "visible_agents",
@@ -58,7 +59,8 @@ async def facts(
         return []
     repository = services_of(request).repository_of(caller)
     found = await repository.select(Selection(entity, tuple(subjects), max(0, start_s), end_s))
-    seen = (as_seen_by(caller.party, each) for each in found if isinstance(each, kind))
+    party = party_of(request)
+    seen = (as_seen_by(party, each) for each in found if isinstance(each, kind))
     return [each for each in seen if each is not None]
 
 
@@ -68,7 +70,7 @@ async def newest(request: Any_, kind: type[C], subject: str = "") -> C | None:
     if not may_read(caller.role, entity):
         return None
     found = await services_of(request).repository_of(caller).latest(entity, subject)
-    return as_seen_by(caller.party, found) if isinstance(found, kind) else None
+    return as_seen_by(party_of(request), found) if isinstance(found, kind) else None
 
 
 async def newest_of_each(request: Any_, kind: type[C]) -> list[C]:
@@ -117,6 +119,21 @@ def sayings(
     return sorted(found, key=lambda each: -each.letter.number)
 
 
+def party_of(request: Any_) -> Party:
+    """Return the caller with the pseudonyms of its own sites, where the registry of users is served here."""
+    party: Party = caller_of(request).party
+    registry = services_of(request).more.get("registry")
+    if registry is None or not party.is_bound:
+        return party
+    known: Party | None = request.scope.get("party")  # type: ignore[assignment]
+    if known is None:
+        users = [user for site in party.subjects if (user := registry.user_of(site)) is not None]
+        accounts = [account for user in users for account in registry.accounts(user)]
+        known = Party(party.role, (*party.subjects, *accounts))
+        request.scope["party"] = known  # type: ignore[typeddict-unknown-key]
+    return known
+
+
 def own_site(request: Any_) -> str:
     """Return the first site of who is bound to some, otherwise nothing."""
     party = caller_of(request).party
@@ -136,7 +153,7 @@ def visible_agents(request: Any_) -> list[AgentView]:
 
 
 def may_see_letter(party: Party, letter: RecordedLetter) -> bool:
-    """Tell whether somebody may see a letter: who is bound to a site sees what its own agents sent and got."""
+    """Tell whether somebody may see a letter: who is bound to a site sees those of its own agents."""
     return not party.is_bound or party.owns(letter.envelope.sender) or party.owns(letter.envelope.to)
 
 

@@ -17,7 +17,8 @@ __all__ = ["MapNode", "Mark", "SegmentTree", "drawn", "trees"]
 STEP_X, STEP_Y, MARGIN, LABEL = 64, 22, 16, 190
 STYLE = """
 .map { font: 12px system-ui, sans-serif; color: #1b2733 }
-.map text { fill: currentColor } .map .line { stroke: currentColor; stroke-width: 1.2; fill: none; opacity: .55 }
+.map text { fill: currentColor }
+.map .line { stroke: currentColor; stroke-width: 1.2; fill: none; opacity: .55 }
 .map circle { fill: #8a97a3; stroke: none } .map .source { fill: #2f7ed8 }
 .map .chosen { fill: #2f9e5b } .map .good { fill: #2f9e5b } .map .strained { fill: #d9822b }
 .map .wrong { fill: #c0392b } .map .unit { stroke: #a24bb5; stroke-width: 3 }

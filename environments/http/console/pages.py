@@ -142,8 +142,15 @@ def _words(name: str) -> str:
 
 
 _UNITS = {
-    "wh": "Wh", "w": "W", "va": "VA", "degc": "°C", "tokens": "tokens", "ticks": "ticks", "pu": "p.u.", "ms": "ms"
-}  # fmt: skip
+    "wh": "Wh",
+    "w": "W",
+    "va": "VA",
+    "degc": "°C",
+    "tokens": "tokens",
+    "ticks": "ticks",
+    "pu": "p.u.",
+    "ms": "ms",
+}
 """Ends of field names that are units; `_s` of a time is said by the time itself."""
 
 

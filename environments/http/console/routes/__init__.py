@@ -11,10 +11,13 @@ from environments.http.console.pages import CONSOLE, HERE, answer_page_error
 from environments.http.console.routes.agents import AGENTS
 from environments.http.console.routes.assets import ASSETS
 from environments.http.console.routes.flexibility import FLEXIBILITY
+from environments.http.console.routes.household import HOUSEHOLD
 from environments.http.console.routes.ledger import LEDGER
 from environments.http.console.routes.letters import LETTERS
 from environments.http.console.routes.markets import MARKETS
+from environments.http.console.routes.network import NETWORK
 from environments.http.console.routes.plants import PLANTS
+from environments.http.console.routes.portfolio import PORTFOLIO
 from environments.http.console.routes.registry import REGISTRY_PAGES
 from environments.http.console.routes.sign_in import SIGN_IN
 from environments.http.console.routes.sites import SITES
@@ -43,6 +46,9 @@ CONSOLE_ROUTES = (
             *FLEXIBILITY,
             *LEDGER,
             *REGISTRY_PAGES,
+            *PORTFOLIO,
+            *NETWORK,
+            *HOUSEHOLD,
         ],
         exception_handlers={
             ParityError: answer_page_error,

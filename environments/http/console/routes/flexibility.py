@@ -1,4 +1,4 @@
-"""Flexibility: what the grid operator asked for, what was offered, ordered and delivered, and what it came to."""
+"""Flexibility: what the grid operator asked for, what was offered, ordered and delivered, for how much."""
 
 from typing import Any, TypeVar
 
