@@ -81,8 +81,8 @@ async def household_page(request: Any_, site: str) -> Response[str]:
 async def set_comfort(request: Any_, site: str) -> Response[str]:
     """Say what is wanted of a device for the next two hours, whatever is planned.
 
-    Raises: NotFoundException for another's site, InvalidInput with everything that is wrong, and what the site's
-        agent raises.
+    Raises: NotFoundException for another's site, InvalidInput with everything that is wrong, and what the
+        site's agent raises.
     """
     form = await _form(request, site)
     devices = _by_hand(await devices_of(request, site))
@@ -151,10 +151,10 @@ async def export_own(request: Any_, site: str, as_zip: bool = False) -> Response
 
 
 async def _shown(request: Any_, site: str) -> Response[str]:
-    registry = services_of(request).more.get("registry")
+    registry: Registry | None = services_of(request).more.get("registry")
     user = registry.user_of(site) if registry is not None else None
     devices = await devices_of(request, site)
-    said = await registry.consents(user) if user else []
+    said = await registry.consents(user) if registry is not None and user else []
     return page(
         request,
         "household.html",

@@ -105,8 +105,8 @@ async def segment_course(request: Any_, segment: str) -> Response[bytes]:
 async def command_unit(request: Any_, asset_id: str) -> Response[str]:
     """Command a D-STATCOM, after its name was typed.
 
-    Raises: NotFoundException when there is no such unit, InvalidInput with everything that is wrong, Unavailable
-        when no community runs here, what the unit's agent raises.
+    Raises: NotFoundException when there is no such unit, InvalidInput with everything that is wrong,
+        Unavailable when no community runs here, and what the unit's agent raises.
     """
     request.scope["about"], request.scope["entity"] = asset_id, message_type_of(DstatcomCommand)  # type: ignore[typeddict-unknown-key]
     if asset_id not in {each.asset_id for each in await _units(request)}:

@@ -174,7 +174,7 @@ def _formation(request: Any_, plant: Vpp) -> list[RecordedLetter]:
 
 def _is_about(said: Saying, plant: Vpp) -> bool:
     product = getattr(said.content, "product_id", None)
-    return (product or said.content.product.product_id) == plant.product
+    return bool((product or said.content.product.product_id) == plant.product)
 
 
 PLANTS = (plants_page, plant_page, plant_course, formation_page)
