@@ -40,20 +40,25 @@ def console(
     site: Annotated[
         list[str] | None, typer.Option(help="The prosumer's own site; may be repeated.", show_default=False)
     ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="Folder of a registry of users, to manage it.", show_default=False)
+    ] = None,
 ) -> None:
     """Look at a run in the browser: messages, agents, markets. It is served to this machine alone."""
     with errors():
-        asyncio.run(_serve(run, port, role, site or ()))
+        asyncio.run(_serve(run, port, role, site or (), registry))
 
 
-async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> None:
+async def _serve(
+    folder: Path, port: int, role: str, sites: Sequence[str], registry: Path | None = None
+) -> None:
     """Serve a run folder until interrupted; what is still being written is followed."""
     import uvicorn
 
     from launch.simulations import LocalSimulations
 
     simulations = LocalSimulations(folder / os.pardir)
-    community, app, token = await _opened(folder, role, sites, simulations)
+    community, app, token = await _opened(folder, role, sites, simulations, registry)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
     )
@@ -71,7 +76,11 @@ async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> No
 
 
 async def _opened(
-    folder: Path, role: str, sites: Sequence[str], simulations: "LocalSimulations"
+    folder: Path,
+    role: str,
+    sites: Sequence[str],
+    simulations: "LocalSimulations",
+    registry: Path | None = None,
 ) -> "tuple[RecordedCommunity, Api, str]":
     """Open a run folder: what the console shows, the application, and a token for this visit."""
     from environments.http.access_database import AccessDatabase
@@ -81,7 +90,10 @@ async def _opened(
     from environments.http.services import Services
     from environments.repository import MemoryRepository
     from environments.simulation.clock import WallClock
+    from environments.simulation.world import World
     from launch.run_folder import MESSAGES, read_run
+    from launch.user_registry import open_registry
+    from launch.world_settings import world_settings
 
     found = read_run(folder)
     repository = MemoryRepository()
@@ -93,7 +105,13 @@ async def _opened(
         finished=bool(found.manifest["complete"]),
     )
     await community.catch_up()
-    more = {"community": community, "sleep": _real_seconds, "simulations": simulations}
+    more = {
+        "community": community,
+        "sleep": _real_seconds,
+        "simulations": simulations,
+        "networks": World(world_settings(found.scenario)).grid.networks,
+        "registry": open_registry(registry) if registry else None,
+    }
     services = Services(repository, AccessDatabase(), WallClock().now_s, more=more)
     token, _ = services.tokens.create("this visit", role, sites, rights=("bodies",), days=1)
     return community, application(services, routes=CONSOLE_ROUTES), token

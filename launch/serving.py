@@ -70,6 +70,7 @@ class Front:
                 "ledger": ground.ledger,
                 "community": HostedCommunity(run, archive),
                 "sleep": real_seconds,
+                "networks": run.world.grid.networks,
             }
             if self._runs is not None:
                 more["simulations"] = self._runs

@@ -122,7 +122,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        time=_time, clock=_clock, name=_name, words=_words, turned_away=_turned_away, figure=_figure
+        time=_time,
+        clock=_clock,
+        name=_name,
+        words=_words,
+        turned_away=_turned_away,
+        figure=_figure,
+        label=_label,
     )
     return environment
 
@@ -142,6 +148,29 @@ def _name(address: str) -> str:
 def _words(name: str) -> str:
     """Return `LOCAL_ENERGY` or `consumed_wh` as people write it."""
     return name.replace("_", " ").lower()
+
+
+_UNITS = {
+    "wh": "Wh",
+    "w": "W",
+    "va": "VA",
+    "degc": "°C",
+    "tokens": "tokens",
+    "ticks": "ticks",
+    "pu": "p.u.",
+    "ms": "ms",
+}
+"""Ends of field names that are units; `_s` of a time is said by the time itself."""
+
+
+def _label(field: str) -> str:
+    """Return the heading of a field: `peak_w` is "peak, W"."""
+    words, _, unit = field.rpartition("_")
+    if not words:
+        return field
+    if unit == "s":
+        return words.replace("_", " ")
+    return f"{words.replace('_', ' ')}, {_UNITS[unit]}" if unit in _UNITS else field.replace("_", " ")
 
 
 def _turned_away(counts: Mapping[str, int]) -> int:

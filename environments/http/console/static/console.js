@@ -45,6 +45,11 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-older]");
   if (button) older(button);
 });
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!event.detail.xhr.getResponseHeader("x-form-faults")) return;
+  event.detail.shouldSwap = true; // a form that comes back with what is wrong beside its fields
+  event.detail.isError = false;
+});
 document.addEventListener("htmx:responseError", (event) => {
   const faults = document.getElementById("faults");
   if (faults && event.detail.xhr.status !== 401) faults.innerHTML = event.detail.xhr.responseText;
