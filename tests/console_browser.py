@@ -1,14 +1,28 @@
-"""A headless Chromium that visits the console, and notes what must not happen there."""
+"""A laboratory behind `parity-mas serve`, and a headless Chromium that notes what must not happen there."""
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from environments.http.access_database import AccessDatabase
+from environments.http.tokens import TokenStore
+from environments.simulation.clock import WallClock
+
+ROOT = Path(__file__).parents[1]
+SIGNED_IN: dict[str, tuple[str, ...]] = {
+    "market-operator": (),
+    "aggregator": (),
+    "dso": (),
+    "prosumer": ("h001",),
+}
 AXE = Path(__file__).parents[1] / ".servers" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 GRAVE = ("serious", "critical")
@@ -22,6 +36,48 @@ def required() -> None:
     if missing and not os.environ.get("PARITY_REQUIRE_SERVERS"):
         pytest.skip(f"{', '.join(missing)}: scripts/install-servers installs it")
     assert not missing, f"{missing} missing, and PARITY_REQUIRE_SERVERS is set"
+
+
+class Served(NamedTuple):
+    """A laboratory that lives behind `parity-mas serve`, and who may sign in there."""
+
+    url: str
+    tokens: dict[str, str]
+
+
+@contextmanager
+def served_laboratory(folder: Path) -> Iterator[Served]:
+    """Run the laboratory live with its console in a process of its own, as an operator does."""
+    database = f"sqlite:///{folder / 'access.sqlite'}"
+    with closing(AccessDatabase(database)) as access:
+        store = TokenStore(access, WallClock().now_s)
+        tokens = {
+            role: store.create(role, role, sites, requests_per_s=1000, rights=("bodies",))[0]
+            for role, sites in SIGNED_IN.items()
+        }
+    scenario = str(ROOT / "launch/scenarios/laboratory.yaml")
+    command = ["-m", "launch.cli", "serve", scenario, "--port", "0", "--pace", "0.5", "--out", "runs/live"]
+    process = subprocess.Popen(
+        [sys.executable, *command, "--set", f"api.database={database}"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = next((line for line in process.stdout if "serving at" in line), "")
+        assert line, "the laboratory did not start"
+        yield Served(line.split()[2].rstrip(","), tokens)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @contextmanager

@@ -3,74 +3,22 @@
 Pages are found by walking the navigation, so that a new page is visited without a word here.
 """
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from console_browser import Visitor, required, running_chromium
-
-from environments.http.access_database import AccessDatabase
-from environments.http.tokens import TokenStore
-from environments.simulation.clock import WallClock
+from console_browser import SIGNED_IN, Served, Visitor, required, running_chromium, served_laboratory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.sit_applications]
 
-ROOT = Path(__file__).parents[2]
-SIGNED_IN = {
-    "market-operator": (),
-    "aggregator": (),
-    "dso": (),
-    "prosumer": ("h001",),
-}
 FIRST_PAGE_BYTES = 150_000
-
-
-class Served(NamedTuple):
-    """A laboratory that lives behind `parity-mas serve`, and who may sign in there."""
-
-    url: str
-    tokens: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     required()
-    folder = tmp_path_factory.mktemp("served")
-    database = f"sqlite:///{folder / 'access.sqlite'}"
-    with closing(AccessDatabase(database)) as access:
-        store = TokenStore(access, WallClock().now_s)
-        tokens = {
-            role: store.create(role, role, sites, requests_per_s=1000, rights=("bodies",))[0]
-            for role, sites in SIGNED_IN.items()
-        }
-    scenario = str(ROOT / "launch/scenarios/laboratory.yaml")
-    command = ["-m", "launch.cli", "serve", scenario, "--port", "0", "--pace", "0.5", "--out", "runs/live"]
-    process = subprocess.Popen(
-        [sys.executable, *command, "--set", f"api.database={database}"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = next(line for line in process.stdout if "serving at" in line)
-        yield Served(line.split()[2].rstrip(","), tokens)
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with served_laboratory(tmp_path_factory.mktemp("served")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""D8.1's tests of user interfaces by their names (Tables 3 and 4), over HTTP on a community that runs live."""
+"""D8.1's tests of user interfaces by their names (Tables 3 and 4), over HTTP on a live community."""
 
 import asyncio
 import json
