@@ -1,4 +1,4 @@
-"""D8.1's tests of user interfaces by their names (Tables 3 and 4), over HTTP on a community that runs live."""
+"""D8.1's tests of user interfaces by their names (Tables 3 and 4), over HTTP on a live community."""
 
 import asyncio
 import json
@@ -35,9 +35,7 @@ from ontology.users import User
 DAY = {
     "intervals": 8,
     "ledger.attestors": 1,
-    "products": [
-        {"id": "night", "hour": 0.5, "hours": 0.5, "power_kw": 1, "price": 0.3, "lead_hours": 0.25}
-    ],
+    "products": [{"id": "night", "hour": 0.5, "hours": 0.5, "power_kw": 1, "price": 0.3, "lead_hours": 0.25}],
 }
 CALLERS = {"market-operator": (), "aggregator": (), "prosumer": ("h001",)}
 USER = {
@@ -135,7 +133,9 @@ class Morning:
             for site in ("h001", "h002")
         }
         self.pages["management"] = await operator.get("/management")
-        self.pages["faulty user"] = await operator.post("/management/users", **USER | {"email": "anna", "name": ""})
+        self.pages["faulty user"] = await operator.post(
+            "/management/users", **USER | {"email": "anna", "name": ""}
+        )
         self.pages["registered"] = await operator.post("/management/users", **USER)
         self.pages["user"] = await operator.get(
             self.pages["registered"].headers["hx-redirect"].removeprefix("/console")
@@ -194,7 +194,11 @@ def shown(answer: Response) -> str:
 
 
 def test_lma_1_the_page_shows_the_markets_that_the_last_event_of_the_grid_leaves_active(morning):
-    row = shown(morning.pages["management"]).partition(f'data-segment="{morning.segment}"')[2].partition("</tr>")[0]
+    row = (
+        shown(morning.pages["management"])
+        .partition(f'data-segment="{morning.segment}"')[2]
+        .partition("</tr>")[0]
+    )
     told = dict(re.findall(r'data-market="(\w+)">(\w+)', row))
     active = active_markets(morning.light.state)
     assert told == {market: "active" if market in active else "suspended" for market in Market}
@@ -235,7 +239,9 @@ def test_agr_2_the_page_shows_the_properties_of_a_dynamic_plant(morning):
 
 def test_agr_3_the_page_shows_how_prosumers_behaved(morning):
     page = shown(morning.pages["plants"]).partition("How prosumers behaved")[2]
-    assert {"h001-prosumer@localhost", "h002-prosumer@localhost"} <= set(re.findall(r">([\w-]+@localhost)<", page))
+    assert {"h001-prosumer@localhost", "h002-prosumer@localhost"} <= set(
+        re.findall(r">([\w-]+@localhost)<", page)
+    )
 
 
 def test_a_device_is_taken_on_loan_by_preview_confirmation_and_once_only(morning):

@@ -67,9 +67,7 @@ def take(client: TestClient, asset_id: str = BATTERY, **changes: str):
 
 
 def test_devices_are_listed_and_charted(signed_in: SignIn, services: Services) -> None:
-    measured = Measurement(
-        subject=BATTERY, quantity=Quantity.ACTIVE_POWER_W, time_s=NOW_S - 900, value=250.0
-    )
+    measured = Measurement(subject=BATTERY, quantity=Quantity.ACTIVE_POWER_W, time_s=NOW_S - 900, value=250.0)
     asyncio.run(services.repository.store([measured]))
     client = signed_in("prosumer", "h001")
     page = client.get("/console/assets").text
@@ -119,7 +117,9 @@ def test_what_did_not_work_is_written_down_and_can_be_tried_again(
     assert "held" in take(client).text
 
 
-def test_a_device_is_given_back_before_its_time(signed_in: SignIn, services: Services, gateway: Gateway) -> None:
+def test_a_device_is_given_back_before_its_time(
+    signed_in: SignIn, services: Services, gateway: Gateway
+) -> None:
     client = signed_in("prosumer", "h001")
     take(client)
     (lease,) = services.leases.of(BATTERY, NOW_S)
@@ -186,7 +186,9 @@ def lease(name: str, from_s: int = NOW_S, until_s: int = NOW_S + 900) -> Lease:
     )
 
 
-def test_a_console_that_died_before_the_answer_leaves_a_line_and_blocks_nobody_for_longer_than_the_lease(tmp_path):
+def test_a_console_that_died_before_the_answer_leaves_a_line_and_blocks_nobody_for_longer_than_the_lease(
+    tmp_path,
+):
     url = f"sqlite:///{tmp_path / 'access.sqlite'}"
     LeaseStore(AccessDatabase(url)).take(lease("first"))
     again = LeaseStore(AccessDatabase(url))
@@ -201,4 +203,7 @@ def test_a_lease_that_has_ended_is_over(tmp_path):
     store = LeaseStore(AccessDatabase())
     store.take(lease("first"))
     store.settle("first", LeaseState.HELD, "started")
-    assert [store.of(BATTERY, t)[0].state for t in (NOW_S + 899, NOW_S + 900)] == [LeaseState.HELD, LeaseState.OVER]
+    assert [store.of(BATTERY, t)[0].state for t in (NOW_S + 899, NOW_S + 900)] == [
+        LeaseState.HELD,
+        LeaseState.OVER,
+    ]

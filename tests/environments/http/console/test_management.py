@@ -78,7 +78,9 @@ def test_a_user_is_put_right_and_erased_after_the_id_was_typed(signed_in: SignIn
     path = f"{PATH}/users/{user.user_id}"
     client.post(f"{path}/details", data={"name": "Anna B.", "email": user.email}, headers=sign(client))
     assert "Anna B." in client.get(path).text
-    assert client.post(f"{path}/erase", data={"confirmation": "h001"}, headers=sign(client)).status_code == 422
+    assert (
+        client.post(f"{path}/erase", data={"confirmation": "h001"}, headers=sign(client)).status_code == 422
+    )
     assert client.post(f"{path}/erase", data={"confirmation": user.user_id}, headers=sign(client)).is_success
     assert registry.users() == []
 
@@ -86,7 +88,9 @@ def test_a_user_is_put_right_and_erased_after_the_id_was_typed(signed_in: SignIn
 @pytest.mark.parametrize("kind", ["roles", "building-types", "asset-types", "sensor-types"])
 def test_a_catalogue_is_listed_with_a_form_for_each_entry(signed_in: SignIn, kind: str) -> None:
     client = signed_in("market-operator")
-    links = re.findall(rf'href="({PATH}/catalogues/{kind}/entry\?name=[^"]+)"', client.get(f"{PATH}/catalogues/{kind}").text)
+    links = re.findall(
+        rf'href="({PATH}/catalogues/{kind}/entry\?name=[^"]+)"', client.get(f"{PATH}/catalogues/{kind}").text
+    )
     assert len(links) > 3
     assert "value=" in client.get(links[0]).text
 
@@ -105,7 +109,9 @@ def test_an_entry_is_made_changed_and_removed(signed_in: SignIn) -> None:
     assert "resolution" in faults(wrong.text)
     assert client.post(path, data=entry, headers=sign(client)).is_success
     assert 'value="ppm"' in client.get(f"{path}/entry?name=CO2").text
-    assert client.post(f"{path}/remove?name=CO2", data={"confirmation": "CO2"}, headers=sign(client)).is_success
+    assert client.post(
+        f"{path}/remove?name=CO2", data={"confirmation": "CO2"}, headers=sign(client)
+    ).is_success
     assert "CO2" not in client.get(path).text
 
 
