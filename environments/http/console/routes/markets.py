@@ -21,6 +21,7 @@ from ontology.codec import message_type_of
 from ontology.grid import GridStatusEvent
 from ontology.market import LemDataset, LemResult, PriceProfile
 from ontology.ownership import as_seen_by
+from ontology.policy import may_read
 
 __all__ = ["MARKETS", "newest_lights", "prices_ahead"]
 
@@ -47,6 +48,7 @@ async def markets_page(request: Any_) -> Response[str]:
         active={light.segment_id: active_markets(light.state) for light in lights},
         results=results[: -LISTED - 1 : -1],
         interval_s=INTERVAL_S,
+        sees_ahead=may_read(caller_of(request).role, AHEAD),
     )
 
 
