@@ -43,6 +43,10 @@ def create(
     rate: Annotated[
         float | None, typer.Option(help="Requests a second.", show_default="the server's usual")
     ] = None,
+    right: Annotated[
+        list[str] | None,
+        typer.Option(help="Beyond the role: bodies, to read what letters say.", show_default=False),
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="Write the token here, for its owner's eyes only.")
     ] = None,
@@ -51,7 +55,7 @@ def create(
     """Make a token and show it, once; only its hash is kept."""
     with errors(), _tokens(database) as store:
         secret, caller = store.create(
-            name, role, subject or [], market=market, days=days, requests_per_s=rate
+            name, role, subject or [], market=market, days=days, requests_per_s=rate, rights=right or ()
         )
         if file is None:
             print(secret)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from environments.simulation.clock import WallClock
 from launch.exits import errors
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["console"]
 
 CATCH_UP_S = 1.0
-_CLOCK = WallClock()
-"""A record grows, and sessions end, in real time."""
 OTHER_NAMES = {
     "market": "market-operator",
     "attestor": "blockchain",
@@ -82,6 +79,7 @@ async def _opened(
     from environments.http.console.routes import CONSOLE_ROUTES
     from environments.http.services import Services
     from environments.repository import MemoryRepository
+    from environments.simulation.clock import WallClock
     from environments.simulation.world import World
     from launch.run_folder import MESSAGES, read_run
     from launch.user_registry import open_registry
@@ -103,7 +101,7 @@ async def _opened(
         "networks": World(world_settings(found.scenario)).grid.networks,
         "registry": open_registry(registry) if registry else None,
     }
-    services = Services(repository, AccessDatabase(), _CLOCK.now_s, more=more)
+    services = Services(repository, AccessDatabase(), WallClock().now_s, more=more)
     token, _ = services.tokens.create("this visit", role, sites, rights=("bodies",), days=1)
     return community, application(services, routes=CONSOLE_ROUTES), token
 
@@ -116,7 +114,10 @@ async def _ready(server: "Server", serving: asyncio.Task[None]) -> bool:
 
 
 async def _real_seconds(seconds: float) -> None:
-    await _CLOCK.sleep_until(_CLOCK.now_s() + seconds)
+    from environments.simulation.clock import WallClock
+
+    clock = WallClock()
+    await clock.sleep_until(clock.now_s() + seconds)
 
 
 async def _follow(community: "RecordedCommunity") -> None:

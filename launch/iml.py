@@ -19,6 +19,8 @@ from environments.simulation.clock import WallClock
 from environments.wire.addresses import Login, login_from, place_of, trust_in
 from environments.wire.mqtt_link import Broker
 from launch.document import read_document
+from launch.schema.interface import Api
+from launch.serving import samples_served
 from launch.validation import build
 from ontology.errors import InvalidInput, Problem, Unavailable
 
@@ -37,6 +39,7 @@ class LayerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     repository: Annotated[str, Meta(description="URL of the repository's database")] = (
         "sqlite:///repository.sqlite"
     )
+    api: Annotated[Api | None, Meta(description="where samples are taken by REST, too")] = None
     sites: Annotated[tuple[SiteSensors, ...], Meta(description="sites and their sensors")]
 
 
@@ -95,7 +98,12 @@ async def serve_layer(path: Path, ready: Callable[[str], None]) -> None:
             ready(f"{len(catalogue.sensors())} sensors of {len(settings.sites)} sites at {broker.place.url}")
         except Unavailable as error:
             ready(f"waiting for the broker: {error}")
-        await asyncio.Event().wait()
+        if settings.api is None:
+            await asyncio.Event().wait()
+        else:
+            async with samples_served(settings.api, service) as interface:
+                ready(f"REST interface at {interface.url}")
+                await interface.wait()
     finally:
         await intake.close()
         await service.stop()

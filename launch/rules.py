@@ -441,6 +441,9 @@ def _identities(scenario: Scenario) -> Iterator[Complaint]:
         if name in known:
             yield (f"{path}.id" if site else path), name, f"already used by {known[name]}"
             continue
+        nested = next((other for other in known if name.startswith(f"{other}-")), "")
+        if nested:
+            yield (f"{path}.id" if site else path), name, f"must not begin with {nested}-, as if of that site"
         known[name] = path
         for role in SITE_AGENTS:
             default = f"{name}-{role}@{domain}"

@@ -5,18 +5,27 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+from litestar import Request, Router
+from litestar.types import ControllerRouterHandler
+
+from behaviours.ports import SampleIntake
 from environments.http import Api, ApiServer, Services, application
+from environments.http.access import allowing, caller_of, writing
 from environments.http.access_database import AccessDatabase
 from environments.http.portals import Portals
-from environments.http.routes import ROUTES
+from environments.http.routes import API, OPEN, ROUTES
 from environments.http.routes.registry import REGISTRY
+from environments.iml.rest import sample_route
+from environments.repository.memory import MemoryRepository
 from environments.repository.store import SqlRepository
 from environments.simulation.clock import WallClock
 from launch.live import LiveCommunity
 from launch.portals import CommunityPortals
 from launch.schema.interface import Api as ApiSection
+from ontology.codec import message_type_of
+from ontology.samples import SampleBatch
 
-__all__ = ["Front", "api_of", "serve_repository"]
+__all__ = ["Front", "api_of", "samples_served", "serve_repository"]
 
 Ready = Callable[[str], None]
 
@@ -79,6 +88,26 @@ def api_of(
         more=more,
     )
     return application(services, (*ROUTES, REGISTRY) if services.more.get("registry") else ROUTES)
+
+
+@asynccontextmanager
+async def samples_served(section: ApiSection, intake: SampleIntake) -> AsyncIterator[ApiServer]:
+    """Take samples by REST as long as the block lasts; a gateway's token is bound to its site.
+
+    Raises: InvalidInput for files or URLs that are none, Unavailable when an address cannot be had.
+    """
+    route = sample_route(intake, _own_site, allowing(writing(message_type_of(SampleBatch))))
+    with closing(AccessDatabase(section.database)) as database:
+        services = Services(
+            MemoryRepository(), database, WallClock().now_s, requests_per_s=section.requests_per_s
+        )
+        routes: tuple[ControllerRouterHandler, ...] = (*OPEN, Router(API, route_handlers=[route]))
+        async with _server(section, application(services, routes)) as server:
+            yield server
+
+
+def _own_site(request: Request[Any, Any, Any]) -> str:
+    return next(iter(caller_of(request).subjects), "")
 
 
 def _server(section: ApiSection, api: Api) -> ApiServer:

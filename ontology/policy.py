@@ -196,7 +196,15 @@ TABLE: tuple[Row, ...] = (
     Row((SampleBatch,), (Act.REQUEST,), (Role.GATEWAY,), (Role.REPOSITORY,), writers=(Role.GATEWAY,)),
     Row((SampleReceipt,), (Act.INFORM,), (Role.REPOSITORY,), (Role.GATEWAY,)),
     Row(
-        (Measurement, StorageModel, StorageStatus, ThermalModel, ThermalStatus),
+        (StorageModel, ThermalModel, ThermalStatus),
+        TELL,
+        (Role.GATEWAY, Role.PROSUMER, *MANAGERS, Role.REPOSITORY),
+        (*SITE, Role.REPOSITORY, Role.AGGREGATOR),
+        readers=(Role.ORACLE, Role.DSO, Role.UI),
+        writers=(Role.GATEWAY, *MANAGERS),
+    ),
+    Row(  # the DSO hears of what it controls directly
+        (Measurement, StorageStatus),
         TELL,
         (Role.GATEWAY, Role.PROSUMER, *MANAGERS, Role.REPOSITORY),
         (*SITE, Role.REPOSITORY, Role.AGGREGATOR, Role.DSO),

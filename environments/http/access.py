@@ -165,7 +165,7 @@ def caller_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
 
 def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], services: Any) -> Caller:
     scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
-    caller = services.tokens.caller(secret.strip()) if scheme.lower() == "bearer" else None
+    caller: Caller | None = services.tokens.caller(secret.strip()) if scheme.lower() == "bearer" else None
     if caller is None:
         services.rates.take(f"stranger {connection.client.host if connection.client else ''}")
         raise NotAuthorizedException(

@@ -3,17 +3,19 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 
 import aiomqtt
+import httpx
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from behaviours.repository_port import Selection
+from environments.repository.store import SqlRepository
 from environments.simulation.clock import WallClock
 from launch.cli import app
 
@@ -85,6 +87,35 @@ def test_a_layer_that_is_started_takes_samples(mosquitto, tmp_path):
         process.stdout.close()
 
 
+@pytest.mark.server
+def test_a_gateway_posts_samples_of_its_own_site_only(mosquitto, tmp_path):
+    access, file = f"sqlite:///{tmp_path}/access.sqlite", tmp_path / "iml.yaml"
+    text = GOOD.format(url=f"{mosquitto.url}/lab-{uuid.uuid4().hex[:8]}", folder=tmp_path)
+    file.write_text(text + f"api: {{port: 0, database: '{access}'}}\n")
+    made = CliRunner().invoke(
+        app,
+        ["api", "token", "create", "h001", "--role", "gateway", "--subject", "h001", "--database", access],
+    )
+    token = next(word for word in made.output.split() if word.startswith("pm_"))
+    program = [sys.executable, "-m", "launch.cli", "iml", "serve", str(file)]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        process.stdout.readline()
+        url = process.stdout.readline().split()[-1].decode()
+        with httpx.Client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}) as gateway:
+            sample = {"sensor_id": "meter", "time_s": int(WallClock().now_s()), "value": 500}
+            batch = {"batch_id": "1", "samples": [sample]}
+            assert gateway.post("/iml/h001/samples", json=batch).json()["data"]["stored"] == 1
+            assert gateway.post("/iml/h001/samples", json=batch).json()["data"]["duplicates"] == 1
+            assert gateway.post("/iml/h002/samples", json=batch).status_code == 403
+            assert gateway.post("/iml/h001/samples", json={}).status_code == 422
+        assert httpx.post(f"{url}/api/v1/iml/h001/samples", json=batch).status_code == 401
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
 async def sent(port, prefix):
     now_s = int(WallClock().now_s())
     samples = [
@@ -99,8 +130,8 @@ async def sent(port, prefix):
 
 
 def measurements(folder):
-    with sqlite3.connect(folder / "repository.sqlite", timeout=20) as connection:
-        (count,) = connection.execute(
-            "SELECT count(*) FROM facts WHERE entity = 'parity:Measurement'"
-        ).fetchone()
-    return count
+    repository = SqlRepository(f"sqlite:///{folder}/repository.sqlite")
+    try:
+        return asyncio.run(repository.count(Selection("parity:Measurement")))
+    finally:
+        repository.close()

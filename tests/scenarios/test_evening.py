@@ -21,6 +21,8 @@ from ontology.flexibility_trading import DRSignal
 from ontology.marketplace import AcquiredFlexibility, FlexibilityContract, MarketplaceState
 from ontology.performatives import Performative
 
+pytestmark = pytest.mark.slow
+
 EVENING = SCENARIOS / "evening.yaml"
 UNTIL = 29
 """Intervals until the worst is over and the first orders are settled."""
@@ -162,7 +164,6 @@ def test_the_marketplace_knows_the_same_after_a_restart(bought):
 # -- live ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("active", [True, False], ids=["bought", "commanded"])
 def test_live_over_xmpp_the_evening_is_the_same(active):
     scenario = evening(active, intervals=22)

@@ -467,7 +467,7 @@ def test_buc10_from_what_is_measured_to_relief_that_is_measured_again(street):
     assert red
     assert {(p, s) for p, s in zip(calls["segment"], calls["start_s"], strict=True)} >= red
     limited = calls["limit_w"]
-    assert set(limited.tolist()) == {int(9_000 * 0.8)}
+    assert all(0 < limit_w <= 9_000 * 0.8 for limit_w in limited.tolist())
     reported = calls["reported"]
     assert reported.any()
     assert sum(calls["delivered_wh"][reported]) < 0

@@ -8,7 +8,7 @@ from environments.http.routes.conversations import CONVERSATIONS
 from environments.http.routes.facts import FACTS
 from environments.http.routes.uploads import UPLOADS
 
-__all__ = ["API", "ROUTES"]
+__all__ = ["API", "OPEN", "ROUTES"]
 
 API = "/api/v1"
 ROUTES: tuple[ControllerRouterHandler, ...] = (
