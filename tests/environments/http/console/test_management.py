@@ -1,4 +1,4 @@
-"""The market's management in the console: users, catalogues, participants; forms with what is wrong beside."""
+"""The market's management in the console: users, catalogues, participants, and forms with their faults."""
 
 import re
 from collections.abc import Iterator
