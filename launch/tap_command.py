@@ -12,7 +12,6 @@ import typer
 
 from launch.exits import errors
 from launch.exits import fail as fail_with
-from ontology.errors import InvalidInput, problem
 
 if TYPE_CHECKING:
     from environments.repository.letter_archive import LetterArchive, LetterSelection, RecordedLetter
@@ -56,6 +55,8 @@ def tap(
             look_on(live, client, agent, bodies, as_json)
             return
         if run is None:
+            from ontology.errors import InvalidInput, problem
+
             raise InvalidInput(problem("RUN", "missing", "a run folder, or --live with a way in"))
         from environments.repository.letter_archive import LetterArchive, LetterSelection
 
@@ -88,6 +89,7 @@ def look_on(file: Path, client: str, agent: str, bodies: bool, as_json: bool) ->
         Unavailable when it cannot be reached.
     """
     from environments.live.record_client import AioxmppLink, Link, RecordClient, SpadeLink, WayIn, read_way_in
+    from ontology.errors import InvalidInput, problem
 
     links: dict[str, Callable[[WayIn], Link]] = {"spade": SpadeLink, "aioxmpp": AioxmppLink}
     if client not in links:
