@@ -10,9 +10,10 @@ from behaviours.decisions.grid import Network
 from environments.simulation.dso_systems import DsoSystems
 from launch.console import console
 from launch.grid_chart import LEVELS_PU, UNBALANCE_LIMIT
+from launch.grid_run import Extreme, FeederSpan
 from launch.grid_study import PHASE_NAMES, Snapshot, Span
 
-__all__ = ["print_snapshots", "print_spans", "print_systems"]
+__all__ = ["print_feeders", "print_snapshots", "print_spans", "print_systems"]
 
 SITES_SHOWN = 12
 Row = tuple[str, str, str]
@@ -30,6 +31,47 @@ def print_spans(spans: Sequence[Span]) -> None:
     """Print the extremes of each network."""
     for each in spans:
         _print(each.network, _extremes(each))
+
+
+def print_feeders(name: str, feeders: Sequence[FeederSpan]) -> None:
+    """Print a row for each feeder of a run."""
+    table = Table(
+        title=f"{name}: {len(feeders)} feeders, {feeders[0].intervals} intervals",
+        title_justify="left",
+        title_style="bold",
+        caption="worst values with the start of their interval (UTC); beyond EN 50160's ±10 % and 2 %, in %"
+        " of the intervals; neutral: current at the busbar; light: intervals GREEN / YELLOW / RED",
+        caption_justify="left",
+    )
+    table.add_column("feeder")
+    for column in (
+        *("lowest, p.u.", "highest, p.u.", "beyond, %", "unbalance, %", "beyond, %", "loading, %"),
+        *("neutral, A", "in / out, kWh", "losses, kWh", "light"),
+    ):
+        table.add_column(column, justify="right")
+    for each in feeders:
+        table.add_row(*_feeder(each))
+    console().print(table)
+
+
+def _feeder(feeder: FeederSpan) -> Iterator[str]:
+    yield feeder.segment_id
+    yield _worst(feeder.voltage_min_pu, "{:.4f}")
+    yield _worst(feeder.voltage_max_pu, "{:.4f}")
+    yield f"{100 * feeder.beyond_voltage:.1f}"
+    yield _worst(feeder.unbalance, "{:.2f}", 100)
+    yield f"{100 * feeder.beyond_unbalance:.1f}"
+    yield _worst(feeder.loading, "{:.1f}", 100)
+    yield _worst(feeder.neutral_a, "{:.1f}")
+    yield f"{feeder.imported_wh / 1000:.1f} / {feeder.exported_wh / 1000:.1f}"
+    yield f"{feeder.losses_wh / 1000:.2f}"
+    yield " / ".join(str(feeder.states.get(state, 0)) for state in ("GREEN", "YELLOW", "RED"))
+
+
+def _worst(extreme: Extreme, form: str, scale: float = 1) -> str:
+    if np.isnan(extreme.value):
+        return ""
+    return f"{form.format(scale * extreme.value)}\n{datetime.fromtimestamp(extreme.time_s, UTC):%d.%m. %H:%M}"
 
 
 def print_systems(systems: DsoSystems) -> None:

@@ -264,10 +264,10 @@ def _digest(path: str | None) -> str | None:
 
 
 def _network_digest(name: str) -> str:
-    """Return the name of a network, or what makes up the one in a file, wherever that lies."""
-    from environments.networks import feeder_named, is_file
+    """Return the name of a network, or what makes up an imported one, wherever it lies."""
+    from environments.networks import feeder_named, is_imported
 
-    if not is_file(name):
+    if not is_imported(name):
         return name
     fields = dataclasses.asdict(feeder_named(name))
     plain_fields = {key: getattr(value, "tolist", lambda kept=value: kept)() for key, value in fields.items()}

@@ -1,7 +1,8 @@
 """Low-voltage networks from a file that pandapower wrote, one for each transformer.
 
-Read are buses, lines, two-winding transformers, the external grid, switches, and loads and generators with
-constant power, symmetrical or not. All that is wrong with a file, or not supported, is said at once.
+Read are buses, lines, two-winding transformers, the external grid, switches, and loads, generators and
+batteries with constant power, symmetrical or not. All that is wrong with a file, or not supported, is said at
+once.
 """
 
 from collections import Counter
@@ -25,14 +26,14 @@ from environments.networks.pandapower_tables import Row, Tables, tables_of
 from environments.networks.tree import Branch, Supply, Tree, network_of, tree_from
 from ontology.errors import InvalidInput, Problem, problem
 
-__all__ = ["cases_from_pandapower", "read_pandapower"]
+__all__ = ["DRAWS", "cases_from_pandapower", "read_pandapower"]
 
 LOW_VOLTAGE_V = 1_000
 NOT_SUPPORTED = (
-    *("gen", "storage", "shunt", "ward", "xward", "impedance", "trafo3w"),
+    *("gen", "shunt", "ward", "xward", "impedance", "trafo3w"),
     *("motor", "dcline", "tcsc", "svc", "ssc", "vsc"),
 )
-DRAWS = {"load": 1.0, "asymmetric_load": 1.0, "sgen": -1.0, "asymmetric_sgen": -1.0}
+DRAWS = {"load": 1.0, "asymmetric_load": 1.0, "sgen": -1.0, "asymmetric_sgen": -1.0, "storage": 1.0}
 """Tables of sites and the sign of their power."""
 
 

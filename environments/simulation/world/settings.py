@@ -7,7 +7,7 @@ import msgspec
 
 from behaviours.decisions.dstatcom import Priority
 from behaviours.decisions.grid.network import MAX_SITES
-from environments.networks import FEEDERS, is_file
+from environments.networks import FEEDERS, is_imported
 from ontology.assets import Phases
 from ontology.base import INTERVAL_S
 from ontology.errors import Problem, problem
@@ -231,7 +231,7 @@ def _world_problems(world: WorldSettings) -> Iterator[Problem]:
 
 
 def _feeder_problems(feeder: FeederSettings) -> Iterator[Problem]:
-    if feeder.network not in (STREET, *FEEDERS) and not is_file(feeder.network):
+    if feeder.network not in (STREET, *FEEDERS) and not is_imported(feeder.network):
         expected = (
             f"one of {', '.join((STREET, *FEEDERS))}, or a file of pandapower (.json) or OpenDSS (.dss)"
         )
