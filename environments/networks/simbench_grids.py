@@ -7,10 +7,11 @@ files reads. Its grids do not say zero sequence impedances, and its loads have a
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -25,8 +26,11 @@ AVAILABLE = find_spec("simbench") is not None
 SIMBENCH = "simbench:"
 LOW_VOLTAGE = "1-LV-"
 EXAMPLE = "1-LV-rural1--0-sw"
-PROFILES_ZONE = timezone(timedelta(hours=1))
-"""Of the profiles' times: a year of quarter hours without a summer time, taken as Central European Time."""
+PROFILES_ZONE = ZoneInfo("Europe/Berlin")
+"""Of the profiles' times; in autumn an hour comes twice."""
+STEP_S = 900
+TAP_CHANGER = "Ratio"
+"""SimBench gives positions of taps without their kind, which pandapower 3 would therefore not count."""
 
 
 def is_simbench(name: str) -> bool:
@@ -61,7 +65,8 @@ def simbench_series(name: str) -> LoadSeries:
     code = name.removeprefix(SIMBENCH).partition("@")[0]
     grid = _grid(code)
     (case,) = cases_from_pandapower(_as_json(grid), code)
-    times_s = np.array([_time_s(text) for text in grid.profiles["load"]["time"]], dtype=np.int64)
+    times = grid.profiles["load"]["time"]
+    times_s = _time_s(times.iloc[0]) + STEP_S * np.arange(len(times), dtype=np.int64)
     active, reactive = (
         _of_sites(case.network.sites, grid, _absolute(grid, profiles=True), column, len(times_s))
         for column in ("p_mw", "q_mvar")
@@ -111,7 +116,9 @@ def _grid(code: str) -> Any:
         raise InvalidInput(problem("NETWORK", f"{SIMBENCH}{code}", expected))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return simbench.get_simbench_net(code)
+        grid = simbench.get_simbench_net(code)
+    grid.trafo["tap_changer_type"] = TAP_CHANGER
+    return grid
 
 
 def _absolute(grid: Any, *, profiles: bool) -> dict[tuple[str, str], Any]:
