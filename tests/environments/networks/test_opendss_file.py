@@ -7,7 +7,7 @@ import pytest
 
 from behaviours.decisions.grid import PowerFlow
 from benchmarks import opendss_reference
-from environments.networks import NetworkCase, load_cases, read_opendss
+from environments.networks import NetworkCase, load_cases, load_series, read_opendss
 from ontology.errors import InvalidInput
 
 pytestmark = pytest.mark.skipif(
@@ -78,6 +78,49 @@ def test_loads_follow_their_shapes(tmp_path: Path) -> None:
     assert powers == [pytest.approx([800, 9000]), pytest.approx([4000, 9000]), pytest.approx([2000, 9000])]
 
 
+def test_the_loads_over_time_are_those_of_each_step(tmp_path: Path) -> None:
+    path = written(tmp_path, VILLAGE)
+    series = load_series(str(path))
+    assert series.times_s.tolist() == [3600, 7200, 10800]
+    for step in (1, 2, 3):
+        (case,) = load_cases(f"{path}@{step}")
+        assert series.power_w[step - 1] == pytest.approx(case.power_w.sum(axis=1))
+        assert series.reactive_var[step - 1] == pytest.approx(case.reactive_var.sum(axis=1))
+
+
+def test_shapes_of_reactive_power_of_real_powers_and_the_circuits_multiplier_count(tmp_path: Path) -> None:
+    shapes = """
+new loadshape.both npts=2 interval=1 mult=(0.5 1) qmult=(0.25 0)
+new loadshape.measured npts=2 interval=1 mult=(3 6) useactual=yes
+set loadmult=0.5
+"""
+    text = VILLAGE.replace("daily=evening", "daily=both").replace("new load.house", f"{shapes}new load.house")
+    path = written(tmp_path, text.replace("kw=9 kvar=3", "kw=9 kvar=3 daily=measured"))
+    (case,) = load_cases(f"{path}@1")
+    found_va = (case.power_w + 1j * case.reactive_var).sum(axis=1)
+    assert found_va == pytest.approx([1_000 + 125j, 3_000])  # a shape of real kW alone has no kvar
+    from opendssdirect import dss
+
+    dss.Text.Command("set mode=daily stepsize=1h number=1 tolerance=1e-9")
+    dss.Text.Command("solve")
+    for name, load_va in zip(case.network.sites, found_va, strict=True):
+        dss.Circuit.SetActiveElement(f"load.{name}")
+        kw, kvar = (sum(dss.CktElement.Powers()[first::2]) for first in (0, 1))
+        assert 1000 * complex(kw, kvar) == pytest.approx(load_va, abs=0.1)
+
+
+def test_shapes_of_different_steps_are_no_series(tmp_path: Path) -> None:
+    other = "new loadshape.other npts=2 interval=0.5 mult=(1 1)\nnew load.shop"
+    text = VILLAGE.replace("new load.shop", other).replace("kw=9", "daily=other kw=9")
+    with pytest.raises(InvalidInput, match="3 steps of 3600 s, as the first has"):
+        load_series(str(written(tmp_path, text)))
+
+
+def test_the_dstatcom_stands_at_the_farthest_node(tmp_path: Path) -> None:
+    (case,) = read_opendss(written(tmp_path, VILLAGE))
+    assert case.network.nodes[case.network.compensator_nodes[0]] == "house"
+
+
 def test_all_that_cannot_be_is_named_at_once(tmp_path: Path) -> None:
     more = """
 new capacitor.c bus1=joint kv=0.4 kvar=10
@@ -96,6 +139,10 @@ new load.delta bus1=joint phases=3 conn=delta kv=0.4 kw=1 model=2
         (("conns=(delta wye)", "conns=(wye wye)"), "delta at the high"),
         (("bus2=joint linecode", "bus2=elsewhere linecode"), "a bus that a transformer feeds"),
         (("new monitor.m element=line.street terminal=1", "new line.loop bus1=busbar bus2=joint"), "loop"),
+        (("buses=(mv busbar)", "buses=(other busbar)"), "the bus of the source"),
+        (("bus2=joint linecode", "bus2=joint.2.3.1 linecode"), "the phases of bus1"),
+        (("new load.house bus1=house.2", "new load.house bus1=house.1"), "phases that lines bring there: 2"),
+        (("bus1=joint phases=3 kv=0.4", "bus1=joint.1.2 phases=1 kv=0.4"), "one phase and the neutral"),
         (("clear\n", "clear\nnonsense everywhere\n"), "can compile"),
     ],
 )  # fmt: skip
