@@ -1,8 +1,8 @@
 """How well the DSO spreads known totals of sites over phases, against the phases that they really use.
 
 A street of forty houses with PV, batteries, cars and heat pumps lives for some days in winter and in summer.
-The DSO knows the total of every site exactly; it guesses the phases with and without a register of three-phase
-equipment, or puts everything on a site's own phase, or on all three.
+The DSO knows the total of every site exactly; it guesses the phases with and without a register of
+three-phase equipment, or puts everything on a site's own phase, or on all three.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ REACTIVE_SHARE = 0.2
 
 
 class Days(NamedTuple):
-    """Some days of a feeder: what its sites drew in total (T, sites), and really by phase (T, sites, 3), in W."""
+    """Some days of a feeder: W of its sites in total (T, sites), and really by phase (T, sites, 3)."""
 
     network: Network
     net_w: np.ndarray

@@ -1,6 +1,6 @@
 """Asymmetric power flow of known networks beside OpenDSS and pandapower: errors, and times of a year.
 
-The greatest differences from OpenDSS of all voltages (mV) and currents (%), with four wires of the neutral too.
+The greatest differences from OpenDSS of all voltages (mV) and currents (%), with the neutral's wire too.
 Times are of one core. A year of random household loads is solved in chunks by quarter hours; the years of
 OpenDSS and pandapower are extrapolated from their first ones.
 """
