@@ -254,10 +254,14 @@ class _Reading:
             self._bring(node, set(near))
 
     def _check_step(self) -> None:
-        for load in self.loads if self.step is not None else ():
-            steps = len(load.shape.active) if load.shape else self.step
-            if not 1 <= self.step <= steps:
-                self._complain(f"load.{load.name} shape", self.step, f"a step of 1 to {steps}")
+        if self.step is None:
+            return
+        for load in self.loads:
+            if load.shape is not None and not 1 <= self.step <= len(load.shape.active):
+                expected = f"a step of 1 to {len(load.shape.active)}"
+                self._complain(f"load.{load.name} shape", self.step, expected)
+        if not any(load.shape for load in self.loads):
+            self._complain("loadshape", "none", f"loads with shapes, for a step such as {self.step}")
 
     def common_shape(self) -> Shape | None:
         """Return one of the loads' shapes, or nothing and problems where they differ in their steps."""

@@ -50,13 +50,13 @@ class Load(NamedTuple):
         return spread
 
     def _followed(self, shape: Shape) -> NDArray[np.complex128]:
-        if not shape.is_actual:
-            reactive = shape.active if shape.reactive is None else shape.reactive
-            active_kw, reactive_kvar = self.active_kw * shape.active, self.reactive_kvar * reactive
-            return self.multiplier * (active_kw + 1j * reactive_kvar)
-        if shape.reactive is not None:
-            return shape.active + 1j * shape.reactive
-        return shape.active * (1 + 1j * (self.reactive_kvar / self.active_kw if self.active_kw else 0.0))
+        """Return kW + j kvar at all steps; of a load that follows real kW alone OpenDSS has made 0 kvar."""
+        active, reactive = shape.active, shape.active if shape.reactive is None else shape.reactive
+        written = (self.multiplier * self.active_kw, self.multiplier * self.reactive_kvar)
+        if shape.is_actual:
+            written = (1.0, 0.0 if shape.reactive is None else 1.0)
+        followed: NDArray[np.complex128] = written[0] * active + 1j * written[1] * reactive
+        return followed
 
 
 def loads_of(engine: Any, complain: Complain) -> Iterator[Load]:

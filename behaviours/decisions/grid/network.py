@@ -151,8 +151,8 @@ class Network:
     short_circuit_rx: float = SHORT_CIRCUIT_RX
     """Resistance over reactance of the grid above."""
     site_three_phase_w: NDArray[np.float64] | None = None
-    """(sites, 2) W: what the three-phase equipment of a site draws at least (less than 0 feeds in) and at most,
-    as it is registered; None where there is no register"""
+    """(sites, 2) W: what the three-phase equipment of a site draws at least (negative: feeds in) and at most,
+    by a register; None where there is none"""
 
     @property
     def three_phase_range_w(self) -> NDArray[np.float64]:

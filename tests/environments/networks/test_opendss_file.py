@@ -157,6 +157,14 @@ def test_a_step_must_be_one_of_the_shape(tmp_path: Path, step: str) -> None:
         load_cases(f"{written(tmp_path, VILLAGE)}@{step}")
 
 
+def test_without_shapes_there_is_no_step(tmp_path: Path) -> None:
+    path = written(tmp_path, VILLAGE.replace("daily=evening", ""))
+    with pytest.raises(InvalidInput, match="loads with shapes"):
+        load_cases(f"{path}@1")
+    with pytest.raises(InvalidInput, match="loads with shapes"):
+        load_series(str(path))
+
+
 def test_an_open_line_carries_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="a bus that a transformer feeds"):
         read_opendss(written(tmp_path, VILLAGE + "open line.service 1\n"))
