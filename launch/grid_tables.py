@@ -39,16 +39,13 @@ def print_feeders(name: str, feeders: Sequence[FeederSpan]) -> None:
         title=f"{name}: {len(feeders)} feeders, {feeders[0].intervals} intervals",
         title_justify="left",
         title_style="bold",
-        caption="worst values with the start of their interval (UTC); beyond EN 50160's ±10 % and 2 %, in %"
-        " of the intervals; neutral: current at the busbar; light: intervals GREEN / YELLOW / RED",
+        caption="worst values with the start of their interval (month-day, UTC), and how many intervals leave"
+        " EN 50160's ±10 % of the voltage and 2 % of unbalance; N: current in the neutral at the busbar",
         caption_justify="left",
     )
-    table.add_column("feeder")
-    for column in (
-        *("lowest, p.u.", "highest, p.u.", "beyond, %", "unbalance, %", "beyond, %", "loading, %"),
-        *("neutral, A", "in / out, kWh", "losses, kWh", "light"),
-    ):
-        table.add_column(column, justify="right")
+    table.add_column("feeder", no_wrap=True)
+    for column in ("lowest p.u.", "highest p.u.", "unbal. %", "loading %", "N, A", "kWh", "light"):
+        table.add_column(column, justify="right", no_wrap=True)
     for each in feeders:
         table.add_row(*_feeder(each))
     console().print(table)
@@ -56,22 +53,24 @@ def print_feeders(name: str, feeders: Sequence[FeederSpan]) -> None:
 
 def _feeder(feeder: FeederSpan) -> Iterator[str]:
     yield feeder.segment_id
-    yield _worst(feeder.voltage_min_pu, "{:.4f}")
+    yield _worst(feeder.voltage_min_pu, "{:.4f}") + _beyond(feeder.beyond_voltage)
     yield _worst(feeder.voltage_max_pu, "{:.4f}")
-    yield f"{100 * feeder.beyond_voltage:.1f}"
-    yield _worst(feeder.unbalance, "{:.2f}", 100)
-    yield f"{100 * feeder.beyond_unbalance:.1f}"
+    yield _worst(feeder.unbalance, "{:.2f}", 100) + _beyond(feeder.beyond_unbalance)
     yield _worst(feeder.loading, "{:.1f}", 100)
     yield _worst(feeder.neutral_a, "{:.1f}")
-    yield f"{feeder.imported_wh / 1000:.1f} / {feeder.exported_wh / 1000:.1f}"
-    yield f"{feeder.losses_wh / 1000:.2f}"
-    yield " / ".join(str(feeder.states.get(state, 0)) for state in ("GREEN", "YELLOW", "RED"))
+    into, out, lost = (wh / 1000 for wh in (feeder.imported_wh, feeder.exported_wh, feeder.losses_wh))
+    yield f"in {into:.1f}\nout {out:.1f}\nlost {lost:.1f}"
+    yield "\n".join(f"{state} {feeder.states.get(state, 0)}" for state in ("GREEN", "YELLOW", "RED"))
 
 
 def _worst(extreme: Extreme, form: str, scale: float = 1) -> str:
     if np.isnan(extreme.value):
         return ""
-    return f"{form.format(scale * extreme.value)}\n{datetime.fromtimestamp(extreme.time_s, UTC):%d.%m. %H:%M}"
+    return f"{form.format(scale * extreme.value)}\n{datetime.fromtimestamp(extreme.time_s, UTC):%m-%d %H:%M}"
+
+
+def _beyond(share: float) -> str:
+    return f"\n{100 * share:.1f} % beyond" if share else ""
 
 
 def print_systems(systems: DsoSystems) -> None:
