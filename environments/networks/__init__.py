@@ -4,6 +4,7 @@ from environments.networks.built_in import FEEDERS, NAMES, source_of
 from environments.networks.case import NetworkCase
 from environments.networks.load_series import LoadSeries
 from environments.networks.named import feeder_named, is_file, is_imported, load_cases, load_series
+from environments.networks.network_file import network_json
 from environments.networks.opendss_file import read_opendss
 from environments.networks.pandapower_file import cases_from_pandapower, read_pandapower
 
@@ -18,6 +19,7 @@ __all__ = [
     "is_imported",
     "load_cases",
     "load_series",
+    "network_json",
     "read_opendss",
     "read_pandapower",
     "source_of",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from behaviours.decisions.grid.network import THREE_PHASE
 from environments.networks.case import NetworkCase
+from environments.networks.network_file import is_network_json, read_network_json
 from environments.networks.pandapower_elements import (
     branch_of,
     powers_of,
@@ -53,7 +54,7 @@ class _Station(NamedTuple):
 
 
 def read_pandapower(path: Path) -> list[NetworkCase]:
-    """Read a file's networks with their loads.
+    """Read a file's networks with their loads; the file may also be the copy that a run keeps of one.
 
     Raises: InvalidInput naming everything that is wrong with it.
     """
@@ -62,6 +63,8 @@ def read_pandapower(path: Path) -> list[NetworkCase]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "unreadable"
         raise InvalidInput(problem(str(path), reason, "a file that can be read")) from None
+    if is_network_json(text):
+        return [read_network_json(text, str(path))]
     return cases_from_pandapower(text, path.stem)
 
 
