@@ -185,7 +185,7 @@ class RunFolder:
         self._write_manifest({"complete": False, "intervals_done": 0})
 
     def _keep_network(self) -> None:
-        """Keep a copy of an imported network: its file may change, or be gone, when somebody runs this again."""
+        """Keep a copy of an imported network: its file may have changed when somebody runs this again."""
         from environments.networks import feeder_named, is_imported, network_json
 
         name, copy = self.scenario.grid.network, self.path / NETWORK

@@ -98,6 +98,8 @@ def _problems(document: _Document, name: str) -> list[Problem]:
                 found.append(problem(f"{name}.{key}", len(getattr(document, key)), f"{count} {what}"))
     if sorted(document.line_to) != list(range(2, len(document.nodes))):
         found.append(problem(f"{name}.line_to", "", "every node from the third on, once"))
+    if any(start >= end for start, end in zip(document.line_from, document.line_to, strict=False)):
+        found.append(problem(f"{name}.line_from", "", "a node before that of line_to: lines lead outwards"))
     for key in ("line_from", "site_node", "compensator_nodes"):
         wrong = [each for each in getattr(document, key) if not 1 <= each < len(document.nodes)]
         if wrong:

@@ -35,10 +35,11 @@ def test_all_that_does_not_fit_is_told_at_once() -> None:
     document["line_to"][0] = 99
     document["site_phase"] = [0, 1, 7]
     document["site_node"][0] = 0
+    document["line_from"][1] = 4
     with pytest.raises(InvalidInput) as caught:
         read_network_json(json.dumps(document), "copy")
     paths = [each.path for each in caught.value.problems]
-    assert paths == ["copy.site_phase", "copy.line_to", "copy.site_node", "copy.site_phase"]
+    assert paths == ["copy.site_phase", "copy.line_to", "copy.line_from", "copy.site_node", "copy.site_phase"]
 
 
 def test_another_format_or_a_missing_field_is_refused() -> None:
