@@ -7,7 +7,7 @@ import pytest
 
 from behaviours.decisions.grid import PowerFlow
 from benchmarks import opendss_reference
-from environments.networks import NetworkCase, load_cases, load_series, read_opendss
+from environments.networks import NetworkCase, built_in, load_cases, load_series, read_opendss
 from ontology.errors import InvalidInput
 
 pytestmark = pytest.mark.skipif(
@@ -168,3 +168,61 @@ def test_without_shapes_there_is_no_step(tmp_path: Path) -> None:
 def test_an_open_line_carries_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="a bus that a transformer feeds"):
         read_opendss(written(tmp_path, VILLAGE + "open line.service 1\n"))
+
+
+def as_published(folder: Path) -> Path:
+    """Write the European feeder as its authors laid it out: in files of codes, lines, shapes and loads."""
+    (feeder,) = built_in._facts("ieee-european-lv").feeders
+    lines, sites = feeder.lines, feeder.sites
+    bus = ["SourceBus", *range(1, len(feeder.nodes))]
+    codes = [
+        f"New LineCode.{name} nphases=3 R1={r1} X1={x1} R0={r0} X0={x0} C1=0 C0=0 Units=km"
+        for name, (r1, x1, r0, x0, _) in feeder.line_codes.items()
+    ]
+    rows = zip(lines.start, lines.end, lines.length_m, lines.code, strict=True)
+    cables = [
+        f"New Line.LINE{i} Bus1={bus[start]} Bus2={bus[end]} phases=3 Linecode={code} Length={metres} Units=m"
+        for i, (start, end, metres, code) in enumerate(rows)
+    ]
+    shapes, loads = [], []
+    for i, (node, phase, factor) in enumerate(zip(sites.node, sites.phase, sites.power_factor, strict=True)):
+        kw = [feeder.snapshots[minute][i] / 1000 for minute in ("1", "566", "1440")]
+        (folder / f"profile_{i}.csv").write_text("\n".join(map(str, kw)), encoding="utf-8")
+        shapes.append(f"New Loadshape.Shape_{i} npts=3 minterval=1 csvfile=profile_{i}.csv useactual=no")
+        loads.append(
+            f"New Load.LOAD{i} Phases=1 Bus1={bus[node]}.{phase + 1} kV=0.23 kW=1 PF={factor}"
+            f" Daily=Shape_{i} vminpu=0.7 vmaxpu=1.3"
+        )
+    for name, content in (("LineCode", codes), ("Lines", cables), ("LoadShapes", shapes), ("Loads", loads)):
+        (folder / f"{name}.dss").write_text("\n".join(content), encoding="utf-8")
+    master = """
+Clear
+Set DefaultBaseFrequency=50
+New Circuit.LVTest
+Edit Vsource.Source BasekV=11 pu=1.05 ISC3=3000 ISC1=5
+Redirect LineCode.dss
+Redirect LoadShapes.dss
+New Transformer.TR1 Buses=[SourceBus 1] Conns=[Delta Wye] kVs=[11 0.416] kVAs=[800 800] XHL=4 sub=y
+Redirect Lines.dss
+Redirect Loads.dss
+New monitor.TR1 element=Line.LINE1
+Set voltagebases=[11 .416]
+Calcvoltagebases
+"""
+    (folder / "Master.dss").write_text(master, encoding="utf-8")
+    return folder / "Master.dss"
+
+
+def test_the_european_feeder_is_read_from_files_laid_out_as_published(tmp_path: Path) -> None:
+    master = as_published(tmp_path)
+    for step, minute in ((1, "1"), (2, "566"), (3, "1440")):
+        (case,), (own,) = load_cases(f"{master}@{step}"), load_cases(f"ieee-european-lv@{minute}")
+        assert case.power_w == pytest.approx(own.power_w)
+        assert case.reactive_var == pytest.approx(own.reactive_var, abs=0.01)
+        found_v, own_v = (voltages_at_sites_v(each) for each in (case, own))
+        assert np.abs(found_v - own_v).max() < 0.005
+
+
+def voltages_at_sites_v(case: NetworkCase) -> np.ndarray:
+    (flow,) = PowerFlow([case.network]).solve(case.power_w[None], case.reactive_var[None])
+    return flow.voltage_pu[0, case.network.site_node] * case.network.low_voltage_v / np.sqrt(3)
