@@ -40,10 +40,10 @@ NOT_OF_THE_SCENARIO = frozenset(
 )
 """Variables with our prefix that mean something to others."""
 
-HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "record")
+HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "registry", "repository", "record")
 """Keys that change how a scenario is run but not what comes out (the seed is noted beside the hash)."""
 
-_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"))
+_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"), ("registry", "folder"))
 
 
 class InvalidScenario(InvalidInput):
@@ -100,7 +100,7 @@ def scenario_of(data: Mapping[str, Any], folder: Path | None = None) -> Scenario
 def scenario_hash(scenario: Scenario) -> str:
     """Return the SHA-256 of all that decides what comes out of a run, contents of named files included.
 
-    The seed, the server, the ledger, the pace and the recording are left out: runs that should settle
+    The seed, server, ledger, repository, pace and recording are left out: runs that should settle
     alike have the same hash.
     """
     values = msgspec.to_builtins(scenario)
@@ -220,6 +220,7 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []
     sections += _key_files(data.get("flexibility_market"))
+    sections += _weather_files(data.get("weather"))
     sections += [(access, key) for access in _accesses(data.get("grid")) for key in Access.__struct_fields__]
     sections += _network_files(data.get("grid"))
     for section, key in sections:
@@ -252,6 +253,13 @@ def _accesses(grid: Any) -> list[Any]:
     units = grid.get("dstatcoms")
     sections = [grid.get("monitoring"), grid.get("systems"), *(units if isinstance(units, list) else [])]
     return [each.get("access") for each in sections if isinstance(each, dict)]
+
+
+def _weather_files(weather: Any) -> list[tuple[Any, str]]:
+    """Return where files of weather providers are named."""
+    providers = weather.get("providers") if isinstance(weather, dict) else None
+    listed = providers if isinstance(providers, list) else []
+    return [(each, key) for each in listed for key in ("file", "token_file", "ca_file")]
 
 
 def _ticks(price: float) -> int:

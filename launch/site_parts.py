@@ -111,6 +111,7 @@ def site_parts(
             products=products_of(scenario, site.id),
             partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
             payer=payer_of(scenario, at, players, attesting_sites(world)),
+            heeds_consent=bool(scenario.registry.folder),
             reports=metrics_of(scenario, site.id),
             wear_ticks_per_kwh=round((battery or Battery(capacity_kwh=1)).wear * TICKS_PER_CURRENCY),
             led_by={f"{site.id}-bess": contacts.bess} if shaves else {},
@@ -122,7 +123,8 @@ def site_parts(
         OracleSettings(
             subject=site.id,
             contacts=contacts,
-            pseudonym_keys=names.keys,
+            pseudonym_keys=names.keys.of(site.id),
+            subject_key=names.subject_keys[site.id],
             has_agreements=bool(scenario.agreements),
         ),
     )

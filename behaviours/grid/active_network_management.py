@@ -15,6 +15,7 @@ from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.traffic_light import limit_w
 from behaviours.decisions.payments import tokens_of
 from behaviours.grid.dso_settings import DsoSettings
+from behaviours.grid.marketplace_keeping import MarketplaceKeeping
 from behaviours.grid.relief_planning import ReliefPlanning
 from behaviours.market.payments import PayerSettings, Paying
 from ontology.base import INTERVAL_S
@@ -86,6 +87,7 @@ class ActiveNetworkManagement(Behaviour):
         )
         if contract is not None:
             self.keep(f"{_ACTIVATED}{contract.contract_id} {begin_s}", signal)
+        self.sibling(MarketplaceKeeping).note_call(signal)
         self.agent.spawn(self._signal(signal, contract))
 
     def _limit_w(self, network: Network) -> int:
@@ -161,6 +163,7 @@ class ActiveNetworkManagement(Behaviour):
             return
         self.keep(name, b"")
         self.reports.append(report)
+        self.sibling(MarketplaceKeeping).note_report(report, contract)
         if contract is not None:
             self.agent.counts["contracts kept" if is_kept(contract, report) else "contracts not kept"] += 1
             self._pay(contract, report.signal_id, activation_ticks(contract, report))

@@ -11,10 +11,12 @@ from behaviours.decisions.grid.traffic_light import STANDARD, Thresholds
 from behaviours.grid.dstatcom_coordination import CoordinationSettings
 from behaviours.market.payments import PayerSettings
 
-__all__ = ["OUTLOOK_STEPS", "DsoSettings", "Metering"]
+__all__ = ["MARKET_STEPS", "OUTLOOK_STEPS", "DsoSettings", "Metering"]
 
 OUTLOOK_STEPS = 4
 """Intervals that D-STATCOMs are foreseen in, unless flexibility is to be bought in more: an hour."""
+MARKET_STEPS = 6
+"""Where the aggregator sells outside: beyond the gate of every product."""
 INTERVALS_A_DAY = 96
 
 
@@ -36,6 +38,8 @@ class DsoSettings:
     networks: tuple[Network, ...]
     repository: str
     aggregator: str
+    external_markets: str = ""
+    """Where markets outside, and the TSO, are spoken with."""
     dstatcoms: CoordinationSettings | None = None
     """Its D-STATCOMs, where it has any."""
     thresholds: Thresholds = STANDARD

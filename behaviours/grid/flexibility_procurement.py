@@ -17,7 +17,7 @@ import structlog
 from behaviours.behaviour import Behaviour, on, when
 from behaviours.decisions.flexibility_market.baselines import Baseline
 from behaviours.decisions.flexibility_market.daily_documents import day_end_s
-from behaviours.decisions.flexibility_market.flexibility_settlement import ordered_powers
+from behaviours.decisions.flexibility_market.marketplace import energy_wh
 from behaviours.decisions.flexibility_market.need import still_needed_w
 from behaviours.decisions.flexibility_market.selection import Bid, Chosen, chosen_offers
 from behaviours.decisions.flexibility_market.terms import NOT_CHOSEN, ProcurementTerms
@@ -30,6 +30,8 @@ from behaviours.decisions.flexibility_market.validation import (
 )
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.traffic_light import Strain, Thresholds, severity
+from behaviours.grid.flexibility_orders import OrderRecord, acquired
+from behaviours.grid.marketplace_keeping import MarketplaceKeeping
 from behaviours.protocols.contract_net import ContractNet
 from ontology.base import INTERVAL_S
 from ontology.errors import Failed, NotUnderstood, ParityError, Refused
@@ -42,7 +44,6 @@ from ontology.flexibility_trading import (
     FlexRequest,
     FlexReservation,
     FlexResponse,
-    OrderSettlement,
     PowerInterval,
     RequestInterval,
     ResponseResult,
@@ -52,7 +53,7 @@ from ontology.grid import GridState
 from ontology.letter import Letter
 from ontology.performatives import Performative
 
-__all__ = ["FlexibilityProcurement", "OrderRecord", "OrderState"]
+__all__ = ["FlexibilityProcurement"]
 
 log = structlog.get_logger()
 
@@ -63,35 +64,6 @@ LEAST_NEED_W = 1000
 """Less than this is not asked for."""
 LEARNING = 0.3
 """Weight of the newest order in what is known of a seller's reliability."""
-
-
-class OrderState(msgspec.Struct, frozen=True):
-    """How far an order has come; each step is taken once."""
-
-    accepted: bool = False
-    settlement: OrderSettlement | None = None
-    agreed: bool = False
-    disputed: str = ""
-    paid: bool = False
-
-
-class OrderRecord(msgspec.Struct):
-    """What the DSO knows of an order: whose it is, against which baseline (W), and how it stands."""
-
-    aggregator: str
-    order: FlexOrder
-    baseline_w: dict[int, int]
-    state: OrderState = OrderState()
-
-    @property
-    def powers_w(self) -> dict[int, int]:
-        """The deviation ordered, in W by start of interval."""
-        return ordered_powers(self.order)
-
-    @property
-    def end_s(self) -> int:
-        """When its last interval ends."""
-        return max(self.powers_w) + INTERVAL_S
 
 
 class Outlook(NamedTuple):
@@ -260,6 +232,7 @@ class FlexibilityProcurement(Behaviour):
         offer_s = max(starts[0] - self.terms.offer_lead_s, now_s + LEAST_OFFER_S)
         request = self._request(point, starts, order_s)
         self.tell(self.settings.repository, request)
+        self.sibling(MarketplaceKeeping).note_request(request)
         net = ContractNet(self.agent, FlexOffer)
         asked = [self._offer_of(net, each, request, offer_s - now_s) for each in self.sellers(point)]
         await asyncio.gather(*asked)
@@ -324,6 +297,7 @@ class FlexibilityProcurement(Behaviour):
             net.reject(who, "; ".join(reasons(found))[:4000])
             return
         self._offers[letter.message_id] = _Made(who, letter.envelope.sent_at_s, offer)
+        self.sibling(MarketplaceKeeping).note_offer(who, offer, letter.message_id)
 
     def _need_now_w(self, request: FlexRequest, start_s: int) -> int:
         """Return what the newest outlook needs of an interval, at most what was asked for."""
@@ -364,7 +338,8 @@ class FlexibilityProcurement(Behaviour):
             activation_factor=chosen.activation,
             intervals=chosen.option.intervals,
         )
-        record = OrderRecord(bid.seller, order, self._baseline_w(bid.offer))
+        offered_wh = energy_wh(each.power_w for each in bid.offer.options[0].intervals)
+        record = OrderRecord(bid.seller, order, self._baseline_w(bid.offer), offered_wh)
         self._offers[bid.message_id] = self._offers[bid.message_id]._replace(ordered=True)
         self._remember(record)
         try:
@@ -413,6 +388,7 @@ class FlexibilityProcurement(Behaviour):
     def _remember(self, record: OrderRecord) -> None:
         self.orders[record.order.order_reference] = record
         self.keep(_ORDER + record.order.order_reference, msgspec.json.encode(record))
+        self.tell(self.settings.repository, acquired(record))
 
     def _baseline_w(self, offer: FlexOffer) -> dict[int, int]:
         """Return the prognosis that an offer deviates from, in W by start of interval."""

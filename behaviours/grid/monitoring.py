@@ -18,6 +18,7 @@ from behaviours.decisions.grid.traffic_light import (
     limit_w,
     next_light,
 )
+from behaviours.grid.activation_limiting import ActivationLimiting
 from behaviours.grid.active_network_management import ActiveNetworkManagement
 from behaviours.grid.dso_settings import DsoSettings
 from behaviours.grid.dstatcom_coordination import DstatcomCoordination
@@ -25,6 +26,7 @@ from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.grid.measuring import NetworkMeasuring
 from behaviours.grid.relief_planning import ReliefPlanning, SegmentOutlook
 from behaviours.information.delivery import grouped
+from behaviours.site.fact_reporting import FactReporting
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Query, QueryResult
@@ -128,6 +130,8 @@ class NetworkMonitoring(Behaviour):
             self.sibling(FlexibilityProcurement).consider(
                 network, strains[1:], [each.needed_w for each in prospects], next_s
             )
+            segment_w = soon_w[:, own].sum(axis=1).tolist()
+            self.sibling(ActivationLimiting).note_outlook(network, strains[1:], segment_w, next_s)
             self._publish_outlook(network, [*strains[1:], *far[index]], next_s)
 
     def change(self, network: Network) -> None:
@@ -336,7 +340,7 @@ class NetworkMonitoring(Behaviour):
         places: Sequence[str] = (),
     ) -> None:
         """Tell everybody the light of an interval, why, where, and what the segment may take and give."""
-        settings, segment_id = self.settings, network.segment_id
+        segment_id = network.segment_id
         constraint = self._constraint(network, light.state, start_s)
         self._announced = {
             key: state for key, state in self._announced.items() if key[1] >= start_s - INTERVAL_S
@@ -357,7 +361,7 @@ class NetworkMonitoring(Behaviour):
         )
         self.keep(f"light {segment_id}", event)
         self.publish(event, segment_id)
-        self.tell(settings.repository, event)
+        self.sibling(FactReporting).report(event)
         self._constrain(constraint)
 
     def _constraint(self, network: Network, state: GridState, start_s: int) -> GridConstraint:
@@ -375,7 +379,7 @@ class NetworkMonitoring(Behaviour):
             return
         self.keep(name, constraint)
         self.publish(constraint, constraint.segment_id)
-        self.tell(self.settings.repository, constraint)
+        self.sibling(FactReporting).report(constraint)
 
     async def _foreseen(self, start_s: int) -> Foreseen:
         """Return what the sites expect to draw in the steps from a time; who says nothing draws nothing."""

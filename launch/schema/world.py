@@ -7,7 +7,16 @@ from msgspec import Meta
 from launch.schema.dso_systems import Access, DsoSystems
 from launch.schema.section import Section
 
-__all__ = ["Dstatcom", "Grid", "Location", "Monitoring", "NetworkEvent", "Thresholds", "Weather"]
+__all__ = [
+    "Dstatcom",
+    "Grid",
+    "Location",
+    "Monitoring",
+    "NetworkEvent",
+    "Thresholds",
+    "Weather",
+    "WeatherProvider",
+]
 
 
 class Location(Section, frozen=True, kw_only=True):
@@ -17,12 +26,34 @@ class Location(Section, frozen=True, kw_only=True):
     longitude: Annotated[float, Meta(ge=-180, le=180, description="degrees east")]
 
 
+class WeatherProvider(Section, frozen=True, kw_only=True):
+    """Who foresees the weather of a live run."""
+
+    kind: Annotated[
+        Literal["open-meteo", "file", "reference-year"],
+        Meta(description="by HTTP in Open-Meteo's form, a CSV, or what is usual"),
+    ]
+    name: Annotated[str, Meta(description="in logs and forecasts; empty: its kind")] = ""
+    url: Annotated[
+        str, Meta(description="of the HTTP interface, such as `https://api.open-meteo.com/v1`")
+    ] = ""
+    token_file: Annotated[str | None, Meta(description="a bearer token, where the service asks for one")] = (
+        None
+    )
+    ca_file: Annotated[str | None, Meta(description="certificates to trust, PEM")] = None
+    file: Annotated[str | None, Meta(description="the CSV")] = None
+
+
 class Weather(Section, frozen=True, kw_only=True):
     """A DWD test reference year, which ships with demandlib. Short form: its number."""
 
     reference_year: Annotated[
         int, Meta(ge=1, le=15, description="test reference region, such as 4 Potsdam, 12 Mannheim")
     ] = 4
+    providers: Annotated[
+        tuple[WeatherProvider, ...],
+        Meta(description="of a live run's forecasts, in the order of asking; none: the simulated world's"),
+    ] = ()
 
 
 class Thresholds(Section, frozen=True, kw_only=True):
