@@ -194,7 +194,7 @@ class _Reading:
             hypot(self._number(name, "%imag") / 100, no_load),
             volts[1 - low] * turns[1 - low],
             volts[low] * turns[low],
-            1 if "lag" in self._text(name, "leadlag") or low == 1 else 11,
+            11 if "lead" in self._text(name, "leadlag") else 1,
         )
         busbar, above = (self._node(engine.CktElement.BusNames()[side]) for side in (low, 1 - low))
         self._bring(busbar, {1, 2, 3})

@@ -61,6 +61,25 @@ def test_a_village_solves_as_opendss_solves_it(tmp_path: Path) -> None:
     assert case.network.line_rated_a.tolist() == [270, 400]
 
 
+FORWARDS = "buses=(mv busbar) conns=(delta wye) kvs=(20 0.4)"
+BACKWARDS = "buses=(busbar mv) conns=(wye delta) kvs=(0.4 20)"
+
+
+@pytest.mark.parametrize("windings", [FORWARDS, BACKWARDS])
+@pytest.mark.parametrize("vector", ["lag", "lead"])
+def test_angles_are_those_of_opendss_whichever_side_is_named_first(
+    tmp_path: Path, windings: str, vector: str
+) -> None:
+    path = written(tmp_path, VILLAGE.replace(FORWARDS, f"{windings} leadlag={vector}"))
+    (case,) = read_opendss(path)
+    (flow,) = PowerFlow([case.network]).solve(case.power_w[None], case.reactive_var[None])
+    solved_by_opendss(path)
+    from opendssdirect import dss
+
+    dss.Circuit.SetActiveBus("busbar")
+    assert np.degrees(flow.voltage_angle[0, 1]) == pytest.approx(dss.Bus.VMagAngle()[1::2], abs=0.01)
+
+
 def test_the_european_feeder_comes_back_through_a_file(tmp_path: Path) -> None:
     (case,) = load_cases("ieee-european-lv")
     path = tmp_path / "feeder.dss"
