@@ -16,6 +16,8 @@ Complain = Callable[[str, object, str], None]
 """Notes a problem: where, the value, what was expected."""
 
 CONSTANT_POWER = 1
+VARIABLE, FIXED = 0, 1
+"""OpenDSS's `status`: what is fixed follows neither shapes nor `loadmult`, what is exempt shapes only."""
 
 
 class Shape(NamedTuple):
@@ -37,7 +39,7 @@ class Load(NamedTuple):
     active_kw: float
     reactive_kvar: float
     multiplier: float
-    """Of all loads of the circuit"""
+    """Of all loads of the circuit that are not exempt"""
     shape: Shape | None
 
     def powers_va(self, steps: int | None = None) -> NDArray[np.complex128]:
@@ -87,8 +89,8 @@ def _load(engine: Any, complain: Complain, shapes: dict[str, Shape]) -> Load | N
         order[0] - 1 if phases == 1 else THREE_PHASE,
         engine.Loads.kW(),
         engine.Loads.kvar(),
-        engine.Solution.LoadMult(),
-        _shape(engine, shapes),
+        engine.Solution.LoadMult() if engine.Loads.Status() == VARIABLE else 1.0,
+        _shape(engine, shapes) if engine.Loads.Status() != FIXED else None,
     )
 
 

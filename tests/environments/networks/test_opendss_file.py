@@ -128,6 +128,21 @@ set loadmult=0.5
         assert 1000 * complex(kw, kvar) == pytest.approx(load_va, abs=0.1)
 
 
+@pytest.mark.parametrize("status", ["variable", "fixed", "exempt"])
+def test_fixed_and_exempt_loads_are_what_opendss_makes_of_them(tmp_path: Path, status: str) -> None:
+    changed = VILLAGE.replace("daily=evening", f"daily=evening status={status}")
+    changed = changed.replace("kw=9", "daily=evening kw=9")
+    path = written(tmp_path, changed.replace("new monitor", "set loadmult=0.5\nnew monitor"))
+    (case,) = load_cases(f"{path}@3")
+    from opendssdirect import dss
+
+    dss.Text.Command("set mode=daily stepsize=1h number=3")
+    dss.Text.Command("solve")
+    dss.Circuit.SetActiveElement("load.house")
+    house_w = case.power_w[case.network.sites.index("house")].sum()
+    assert house_w == pytest.approx(1000 * sum(dss.CktElement.Powers()[0::2]), abs=1)
+
+
 def test_shapes_of_different_steps_are_no_series(tmp_path: Path) -> None:
     other = "new loadshape.other npts=2 interval=0.5 mult=(1 1)\nnew load.shop"
     text = VILLAGE.replace("new load.shop", other).replace("kw=9", "daily=other kw=9")
