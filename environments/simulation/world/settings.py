@@ -232,9 +232,8 @@ def _world_problems(world: WorldSettings) -> Iterator[Problem]:
 
 def _feeder_problems(feeder: FeederSettings) -> Iterator[Problem]:
     if feeder.network not in (STREET, *FEEDERS) and not is_imported(feeder.network):
-        expected = (
-            f"one of {', '.join((STREET, *FEEDERS))}, or a file of pandapower (.json) or OpenDSS (.dss)"
-        )
+        known = ", ".join((STREET, *FEEDERS))
+        expected = f"one of {known}, simbench:CODE, or a file of pandapower (.json) or OpenDSS (.dss)"
         yield problem("feeder.network", feeder.network, expected)
     yield from _ranges(
         "feeder",
