@@ -189,7 +189,7 @@ def _network(grid: Grid) -> Iterator[Complaint]:
 
 def _places(scenario: Scenario) -> Iterator[Complaint]:
     """A network must be there, and have the nodes that sites name."""
-    from environments.networks import FEEDERS, feeder_named, is_file
+    from environments.networks import FEEDERS, feeder_named, is_imported
 
     grid = scenario.grid
     named = [(f"sites[{i}].node", site.node) for i, site in enumerate(scenario.sites) if site.node]
@@ -197,12 +197,12 @@ def _places(scenario: Scenario) -> Iterator[Complaint]:
         for path, node in named:
             yield path, node, "must be left out: a street is laid out for its sites"
         return
-    if grid.network not in FEEDERS and not is_file(grid.network):
+    if grid.network not in FEEDERS and not is_imported(grid.network):
         known = ", ".join((STREET, *FEEDERS))
         yield (
             "grid.network",
             grid.network,
-            f"must be {known}, or a file of pandapower (.json) or OpenDSS (.dss)",
+            f"must be {known}, simbench:CODE, or a file of pandapower (.json) or OpenDSS (.dss)",
         )
         return
     try:
