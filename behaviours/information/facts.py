@@ -177,7 +177,7 @@ class Answering(Behaviour):
         Raises: Refused when the asking role may not read such facts, or asks about others than its site.
         """
         asker = self.agent.surroundings.membership[letter.sender]
-        party = Party(asker.role, (asker.site,) if asker.site else ())
+        party = Party(asker.role, (*((asker.site,) if asker.site else ()), *asker.assets))
         subjects = query.subjects or ([query.subject] if query.subject else [])
         if not may_ask_about(party, query.entity, subjects):
             of_whom = "of its own only" if may_read(party.role, query.entity) else "not at all"
