@@ -434,7 +434,7 @@ TABLE: tuple[Row, ...] = (
         (Act.CFP, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR, EDGE),
         (Role.AGGREGATOR, Role.PROSUMER, EDGE, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.UI, Role.DSO),
     ),
     Row(
         (FlexOffer,),
@@ -447,7 +447,7 @@ TABLE: tuple[Row, ...] = (
         (Act.ACCEPT_PROPOSAL, Act.REQUEST, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR, EDGE),
         (Role.AGGREGATOR, Role.PROSUMER, EDGE, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.UI, Role.DSO),
     ),
     Row(
         (FlexSettlement,),
