@@ -438,7 +438,7 @@ TABLE: tuple[Row, ...] = (
         (Act.CFP, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR, EDGE),
         (Role.AGGREGATOR, Role.PROSUMER, EDGE, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.UI, Role.DSO),
     ),
     Row(
         (FlexOffer,),
@@ -451,7 +451,7 @@ TABLE: tuple[Row, ...] = (
         (Act.ACCEPT_PROPOSAL, Act.REQUEST, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR, EDGE),
         (Role.AGGREGATOR, Role.PROSUMER, EDGE, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.UI, Role.DSO),
     ),
     Row(
         (FlexSettlement,),

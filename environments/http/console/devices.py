@@ -5,9 +5,11 @@ from typing import Any
 
 from litestar import Request
 
+from environments.http.access import caller_of
 from environments.http.console.community import Community
 from environments.http.console.facts import facts, sayings, sites_of, visible_agents
 from environments.http.services import services_of
+from environments.repository.letter_archive import MOST_LETTERS
 from ontology.assets import Asset
 from ontology.base import INTERVAL_S
 from ontology.control import Instruction, InstructionBatch
@@ -17,7 +19,16 @@ from ontology.measurements import Measurement, Quantity
 from ontology.roles import Role
 from ontology.storage import StorageStatus, ThermalStatus
 
-__all__ = ["chart", "course_of", "devices_of", "instructions_for", "now_s", "site_of", "status_of"]
+__all__ = [
+    "chart",
+    "course_of",
+    "devices_by_site",
+    "devices_of",
+    "instructions_for",
+    "now_s",
+    "site_of",
+    "status_of",
+]
 
 Any_ = Request[Any, Any, Any]
 Curve = dict[int, float]
@@ -39,15 +50,34 @@ def site_of(request: Any_, asset_id: str) -> str | None:
 
 async def devices_of(request: Any_, site: str) -> list[str]:
     """Return the devices of a site: those registered, reported, foreseen and steered, by name."""
+    return _devices_at(site, await _named(request, site))
+
+
+async def devices_by_site(request: Any_) -> dict[str, list[str]]:
+    """Return the devices of every site that the caller may see.
+
+    What letters say is read once for all sites; who is bound to sites has few.
+    """
+    if caller_of(request).party.is_bound:
+        return {site: await devices_of(request, site) for site in sites_of(request)}
+    named = await _named(request, "", MOST_LETTERS)
+    return {site: _devices_at(site, named) for site in sites_of(request)}
+
+
+async def _named(request: Any_, site: str, most: int = 50) -> set[str]:
+    """Return names of devices, as facts, letters of a site (or of all) and their managers tell them."""
     named = {a.asset_id for a in await facts(request, Asset)}
     named |= {m.subject for m in await facts(request, Measurement, start_s=now_s(request) - DAY_S)}
-    said = sayings(request, (FlexEnvelope, Measurement, StorageStatus, ThermalStatus), site)
+    said = sayings(request, (FlexEnvelope, Measurement, StorageStatus, ThermalStatus), site, most)
     named |= {str(getattr(each.content, "subject", "") or each.content.asset_id) for each in said}
-    named |= {told.asset_id for told in instructions_for(request, site)}
-    managed = (
-        agent for agent in visible_agents(request) if agent.site == site and agent.role in _OWN_MANAGER
-    )
-    named |= {f"{site}-{agent.role}" for agent in managed}
+    told = sayings(request, (InstructionBatch,), site, most)
+    named |= {each.asset_id for batch in told for each in batch.content.instructions}
+    return named | {
+        f"{a.site}-{a.role}" for a in visible_agents(request) if a.role in _OWN_MANAGER and a.site
+    }
+
+
+def _devices_at(site: str, named: Iterable[str]) -> list[str]:
     return sorted(name for name in named if name.startswith(f"{site}-"))
 
 

@@ -147,7 +147,7 @@ def _dot(tree: SegmentTree, node: MapNode, place: tuple[int, int], marks: Mappin
     return (
         f'<g><title>{escape(words)}</title><circle class="{" ".join(kinds)}" cx="{place[0]}" cy="{place[1]}"'
         f' r="{6 if found or node.parent < 0 else 4}"/>'
-        f"{_text(place, label) if label else ''}</g>"
+        f"{_text(place, label, is_root=node.parent < 0) if label else ''}</g>"
     )
 
 
@@ -156,5 +156,8 @@ def _label(node: MapNode, marks: Iterable[Mark]) -> str:
     return " ".join(part for part in (*names, *(mark.words for mark in marks)) if part)
 
 
-def _text(place: tuple[int, int], words: str) -> str:
+def _text(place: tuple[int, int], words: str, *, is_root: bool) -> str:
+    """Return a label beside its node, or above the first, whose line goes on to the right."""
+    if is_root:
+        return f'<text x="{place[0] - 6}" y="{place[1] - 9}">{escape(words)}</text>'
     return f'<text x="{place[0] + 10}" y="{place[1] + 4}">{escape(words)}</text>'

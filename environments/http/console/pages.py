@@ -129,6 +129,7 @@ def _environment() -> Environment:
         turned_away=_turned_away,
         figure=_figure,
         label=_label,
+        device=_device,
     )
     return environment
 
@@ -159,6 +160,9 @@ _UNITS = {
     "ticks": "ticks",
     "pu": "p.u.",
     "ms": "ms",
+    "v": "V",
+    "a": "A",
+    "var": "var",
 }
 """Ends of field names that are units; `_s` of a time is said by the time itself."""
 
@@ -171,6 +175,15 @@ def _label(field: str) -> str:
     if unit == "s":
         return words.replace("_", " ")
     return f"{words.replace('_', ' ')}, {_UNITS[unit]}" if unit in _UNITS else field.replace("_", " ")
+
+
+_DEVICES = {"bess": "battery", "ev": "charger", "dhw": "hot water", "pv": "photovoltaics"}
+
+
+def _device(asset_id: str, site: str) -> str:
+    """Return what people call a device of a site."""
+    name = asset_id.removeprefix(f"{site}-")
+    return _DEVICES.get(name, _words(name))
 
 
 def _turned_away(counts: Mapping[str, int]) -> int:

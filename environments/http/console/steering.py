@@ -25,11 +25,13 @@ from ontology.ownership import Party
 from ontology.performatives import Performative
 from ontology.roles import Role
 
-__all__ = ["Way", "asked_for", "freed", "lease_of", "send", "way_to"]
+__all__ = ["HEATED", "Way", "asked_for", "freed", "lease_of", "send", "way_to"]
 
 MINUTE_S = 60
 MOST_W = 100_000
 WARMEST_DEGC = 70
+HEATED = ("heat_pump", "hvac", "dhw")
+"""Ends of the names of devices that keep a temperature."""
 
 
 class Way(NamedTuple):
@@ -49,7 +51,8 @@ def way_to(caller: Caller, site: str, asset_id: str) -> Way | None:
     managers (D8.1 3.1, 3.5).
     """
     if caller.role in (Role.PROSUMER, Role.UI) and caller.party.owns(site):
-        return Way(f"{site}-gateway", "", ("setpoint_w", "setpoint_degc"), Priority.USER, True)
+        fields = ("setpoint_w", "setpoint_degc") if asset_id.endswith(HEATED) else ("setpoint_w",)
+        return Way(f"{site}-gateway", "", fields, Priority.USER, True)
     if caller.role is Role.AGGREGATOR and asset_id == f"{site}-ev":
         return Way(asset_id, "aggregator", ("power_max_w",), Priority.CONTRACT, False)
     return None

@@ -11,13 +11,12 @@ from environments.http.answers import done
 from environments.http.console.control_leases import Lease, LeaseState, LeaseStore
 from environments.http.console.devices import (
     course_of,
-    devices_of,
+    devices_by_site,
     instructions_for,
     now_s,
     site_of,
     status_of,
 )
-from environments.http.console.facts import sites_of
 from environments.http.console.pages import fragment, html, page, register_entry
 from environments.http.console.signing_in import shown_to
 from environments.http.console.steering import Way, asked_for, freed, lease_of, send, way_to
@@ -41,8 +40,7 @@ register_entry("/console/assets", "Devices", MAY_LOOK, "Community")
 @get("/assets", opt=shown_to(MAY_LOOK))
 async def assets_page(request: Any_) -> Response[str]:
     """Show the devices that the caller may see, site by site."""
-    by_site = {site: await devices_of(request, site) for site in sites_of(request)}
-    return page(request, "assets.html", by_site=by_site)
+    return page(request, "assets.html", by_site=await devices_by_site(request))
 
 
 @get("/assets/{asset_id:str}", opt=shown_to(MAY_LOOK))

@@ -20,6 +20,7 @@ from environments.http.console.pages import CONSOLE, html, page, register_entry
 from environments.http.console.routes.ledger import judged_measures, movements
 from environments.http.console.routes.markets import newest_lights, prices_ahead
 from environments.http.console.signing_in import shown_to
+from environments.http.console.steering import HEATED
 from environments.http.parameters import epoch_of
 from environments.http.services import services_of
 from ontology.base import Concept
@@ -42,7 +43,6 @@ __all__ = ["HOUSEHOLD"]
 
 Any_ = Request[Any, Any, State]
 PEOPLE = roles(Role.PROSUMER, Role.UI)
-HEATED = ("heat_pump", "dhw", "hvac")
 BY_HAND = (*HEATED, "lighting")
 DAY_S = 86_400
 CONSENT_TEXT = "console-1"

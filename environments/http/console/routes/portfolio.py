@@ -9,8 +9,8 @@ from litestar import Request, Response, get
 from litestar.datastructures import State
 
 from environments.http.access import roles
-from environments.http.console.devices import devices_of, now_s
-from environments.http.console.facts import facts, newest, newest_of_each, sayings, sites_of
+from environments.http.console.devices import devices_by_site, now_s
+from environments.http.console.facts import facts, newest, newest_of_each, sayings
 from environments.http.console.pages import page, register_entry
 from environments.http.console.routes.plants import metrics_of
 from environments.http.console.signing_in import shown_to
@@ -68,8 +68,9 @@ async def _holdings(request: Any_) -> list[Holding]:
     metrics = {each.player.partition("@")[0]: each for each in await metrics_of(request)}
     offered = sayings(request, (FlexibilityForecast,), DISPATCHER, most=400)
     flexibility = {each.content.subject: each.content for each in reversed(offered)}
+    devices = await devices_by_site(request)
     found = []
-    for site in sites_of(request):
+    for site in devices:
         ahead = await newest(request, Forecast, site)
         found.append(
             Holding(
@@ -77,7 +78,7 @@ async def _holdings(request: Any_) -> list[Holding]:
                 reading=await newest(request, IntervalReading, site),
                 ahead_wh=sum(ahead.power_w) * ahead.step_s / 3600 if ahead is not None else None,
                 flexibility=flexibility.get(site),
-                devices=await devices_of(request, site),
+                devices=devices[site],
                 building=next((b for name, b in buildings.items() if name.startswith(f"{site}-")), None),
                 metrics=metrics.get(f"{site}-prosumer") or metrics.get(site),
             )
