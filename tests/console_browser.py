@@ -56,9 +56,9 @@ def served_laboratory(folder: Path) -> Iterator[Served]:
             for role, sites in SIGNED_IN.items()
         }
     scenario = str(ROOT / "launch/scenarios/laboratory.yaml")
-    command = ["-m", "launch.cli", "serve", scenario, "--port", "0", "--pace", "0.5", "--out", "runs/live"]
+    command = ["-m", "launch.cli", "serve", scenario, "--port", "0", "--pace", "1", "--out", "runs/live"]
     process = subprocess.Popen(
-        [sys.executable, *command, "--set", f"api.database={database}"],
+        [sys.executable, *command, "--set", f"api.database={database}", "--set", "days=30"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
