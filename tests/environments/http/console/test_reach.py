@@ -270,6 +270,7 @@ def filled(path: str, site: str, services: Services) -> list[str]:
         "site": site,
         "asset_id": f"{site}-bess",
         "address": f"{site}-gateway@here",
+        "run": f"{site}-001",
         "vpp_id": "vpp-1",
         "segment": "segment-001",
         "start_s": NOW_S,
