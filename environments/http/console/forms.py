@@ -133,7 +133,7 @@ class _Parts:
     def _field(self, path: str, name: str, schema: Schema, required: bool, value: Any) -> FormField:
         bare = self.resolved(schema)
         kind, options = self._kind(name, bare)
-        hint = schema.get("description") or (bare.get("description", "") if "enum" not in bare else "")
+        hint = "" if options else schema.get("description") or bare.get("description", "")
         shown = ", ".join(map(str, value)) if kind == "words" and isinstance(value, list) else value
         if shown is None and kind in ("choice", "truth"):
             shown = bare.get("default", schema.get("default"))
