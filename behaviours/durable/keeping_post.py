@@ -207,9 +207,13 @@ class KeepingPost(Post):
     # -- coming in ----------------------------------------------------------------------------
 
     def _turn_away(self, envelope: Envelope, outcome: str, error: ParityError) -> None:
-        """Turn a letter away; one of a member that may not say this is read past, so that it holds up none."""
+        """Turn a letter away; one of a member that may not say this is read past, so that it holds up none.
+
+        What seems to be said in the future is not: it comes again, and may be right by then.
+        """
         super()._turn_away(envelope, outcome, error)
-        if outcome == "refused" and envelope.wants_receipt and self._is_authentic(envelope):
+        is_said = envelope.sent_at_s <= self._clock.now_s()
+        if outcome == "refused" and is_said and envelope.wants_receipt and self._is_authentic(envelope):
             self._read_past(envelope)
 
     def _is_authentic(self, envelope: Envelope) -> bool:
