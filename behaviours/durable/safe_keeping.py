@@ -60,7 +60,7 @@ class SafeKeeping:
             clock=agent.clock,
             draw=np.random.default_rng(seed).random,
             keep=self._keep,
-            send=post.post,
+            send=post.send_again,
             is_connected=(lambda: link.connected(agent.address)) if link else (lambda: True),
             counts=agent.counts,
         )
