@@ -22,6 +22,7 @@ from environments.simulation.clock import WallClock
 from environments.simulation.sunspec_site import BATTERY_UNIT, INVERTER_UNIT, METER_UNIT, SunSpecSite
 from environments.simulation.world import World
 from environments.site.files import write_whole
+from environments.wire.pauses import Pauses
 from launch.community_file import load_community
 from launch.community_starting import write_community
 from launch.fleet import fleet_of
@@ -144,7 +145,9 @@ async def _devices(ports: dict[str, int]) -> AsyncIterator[None]:
     devices = SunSpecSite(World(world_settings(scenario)), SITE, clock, ModbusAddress(HOST, ports["modbus"]))
     await devices.server.start()
     url = f"ws://{HOST}:{ports['ocpp']}/ocpp"
-    point = emulated(EmulatedSettings(url=url, identity="cp-1", password=PASSWORD), clock)
+    eager = Pauses(first_s=0.5, factor=1.5, longest_s=3.0)
+    settings = EmulatedSettings(url=url, identity="cp-1", password=PASSWORD, pauses=eager)
+    point = emulated(settings, clock)
 
     async def live() -> None:
         while True:
