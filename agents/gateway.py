@@ -1,11 +1,13 @@
 """The gateway: a site's information layer, between its devices and everybody else."""
 
 from behaviours.agent import Agent
+from behaviours.information.certification import MemberLearning
 from behaviours.site.device_control import DeviceControl
 from behaviours.site.direct_control import DirectControl
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.metering import AgreedReporting, DeviceMetering, DeviceReading, ReadingStorage
 from behaviours.site.sample_sending import SampleSending
+from behaviours.site.status_reporting import StatusReporting
 from ontology.roles import Role
 
 __all__ = ["Gateway"]
@@ -24,4 +26,6 @@ class Gateway(Agent):
         DeviceControl,  # down: instructions, by priority
         DirectControl,  # and the DSO's, for what it controls directly
         SampleSending,  # raw samples, where it has an outbox of them
+        MemberLearning,  # who is in the community, where members come and go
+        StatusReporting,  # how the site's host is
     )

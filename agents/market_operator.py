@@ -1,6 +1,7 @@
 """The operator of the local market."""
 
 from behaviours.agent import Agent
+from behaviours.information.certification import Certification
 from behaviours.information.directory import DirectoryFacilitator
 from behaviours.market.operation import MarketSurveillance, TariffKeeping
 from behaviours.market.registering import TariffRegistering
@@ -14,6 +15,7 @@ class MarketOperator(Agent):
 
     role = Role.MARKET_OPERATOR
     behaviours = (
+        Certification,  # who is a member
         DirectoryFacilitator,  # who offers what
         TariffKeeping,  # the tariff of each state
         TariffRegistering,  # for all to read

@@ -19,6 +19,8 @@ import numpy as np
 import structlog
 
 from behaviours.behaviour import Behaviour, Occasion, Rhythm
+from behaviours.durable.keeping_post import KeepingPost
+from behaviours.durable.safe_keeping import SafeKeeping
 from behaviours.membership import Member, Membership
 from behaviours.ports import (
     AgentStore,
@@ -28,7 +30,9 @@ from behaviours.ports import (
     Clock,
     Device,
     FlexibilityExchange,
+    HostHealth,
     Ledger,
+    Link,
     MarketRegister,
     MonitoringSystem,
     NetworkEvents,
@@ -112,6 +116,10 @@ class Surroundings:
     monitoring: MonitoringSystem | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
+    health: HostHealth | None = None
+    durable: bool = False
+    """Whether letters that must arrive are written down until they have; all of a community, or none."""
+    link: Link | None = None
     network_events: NetworkEvents | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -134,19 +142,9 @@ class Agent:
         """The last errors of its handlers, the newest last."""
         self._kept = surroundings.store.load(member.address)
         self._changes: dict[str, bytes | None] = {}
+        self._safe: SafeKeeping | None = None
         self.boots = self._count_boot()
-        self.post = Post(
-            member,
-            clock=surroundings.clock,
-            transport=surroundings.transport,
-            membership=surroundings.membership,
-            run_id=f"{surroundings.run_id}.{self.boots}",
-            deliver=self._dispatch,
-            recorder=surroundings.recorder,
-            barrier=surroundings.barrier,
-            signer=surroundings.signer,
-        )
-        self._recall_marks()
+        self.post = self._open_post()
         self.subscriptions = Subscriptions(self)
         self._timers: dict[str, Cancellable] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -154,6 +152,32 @@ class Agent:
         self._running = False
         self._behaviours = {cls: cls(self) for cls in self.behaviours}
         self._answers: dict[tuple[str, Performative], tuple[Callable[..., Any], ...]] = {}
+
+    def _open_post(self) -> Post:
+        """Return the post, with the marks from before a restart; it keeps letters where that is wanted."""
+        surroundings = self.surroundings
+        kind = KeepingPost if surroundings.durable else Post
+        post = kind(
+            self.member,
+            clock=surroundings.clock,
+            transport=surroundings.transport,
+            membership=surroundings.membership,
+            run_id=f"{self._epoch}.{self.boots}",
+            deliver=self._dispatch,
+            recorder=surroundings.recorder,
+            barrier=surroundings.barrier,
+            signer=surroundings.signer,
+        )
+        if isinstance(post, KeepingPost):
+            self._safe = SafeKeeping(self, post, self._epoch)
+        self._recall_marks(post)
+        return post
+
+    @property
+    def _epoch(self) -> str:
+        """Name what numbers are counted in: the run and, where letters outlive it, the store."""
+        surroundings = self.surroundings
+        return f"{surroundings.run_id}{surroundings.store.incarnation if surroundings.durable else ''}"
 
     # -- who it is ----------------------------------------------------------------------------
 
@@ -183,10 +207,14 @@ class Agent:
             for rhythm, name in behaviour.rhythms():
                 self._wind_up(rhythm, name, getattr(behaviour, name))
         self.emit("started")
+        if self._safe is not None:
+            self._safe.begin()
 
     def stop(self) -> None:
         """Say farewell and fall silent."""
         self.emit("stopping")
+        with suppress(ParityError):
+            self.commit()
         self.kill()
 
     def kill(self) -> None:
@@ -217,6 +245,9 @@ class Agent:
 
         What was kept before is committed before the letter leaves.
         """
+        if self._safe is not None:
+            with self._safe.transaction():
+                return self.post.send(to, content, act)
         if self._changes:
             self.commit()
         return self.post.send(to, content, act)
@@ -243,6 +274,10 @@ class Agent:
 
     def publish(self, content: Concept, subject: str = "") -> None:
         """Inform all who subscribed to this kind of content (and, if they named one, to this subject)."""
+        if self._safe is not None:
+            with self._safe.transaction():
+                self.subscriptions.publish(content, subject)
+            return
         self.commit()
         self.subscriptions.publish(content, subject)
 
@@ -281,6 +316,33 @@ class Agent:
     def commit(self) -> None:
         """Write what changed, in one transaction; what is not taken goes with the next.
 
+        In a handler of an agent that keeps its letters the transaction ends with the handler, not before.
+
+        Raises: Unavailable when the store does not take it.
+        """
+        if self._safe is not None:
+            self._safe.commit()
+        else:
+            self.write_changes()
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many letters wait for a receipt; 0 where none are kept."""
+        return len(self._safe.outbox) if self._safe is not None else 0
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self._changes)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the agent lives."""
+        return self._running
+
+    def write_changes(self) -> None:
+        """Write what changed at once; part of `commit`.
+
         Raises: Unavailable when the store does not take it.
         """
         if self._changes:
@@ -290,21 +352,21 @@ class Agent:
     def _count_boot(self) -> int:
         boot = int(self._kept.get("boot", b"0")) + 1
         self.keep("boot", str(boot).encode())
-        self.commit()
+        self.write_changes()
         return boot
 
-    def _recall_marks(self) -> None:
+    def _recall_marks(self, post: Post) -> None:
         for name in self.kept_names("mark "):
             _, sender, conversation = name.split(" ", 2)
-            self.post.recall_mark(sender, conversation, int(self._kept[name]))
+            post.recall_mark(sender, conversation, int(self._kept[name].partition(b" ")[0]))
 
     # -- acting -------------------------------------------------------------------------------
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that takes a while, supervised."""
-        self._follow(self._finish(work, getattr(work, "__qualname__", "task"), None))
+        self.follow(self._finish(work, getattr(work, "__qualname__", "task"), None))
 
-    def _follow(self, work: Coroutine[Any, Any, None], letter: Letter | None = None) -> None:
+    def follow(self, work: Coroutine[Any, Any, None], letter: Letter | None = None) -> None:
         """Run a coroutine as a task that a crash of the agent ends, and who asked for it may cancel."""
         task = asyncio.get_running_loop().create_task(work)
         if task.done():
@@ -338,7 +400,7 @@ class Agent:
         key = (letter.envelope.message_type, letter.performative)
         methods = self._answers.get(key)
         if methods is None:
-            methods = self._answers[key] = tuple(self._methods_for(*key))
+            methods = self._answers[key] = tuple(self.methods_for(*key))
         if letter.performative is Performative.CANCEL and self._cancel(letter):
             return
         if not methods:
@@ -355,7 +417,8 @@ class Agent:
         self.post.reply(letter, Acknowledgement(of=letter.message_id), Performative.INFORM)
         return True
 
-    def _methods_for(self, message_type: str, act: Performative) -> Iterable[Callable[..., Any]]:
+    def methods_for(self, message_type: str, act: Performative) -> Iterable[Callable[..., Any]]:
+        """Yield the handlers of a message type and act."""
         if message_type == Subscriptions.MESSAGE_TYPE:
             yield self.subscriptions.handle
         for behaviour in self._behaviours.values():
@@ -365,27 +428,33 @@ class Agent:
 
     def _run(self, method: Callable[..., Any], arguments: tuple[Any, ...], letter: Letter | None) -> None:
         """Run a handler; whatever it returns is the reply, whatever it raises kills nobody."""
+        if self._safe is not None:
+            self._safe.run(method, arguments, letter)
+            return
         try:
             result = method(*arguments)
             if result is None and not self._changes:
                 return
             if inspect.iscoroutine(result):
-                self._follow(self._finish(result, method.__qualname__, letter), letter)
+                self.follow(self._finish(result, method.__qualname__, letter), letter)
                 return
             if self._changes:
-                self._remember_mark(letter)
+                self.remember_mark(letter)
                 self.commit()
-            self._reply(letter, result)
+            self.reply(letter, result)
         except Exception as error:
             if self._changes:
-                self._remember_mark(letter)
+                self.remember_mark(letter)
             self._fail(method.__qualname__, letter, error)
 
     async def _finish(self, work: Coroutine[Any, Any, Any], name: str, letter: Letter | None) -> None:
+        if self._safe is not None:
+            await self._safe.finish(work, name, letter)
+            return
         try:
             result = await work
             self.commit()
-            self._reply(letter, result)
+            self.reply(letter, result)
         except Exception as error:
             self._fail(name, letter, error)
 
@@ -393,14 +462,15 @@ class Agent:
         """Write down what a handler changed before it failed, if that is possible, and say that it failed."""
         with suppress(Exception):
             self.commit()
-        self._report(where, letter, error)
+        self.report(where, letter, error)
 
-    def _reply(self, letter: Letter | None, result: Any) -> None:
+    def reply(self, letter: Letter | None, result: Any) -> None:
+        """Answer a letter with what its handler returned, if that says anything."""
         if letter is not None and isinstance(result, Concept):
             act = _ERROR_ACT.get(type(result)) or _REPLY_TO.get(letter.performative, Performative.INFORM)
             self.post.reply(letter, result, act)
 
-    def _remember_mark(self, letter: Letter | None) -> None:
+    def remember_mark(self, letter: Letter | None) -> None:
         """Keep, with the state that a letter changed, that this letter has been read.
 
         Only standing conversations are marked: a request that is repeated comes in a new one, and
@@ -409,7 +479,7 @@ class Agent:
         if letter is not None and ">" in letter.conversation:
             self._changes[f"mark {letter.sender} {letter.conversation}"] = str(letter.sequence).encode()
 
-    def _report(self, where: str, letter: Letter | None, error: Exception) -> None:
+    def report(self, where: str, letter: Letter | None, error: Exception) -> None:
         """Log and count what went wrong in a handler, and answer whoever waits."""
         expected = isinstance(error, ParityError)
         self.counts["refusals" if expected else "errors"] += 1

@@ -13,6 +13,7 @@ Register    what everyone may read of grid and markets
 Exchange    documents of the flexibility trade, to and from a participant outside
 AgentStore  keeps an agent's state over a restart
 Weather     forecasts for a zone
+HostHealth  how the machine is that a site's agents run on
 Recorder    writes down every letter for the console and the run folder
 ```
 """
@@ -33,6 +34,7 @@ from ontology.network_events import NetworkEvent
 from ontology.performatives import Performative
 from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
+from ontology.site_status import SiteStatus
 from ontology.weather import WeatherForecast
 
 __all__ = [
@@ -44,7 +46,9 @@ __all__ = [
     "Device",
     "FlexibilityExchange",
     "Heard",
+    "HostHealth",
     "Ledger",
+    "Link",
     "MarketRegister",
     "MonitoringSystem",
     "NetworkEvents",
@@ -110,6 +114,16 @@ class Transport(Protocol):
 
     def forget(self, address: str) -> None:
         """Deliver nothing to an address any more."""
+
+
+class Link(Protocol):
+    """Knows whether an address that lives here is connected at the moment."""
+
+    def connected(self, address: str) -> bool:
+        """Whether an address is connected from here at this moment."""
+
+    def on_change(self, address: str, changed: Callable[[bool], None]) -> None:
+        """Tell from now on when the connection of an address here comes (True) or goes (False)."""
 
 
 class Presence(Protocol):
@@ -413,11 +427,22 @@ class FlexibilityExchange(Protocol):
 class AgentStore(Protocol):
     """Keeps the agents' state; what is committed together survives together."""
 
+    @property
+    def incarnation(self) -> str:
+        """Names this store and no other, so that what was said from another is not said again; or nothing."""
+
     def load(self, agent: str) -> dict[str, bytes]:
         """Return all that is kept for an agent, by name."""
 
     def commit(self, agent: str, changes: Mapping[str, bytes | None]) -> None:
         """Write (or, with None, delete) values of an agent in one transaction."""
+
+
+class HostHealth(Protocol):
+    """Looks at the machine and the devices of a site."""
+
+    def status(self, time_s: int) -> SiteStatus:
+        """Return how they are now."""
 
 
 class Recorder(Protocol):

@@ -33,7 +33,7 @@ from ontology.errors import (
 )
 from ontology.letter import Envelope, Letter
 from ontology.performatives import Performative
-from ontology.policy import SIGNED_TYPES, may_receive, may_send
+from ontology.policy import SIGNED_TYPES, age_limit_s, may_receive, may_send
 from ontology.roles import Role
 
 __all__ = ["ANSWERABLE", "Post"]
@@ -45,6 +45,9 @@ GAP_S = 2.0
 
 WINDOW_S = 86_400.0
 """How long high-water marks are kept at least (SPEC 3.2: 24 h)."""
+
+AHEAD_S = 30.0
+"""How far ahead of ours the clock of who signs may be."""
 
 PROBLEMS_TOLD = 20
 """How many problems of a letter its sender is told."""
@@ -233,9 +236,13 @@ class Post:
         finally:
             timer.cancel()
             self._inquiries.pop(within, None)
+            self._close_inquiry(to, inquiry.question)
             if not conversation:
                 self.conclude(within)
         return _as_answer(letter)
+
+    def _close_inquiry(self, to: str, question: str) -> None:
+        """Note that nobody waits for the answer to a question any more."""
 
     def new_conversation(self) -> str:
         """Return the id of a conversation that this agent is about to begin."""
@@ -265,6 +272,9 @@ class Post:
         """Answer; our numbers in a conversation that another holds would not outlive our restart."""
         inquiry = "" if ">" in envelope.conversation else envelope.conversation
         act = _ANSWERED_BY.get((envelope.performative, act), act)
+        return self._send_answer(envelope, content, act, inquiry)
+
+    def _send_answer(self, envelope: Envelope, content: Concept, act: Performative, inquiry: str) -> str:
         return self.send(
             envelope.sender,
             content,
@@ -310,6 +320,7 @@ class Post:
         in_reply_to: str,
         reply_by_s: float,
         protocol: str,
+        wants_receipt: bool = False,
     ) -> Envelope:
         if in_reply_to and ">" not in conversation:
             sequence, message_id = 0, f"{in_reply_to}~{act}"
@@ -328,6 +339,7 @@ class Post:
             in_reply_to=in_reply_to,
             reply_by_s=reply_by_s,
             protocol=protocol,
+            wants_receipt=wants_receipt,
             body=body,
         )
         if message_type in SIGNED_TYPES and self._signer is not None and not self._is_neighbour(to):
@@ -351,6 +363,10 @@ class Post:
         if objection:
             self._turn_away(envelope, "refused", Refused(objection))
             return
+        self._take(envelope)
+
+    def _take(self, envelope: Envelope) -> None:
+        """Set an envelope aside until its turn, or open it, once."""
         key = (envelope.sender, envelope.conversation)
         mark = self._marks.get(key)
         if mark is None:
@@ -383,6 +399,23 @@ class Post:
             self._allowed.add(matter)
         if message_type in SIGNED_TYPES and not self._is_trustworthy(envelope, sender):
             return f"{message_type} must bear the signature of {envelope.sender}"
+        return "" if self._is_neighbour(envelope.sender) else self._out_of_time(envelope)
+
+    def _out_of_time(self, envelope: Envelope) -> str:
+        """Return why a signed letter's time is not to be trusted, or nothing.
+
+        A replay of what was read long ago is older than the high-water marks, or than commands may be.
+        """
+        limit_s = age_limit_s(envelope.message_type)
+        if limit_s is None:
+            return ""
+        age_s = self._clock.now_s() - envelope.sent_at_s
+        if age_s > limit_s:
+            self.counts["expired"] += 1
+            return f"{envelope.message_type} expired: said {age_s:.0f} s ago, {limit_s:.0f} s at most"
+        if age_s < -AHEAD_S:
+            self.counts["ahead of time"] += 1
+            return f"{envelope.message_type} is from {-age_s:.0f} s ahead: one of the clocks is wrong"
         return ""
 
     def _is_trustworthy(self, envelope: Envelope, sender: Member) -> bool:

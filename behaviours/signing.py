@@ -33,6 +33,10 @@ class Signer:
         """Return 32 bytes that only the holder of this key can know, always the same for the same words."""
         return sha256(self._key.sign(f"secret {about}".encode())).digest()
 
+    def sign_bytes(self, content: bytes) -> bytes:
+        """Return the signature (64 bytes) of something that is no letter; begin it with what it is."""
+        return self._key.sign(content)
+
     def sign(self, envelope: Envelope) -> str:
         """Return the signature of an envelope, base64url."""
         return urlsafe_b64encode(self._key.sign(signed_part(envelope))).decode()

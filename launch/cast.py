@@ -78,6 +78,7 @@ def cast_community(
     *,
     portals: bool = False,
     live: bool = False,
+    names: Pseudonyms | None = None,
 ) -> Cast:
     """Cast every agent that a scenario calls for around a world.
 
@@ -89,9 +90,10 @@ def cast_community(
         outside: systems of the DSO that take the place of the world's.
         portals: whether people and programs outside may speak with the agents.
         live: whether others may look on, as far as the scenario lets them.
+        names: what everybody is called in the market, where that does not follow from the seed.
     """
     at = AddressBook(scenario, domains or {})
-    names = pseudonyms_of(scenario)
+    names = names or pseudonyms_of(scenario)
     sites = world.settings.sites
     accounts = names.by_player(site.id for site in sites)
     aggregator, grid = names.community

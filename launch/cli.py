@@ -11,7 +11,9 @@ import typer
 
 from launch import ev
 from launch.api_commands import api_app
+from launch.community_commands import community_app
 from launch.console_command import console
+from launch.device_commands import device_app
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
@@ -21,6 +23,8 @@ from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
 from launch.registry_commands import registry_app
 from launch.repository_commands import repository_app
+from launch.server_commands import server_app
+from launch.site.commands import site_app
 from launch.tap_command import tap
 
 if TYPE_CHECKING:
@@ -50,10 +54,14 @@ forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=T
 app.add_typer(forecast, name="forecast")
 app.add_typer(ev.app, name="ev")
 app.add_typer(grid_app, name="grid")
+app.add_typer(server_app, name="server")
+app.add_typer(site_app, name="site")
+app.add_typer(community_app, name="community")
 app.add_typer(registry_app, name="registry")
 app.add_typer(api_app, name="api")
 app.add_typer(repository_app, name="repository")
 app.add_typer(iml_app, name="iml")
+app.add_typer(device_app, name="device")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)
@@ -161,26 +169,16 @@ def _say_served(url: str) -> None:
 
 
 @app.command()
-def server(
-    file: Annotated[Path, typer.Argument(help="Written for the shards: address and secrets.")],
-    shards: Annotated[int, typer.Option(help="How many shards meet here.", min=1, max=64)] = 2,
-    host: Annotated[str, typer.Option(help="The address that shards can reach.")] = "127.0.0.1",
-    domain: Annotated[str, typer.Option(help="The domain of the scenario's server.")] = "localhost",
-    verbose: Verbose = False,
+def sites(
+    community: Annotated[Path, typer.Argument(help="A community file (YAML).", metavar="COMMUNITY.yaml")],
 ) -> None:
-    """Run the XMPP server (Prosody) at which the shards of a community meet, until interrupted."""
-    import asyncio
+    """Show how the sites of a community are: software, link, last reading, devices, what to see to."""
+    from launch.community_commands import print_sites
 
-    from launch import sharding
-
-    def ready(place: "sharding.MeetingPlace") -> None:
-        print(
-            f"{place.host}:{place.port} takes {', '.join(place.secrets)}; {file} tells the shards", flush=True
-        )
-
-    _log(verbose)
     with _errors():
-        asyncio.run(sharding.serve(domain, shards, host, file, ready))
+        all_well = print_sites(community)
+    if not all_well:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from agents.aggregator import Aggregator
 from agents.portal import Portal
 from behaviours.agent import Agent, Surroundings
 from behaviours.market.opening import TrafficLightObedience
-from behaviours.membership import Member
+from behaviours.membership import Member, Membership
 from behaviours.ports import (
     AgentStore,
     Attestor,
@@ -23,6 +23,7 @@ from behaviours.ports import (
     Clock,
     FlexibilityExchange,
     Ledger,
+    Link,
     Presence,
     Recorder,
     Repository,
@@ -42,7 +43,7 @@ from launch.weather import WorldWeather
 from ontology.base import INTERVAL_S
 from ontology.errors import InvalidInput, problem
 
-__all__ = ["Community", "Ground", "attestors_of", "open_ledger"]
+__all__ = ["Community", "Ground", "Keys", "attestors_of", "open_ledger"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,32 +68,65 @@ class Ground:
     """None is the simulated world's."""
 
 
+@dataclass(frozen=True)
+class Keys:
+    """By what agents know each other: who belongs to them, their signers, and what begins all ids."""
+
+    membership: Membership
+    signers: Mapping[str, Signer]
+    run_id: str
+    durable: bool = False
+    """Whether letters that must arrive are kept until they have."""
+    link: Link | None = None
+
+
+def simulated_keys(scenario: Scenario, cast: Cast) -> Keys:
+    """Derive all keys from a scenario's seed: a simulation's, worthless anywhere else."""
+    everybody = (*cast.parts, *cast.watchers)
+    signers = {part.address: _signer(scenario, part.address) for part in everybody}
+    membership = {
+        part.address: Member(
+            part.address,
+            part.agent.role,
+            part.site,
+            signers[part.address].verify_key,
+            is_portal=issubclass(part.agent, Portal),
+        )
+        for part in everybody
+    }
+    return Keys(membership, signers, _run_id(scenario))
+
+
 class Community:
     """The agents of a scenario on some ground, startable one by one."""
 
     def __init__(
-        self, scenario: Scenario, world: World, ground: Ground, cast: Cast, shard: Shard = WHOLE
+        self,
+        scenario: Scenario,
+        world: World,
+        ground: Ground,
+        cast: Cast,
+        shard: Shard = WHOLE,
+        keys: Keys | None = None,
     ) -> None:
-        """Bring all agents into being, or those of a shard; none runs yet."""
+        """Bring all agents into being, or those of a shard; none runs yet.
+
+        Args:
+            scenario: what they are told.
+            world: whose devices they have.
+            ground: what they stand on.
+            cast: who they are.
+            shard: which of them live here.
+            keys: real ones, where this is no simulation.
+        """
         self.scenario = scenario
         self.shard = shard
         self.world = world
         self.ground = ground
         self.cast = cast
         self._parts = {part.address: part for part in cast.parts}
-        self._signers = {
-            part.address: _signer(scenario, part.address) for part in (*cast.parts, *cast.watchers)
-        }
-        self.membership = {
-            part.address: Member(
-                part.address,
-                part.agent.role,
-                part.site,
-                self._signers[part.address].verify_key,
-                is_portal=issubclass(part.agent, Portal),
-            )
-            for part in (*cast.parts, *cast.watchers)
-        }
+        self._keys = keys or simulated_keys(scenario, cast)
+        self.membership = self._keys.membership
         self.agents: dict[str, Agent] = {}
         self._counts_of_the_dead: Counter[str] = Counter()
 
@@ -156,12 +190,14 @@ class Community:
             transport=self.ground.transport,
             membership=self.membership,
             store=self.ground.store,
-            run_id=_run_id(self.scenario),
+            run_id=self._keys.run_id,
             seed=self.scenario.seed,
             recorder=self.ground.recorder,
             barrier=self.ground.barrier,
             presence=self.ground.presence,
-            signer=self._signers[address],
+            signer=self._keys.signers[address],
+            durable=self._keys.durable,
+            link=self._keys.link,
             **self._ports(part),
         )
         return part.agent(self.membership[address], part.settings, surroundings)

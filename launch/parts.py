@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from behaviours.agent import Agent
 from behaviours.market.payments import PayerSettings
-from environments.simulation.world import World
-from launch.scenario import Scenario
+from launch.schema import Scenario
+
+if TYPE_CHECKING:
+    from environments.simulation.world import World
 
 __all__ = ["AddressBook", "Part", "attesting_sites", "attestor_addresses", "payer_of", "real_time_step_s"]
 
@@ -39,7 +41,7 @@ class AddressBook:
         return given or f"{name}@{self._domain_of.get(name.rpartition('-')[0], self._domain)}"
 
 
-def attesting_sites(world: World) -> tuple[str, ...]:
+def attesting_sites(world: "World") -> tuple[str, ...]:
     """Return the sites that could attest, by the order in which they are asked to."""
     return tuple(site.id for site in world.settings.sites[:MOST_ATTESTORS])
 
@@ -63,6 +65,6 @@ def attestor_addresses(scenario: Scenario, at: AddressBook, sites: tuple[str, ..
     return tuple(at[f"{node}-attestor"] for node in nodes)
 
 
-def real_time_step_s(world: World) -> int:
+def real_time_step_s(world: "World") -> int:
     """Return how often devices are looked at between two intervals, in seconds; 0 is not at all."""
     return world.settings.step_s if world.settings.step_s < 900 else 0

@@ -67,15 +67,15 @@ class SimulatedKeys(dict[str, bytes]):
         return self[site]
 
 
-def pseudonyms_of(scenario: Scenario) -> Pseudonyms:
-    """Return the keys of a run: of its registry, or derived from the seed, worthless anywhere else."""
+def pseudonyms_of(scenario: Scenario, secret: bytes | None = None) -> Pseudonyms:
+    """Return the keys of a community: of its registry, its secret, or (worthless elsewhere) a run's seed."""
     start_s, end_s = span_s(scenario)
     agreed_s = [start_s + round((a.after_hours + a.hours) * SECONDS_AN_HOUR) for a in scenario.agreements]
     first, last = epoch_of(start_s), epoch_of(end_s - INTERVAL_S)
     epochs = range(first, epoch_of(max(end_s, *agreed_s, start_s)) + 1)
     if scenario.registry.folder:
         return _registered(Path(scenario.registry.folder), epochs, tuple(range(first, last + 1)))
-    master = scenario.seed.to_bytes(8, "big") * 4
+    master = secret or scenario.seed.to_bytes(8, "big") * 4
     lem = PseudonymScope.LEM
     return Pseudonyms(
         keys=EpochKeys({epoch: scope_key(master, lem, epoch) for epoch in epochs}),

@@ -33,6 +33,8 @@ from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice
 from ontology.discourse import (
     Acknowledgement,
     AnyConcept,
+    DeliveryGap,
+    DeliveryReceipt,
     FailureReport,
     Query,
     QueryResult,
@@ -60,6 +62,7 @@ from ontology.market import (
     ReserveAssignment,
     ReserveOffer,
 )
+from ontology.membership import MemberListing, MemberQuery
 from ontology.performatives import Performative
 from ontology.registration import (
     ErasureRequest,
@@ -88,6 +91,7 @@ MAX_BODY_BYTES = 48_000
 """Longest body: with its metadata it stays under the 64 kB stanzas that servers accept (SPEC 3.2)."""
 
 _DISCOURSE = (Query, QueryResult, Subscription, Acknowledgement, Refusal, FailureReport, Rejection)
+_DELIVERY = (DeliveryReceipt, DeliveryGap)
 _DIRECTORY = (DirectoryEntry, DirectorySearch, DirectoryListing, DirectoryNotice)
 _COALITION = (
     FlexProduct,
@@ -117,6 +121,7 @@ _SERVICES = (
     ProxyAnswer,
 )
 _SAMPLES = (SampleBatch, SampleReceipt)
+_CERTIFICATES = (MemberQuery, MemberListing)
 _RECORDS = (RecordSubscription, RecordedLetters)
 _MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
@@ -130,6 +135,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
     for cls in (
         *get_args(AnyConcept),
         *_DISCOURSE,
+        *_DELIVERY,
         *_RECORDS,
         *_DIRECTORY,
         *_COALITION,
@@ -137,6 +143,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_TRADING,
         *_SERVICES,
         *_SAMPLES,
+        *_CERTIFICATES,
         *_GRID,
         *_MEMBERSHIP,
     )
@@ -293,6 +300,7 @@ class _Wire(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, o
     language: _Line = LANGUAGE
     signature: _Line = ""
     key_id: _Line = ""
+    wants_receipt: bool = False
     body: Raw = Raw()
 
 
@@ -318,6 +326,7 @@ def encode_envelope(envelope: Envelope) -> bytes:
             envelope.language,
             envelope.signature,
             envelope.key_id,
+            envelope.wants_receipt,
             Raw(envelope.body or b"null"),
         )
     )
@@ -348,6 +357,7 @@ def decode_envelope(wire: bytes) -> Envelope:
         w.language,
         w.signature,
         w.key_id,
+        w.wants_receipt,
         bytes(w.body),  # a copy: Raw is a view that would keep the whole wire alive
     )
 
@@ -357,6 +367,8 @@ def decode_envelope(wire: bytes) -> Envelope:
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_A_LINE = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _METADATA_MAX = 1024
+RECEIPT = "wanted"
+"""Metadata of a letter whose sender keeps it until its arrival is confirmed by a `DeliveryReceipt`."""
 
 
 def to_fipa(envelope: Envelope) -> tuple[dict[str, str], str]:
@@ -378,6 +390,7 @@ def to_fipa(envelope: Envelope) -> tuple[dict[str, str], str]:
         "sentAt": _rfc3339(envelope.sent_at_s),
         "sig": envelope.signature,
         "kid": envelope.key_id,
+        "receipt": RECEIPT if envelope.wants_receipt else "",
     }
     metadata = {key: value for key, value in fields.items() if value}
     problems = _unfit_lines(metadata)
@@ -429,6 +442,7 @@ def from_fipa(sender: str, to: str, thread: str | None, metadata: Mapping[str, s
         language=metadata.get("language") or LANGUAGE,
         signature=metadata.get("sig", ""),
         key_id=metadata.get("kid", ""),
+        wants_receipt=metadata.get("receipt") == RECEIPT,
         body=encoded,
     )
 

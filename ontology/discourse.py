@@ -2,6 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
+import msgspec
 from msgspec import Meta
 
 from ontology.alarms import AssetAlarm
@@ -60,6 +61,7 @@ from ontology.measurements import IntervalReading, Measurement, Sensor, SensorTy
 from ontology.privacy import PseudonymRecord
 from ontology.registration import Consent
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
+from ontology.site_status import SiteStatus
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, Registration, User, UserRole
 from ontology.vpp import ProsumerMetrics, Vpp
@@ -68,10 +70,13 @@ from ontology.weather import WeatherForecast, WeatherObservation
 __all__ = [
     "Acknowledgement",
     "AnyConcept",
+    "DeliveryGap",
+    "DeliveryReceipt",
     "FailureReport",
     "Problem",
     "Query",
     "QueryResult",
+    "ReadMark",
     "Refusal",
     "Registration",
     "Rejection",
@@ -88,6 +93,7 @@ AnyConcept: TypeAlias = (
     | AssetType
     | Asset
     | AssetAlarm
+    | SiteStatus
     | SensorType
     | Sensor
     | Measurement
@@ -188,6 +194,30 @@ class Acknowledgement(Concept, frozen=True, kw_only=True, tag="parity:Acknowledg
     """Confirms a message by its id (FIPA agree, confirm; S2 ReceptionStatus OK)."""
 
     of: Label
+
+
+class ReadMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Up to which number, itself included, the letters of a conversation have arrived."""
+
+    conversation: Identifier
+    number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReceipt"):
+    """Says which letters have arrived and are written down: they need not be sent again (cf. XEP-0184).
+
+    `read` are conversations whose letters have numbers; `message_ids` are letters without one.
+    """
+
+    read: Annotated[list[ReadMark], Meta(max_length=MAX_MEMBERS)]
+    message_ids: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
+
+
+class DeliveryGap(Concept, frozen=True, kw_only=True, tag="parity:DeliveryGap"):
+    """Says that nothing before a number of a conversation will come any more (expired, or confirmed)."""
+
+    conversation: Identifier
+    next_number: Annotated[int, Meta(ge=1, le=2**53 - 1)]
 
 
 class Refusal(Concept, frozen=True, kw_only=True, tag="parity:Refusal"):

@@ -14,7 +14,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A letter as it is carried: who says what kind of thing to whom, and the encoded body (SPEC 3.2).
 
     `conversation` is the XMPP thread; `sequence` counts a sender's letters in it from 1, and 0 means
-    unordered. Times are epoch seconds, `reply_by_s` 0 means no deadline. `body` is JSON in UTF-8.
+    unordered. Times are epoch seconds, `reply_by_s` 0 means no deadline. `body` is JSON in UTF-8. Who
+    `wants_receipt` keeps the letter, and sends it again, until a `DeliveryReceipt` names it.
     """
 
     performative: str
@@ -32,6 +33,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     language: str = LANGUAGE
     signature: str = ""
     key_id: str = ""
+    wants_receipt: bool = False
     body: bytes = b""
 
 

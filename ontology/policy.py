@@ -46,6 +46,8 @@ from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice
 from ontology.discourse import (
     Acknowledgement,
     AnyConcept,
+    DeliveryGap,
+    DeliveryReceipt,
     FailureReport,
     Query,
     QueryResult,
@@ -100,6 +102,7 @@ from ontology.market import (
 )
 from ontology.marketplace import AcquiredFlexibility, EmergencyCall, FlexibilityContract, MarketplaceState
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
+from ontology.membership import MemberListing, MemberQuery
 from ontology.performatives import Performative as Act
 from ontology.privacy import PseudonymRecord
 from ontology.registration import (
@@ -112,12 +115,26 @@ from ontology.registration import (
 from ontology.roles import Role
 from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
+from ontology.site_status import SiteStatus
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, User, UserRole
 from ontology.vpp import ProsumerMetrics, Vpp
 from ontology.weather import WeatherForecast, WeatherObservation
 
-__all__ = ["SIGNED_TYPES", "Right", "is_allowed", "may_read", "may_receive", "may_send", "may_write"]
+__all__ = [
+    "REPEATED_TYPES",
+    "SIGNED_TYPES",
+    "SUPERSEDED_TYPES",
+    "Right",
+    "age_limit_s",
+    "is_allowed",
+    "lifetime_s",
+    "may_read",
+    "may_receive",
+    "may_send",
+    "may_write",
+    "must_arrive",
+]
 
 
 class Right(StrEnum):
@@ -177,6 +194,7 @@ TABLE: tuple[Row, ...] = (
     Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM, Act.FAILURE), EVERYONE, EVERYONE),
     Row((FailureReport,), (Act.FAILURE, Act.REFUSE), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
+    Row((DeliveryReceipt, DeliveryGap), (Act.CONFIRM,), EVERYONE, EVERYONE),
     # -- portals: what is wanted from outside; the agent asked decides, and its own rights hold -------
     Row((ProxyRequest,), (Act.REQUEST,), PORTALS, PRINCIPALS),
     Row((ProxyAnswer,), (Act.INFORM,), PRINCIPALS, PORTALS),
@@ -279,6 +297,9 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),
     ),
+    Row((SiteStatus,), (Act.INFORM,), (Role.GATEWAY,), (Role.REPOSITORY,), readers=(*OPERATORS, Role.UI)),
+    Row((MemberQuery,), (Act.QUERY_REF,), (Role.GATEWAY,), (Role.MARKET_OPERATOR,)),
+    Row((MemberListing,), (Act.INFORM,), (Role.MARKET_OPERATOR,), (Role.GATEWAY,)),
     Row(
         (AssetAlarm,),
         TELL,
@@ -624,6 +645,79 @@ SIGNED_TYPES: frozenset[str] = frozenset(
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""
+
+SUPERSEDED_TYPES: frozenset[str] = frozenset(
+    message_type_of(cls)
+    for cls in (
+        Measurement,
+        StorageStatus,
+        ThermalStatus,
+        EvSocUpdate,
+        GridMeasurement,
+        DstatcomStatus,
+        WeatherObservation,
+        WeatherForecast,
+        Forecast,
+        FlexEnvelope,
+        FlexibilityForecast,
+        PriceProfile,
+        InstructionStatus,
+        InstructionBatchStatus,
+        DirectoryNotice,
+    )
+)
+"""Message types that inform of a state which the next letter replaces: one that is lost is not repeated."""
+
+REPEATED_TYPES: frozenset[str] = frozenset(
+    message_type_of(cls) for cls in (IntervalReading, Measurement, EvSession, AssetAlarm, DirectoryEntry)
+)
+"""Message types that their senders write down and request again themselves until they are acknowledged."""
+
+DEFAULT_LIFETIME_S = 7 * 86_400
+LIFETIMES_S: dict[str, int] = {
+    message_type_of(DRSignal): 30,
+    message_type_of(DstatcomCommand): 30,
+    message_type_of(Instruction): 900,
+    message_type_of(InstructionBatch): 900,
+    message_type_of(SelectionTurn): 900,
+    message_type_of(SelectionReport): 900,
+    message_type_of(SelectionRun): 900,
+    message_type_of(SelectionUpdate): 900,
+}
+"""Seconds after which a letter is of no use any more, where it names no deadline; others have a week.
+
+Emergency signals and commands must be fresh (SPEC 7.3), an instruction is for the interval it was made in.
+"""
+
+
+def must_arrive(message_type: str, performative: str) -> bool:
+    """Whether a letter is kept until its arrival is confirmed.
+
+    Every letter is, but one that informs of a state which the next replaces, one whose sender repeats it
+    until it is answered, and what confirms arrivals.
+    """
+    if performative == Act.INFORM:
+        return message_type not in SUPERSEDED_TYPES
+    if performative == Act.REQUEST:
+        return message_type not in REPEATED_TYPES
+    return message_type not in _CONFIRMATIONS
+
+
+def lifetime_s(message_type: str) -> int:
+    """Return after how many seconds a letter without a deadline is of no use any more."""
+    return LIFETIMES_S.get(message_type, DEFAULT_LIFETIME_S)
+
+
+_CONFIRMATIONS = frozenset({message_type_of(DeliveryReceipt), message_type_of(DeliveryGap)})
+
+
+def age_limit_s(message_type: str) -> int | None:
+    """Return how old a signed letter may be when it is read, in s; None where it may be of any age.
+
+    As long as it is of use: commands and demand response 30 s (SPEC 7.3), what may wait for a link
+    a week. What is older was read long ago, or is not worth reading.
+    """
+    return lifetime_s(message_type) if message_type in SIGNED_TYPES else None
 
 
 def _acts(rows: Iterable[Row]) -> frozenset[tuple[Role, str, StrEnum]]:

@@ -69,6 +69,7 @@ _SOURCES: dict[str, str] = {
     "parity:AssetType": "S2 ControlType",
     "parity:Asset": "S2 ResourceManagerDetails",
     "parity:AssetAlarm": "SunSpec Evt; OCPP StatusNotification",
+    "parity:SiteStatus": "OCPP BootNotification, StatusNotification",
     "parity:SensorType": "S2 CommodityQuantity",
     "parity:Measurement": "S2 PowerMeasurement; OpenADR READING",
     "parity:IntervalReading": "UFTP Metering; SUPSI lemDataset",

@@ -68,6 +68,7 @@ class Town:
         self.notebook = Notebook()
         self.seed = seed
         self.presence: Any = None
+        self.durable = False
 
     def __enter__(self) -> "Town":
         return self
@@ -140,6 +141,7 @@ class Town:
             run_id="run",
             seed=self.seed,
             presence=self.presence,
+            durable=self.durable,
             recorder=recorder or self.notebook,
         )
 

@@ -15,6 +15,7 @@ from ontology.privacy import PseudonymScope
 __all__ = [
     "EPOCH_S",
     "EpochKeys",
+    "GivenPseudonyms",
     "epoch_of",
     "is_pseudonym",
     "pseudonym",
@@ -57,6 +58,25 @@ class EpochKeys(msgspec.Struct, frozen=True):
     def pseudonyms_of(self, identity: str) -> dict[int, str]:
         """Return the pseudonyms of an identity by epoch, in order."""
         return {epoch: self.pseudonym_of(identity, epoch * EPOCH_S) for epoch in sorted(self.keys)}
+
+
+class GivenPseudonyms(EpochKeys, frozen=True):
+    """The pseudonyms of one identity, as it was given them; `keys` say only of which epochs it has some."""
+
+    identity: str = ""
+    names: Mapping[int, str] = {}
+
+    def pseudonym_of(self, identity: str, time_s: float) -> str:
+        """Return the pseudonym that the identity has at a time; a pseudonym is returned unchanged.
+
+        Raises: InvalidInput when none was given for that epoch, or the identity is another's.
+        """
+        if is_pseudonym(identity):
+            return identity
+        epoch = epoch_of(time_s)
+        require(identity == self.identity, "identity", identity, self.identity)
+        require(epoch in self.names, "time_s", time_s, "a time in an epoch that a pseudonym was given for")
+        return self.names[epoch]
 
 
 def epoch_of(time_s: float) -> int:

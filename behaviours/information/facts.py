@@ -24,6 +24,7 @@ from ontology.performatives import Performative
 from ontology.policy import may_read
 from ontology.privacy import PseudonymRecord
 from ontology.service_level import KpiFeature, Sla
+from ontology.site_status import SiteStatus
 from ontology.storage import ThermalModel
 from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
@@ -63,6 +64,16 @@ class FactKeeping(Behaviour):
         """Store that something is wrong with an asset, or well again, and say so."""
         await self.repository.store([alarm])
         return Acknowledgement(of=letter.message_id)
+
+    @on(SiteStatus)
+    async def keep_status(self, status: SiteStatus, letter: Letter) -> None:
+        """Store how a site's host and devices are, if the site's own gateway says so.
+
+        Raises: Refused when another site does.
+        """
+        if self.agent.surroundings.membership[letter.sender].site != status.site:
+            raise Refused(f"{letter.sender} is not of {status.site}")
+        await self.repository.store([status])
 
     @on(ThermalModel)
     async def keep_model(self, model: ThermalModel, letter: Letter) -> None:

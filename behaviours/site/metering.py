@@ -55,6 +55,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     export_max_w: int = 43_000
     real_time_s: int = 0
     reports: tuple[Metric, ...] = ()
+    directory: str = ""
+    """The market operator, where members are learnt from it."""
     controlled_by_dso: tuple[str, ...] = ()
     """Assets that the DSO may steer directly; none by default."""
     of_dso: tuple[str, ...] = ()

@@ -118,9 +118,16 @@ class MqttDevice:
             self._is_online = message.payload.decode(errors="replace").strip() == availability.online
         if answer is not None and message.topic == answer.topic and not message.is_retained:
             self._acknowledge(answer, message.payload)
+        if message.is_retained and not self._knows_age:
+            return
         for value in self._map.values:
             if value.topic == message.topic:
                 self._note(value, message.payload)
+
+    @property
+    def _knows_age(self) -> bool:
+        """Whether what the broker retained may count as new, for the device says that it is there."""
+        return self._map.availability is not None or not self._map.stale_after_s
 
     def _note(self, value: TopicValue, payload: bytes) -> None:
         try:

@@ -14,7 +14,7 @@ from environments.live.population import Component
 from environments.live.server import LocalServer, name_in
 from ontology.errors import Unavailable
 
-__all__ = ["ProsodyServer", "available"]
+__all__ = ["ProsodyAccounts", "ProsodyServer", "available"]
 
 _ITERATIONS = 4_096
 
@@ -27,7 +27,7 @@ data_path = "{folder}/data"
 default_storage = "memory"
 storage = {{ accounts = "internal" }}
 
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "offline", "limits", "smacks" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "offline", "limits", "smacks", "time" }}
 modules_disabled = {{ "s2s" }}
 interfaces = {{ "{host}" }}
 c2s_ports = {{ {port} }}
@@ -36,11 +36,15 @@ s2s_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
 
+-- Who loses its connection can resume it for a minute; after that others are told that it is gone.
+smacks_hibernation_time = 60
+
 -- Letters make much short-lived garbage: half as many again a second (Lua 5.4).
 gc = {{ mode = "generational" }}
+-- No opportunistic_writes here: with smacks, Prosody 0.12.3 then spins for ever when a connection breaks.
 -- Nagle's algorithm and delayed acknowledgements would hold each answer up for 40 ms. After each 8 kB from a
 -- connection without TLS, such as a component's, the server waits for min_wait, a millisecond by default.
-network_settings = {{ nagle = false, opportunistic_writes = true, read_size = 65536, min_wait = 0.0001 }}
+network_settings = {{ nagle = false, read_size = 65536, min_wait = 0.0001 }}
 
 authentication = "internal_hashed"
 password_hash = "SHA-256"
@@ -73,11 +77,58 @@ def available() -> bool:
     return _program() is not None
 
 
+class ProsodyAccounts:
+    """The accounts of a domain in Prosody's data folder, which may be changed while it runs.
+
+    Prosody must keep them so: `storage = { accounts = "internal" }`, `password_hash = "SHA-256"`.
+    """
+
+    def __init__(self, data: Path, domain: str) -> None:
+        """Keep the accounts of a domain under Prosody's `data_path`.
+
+        Raises: Unavailable when the folder cannot be made.
+        """
+        self.domain = domain
+        self._folder = data / _escaped(domain) / "accounts"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"accounts in {self._folder}: {error.strerror}") from error
+        self._owner = data.stat()
+
+    def register(self, address: str, password: str) -> None:
+        """Give an address an account, or a new password; only what verifies it is kept.
+
+        Raises: InvalidInput when the address is not in the domain, Unavailable when the disk is full.
+        """
+        name = name_in(self.domain, address)
+        salt = secrets.token_hex(16)
+        stored_key, server_key = _scram_keys(password, salt)
+        fields = {"stored_key": stored_key, "server_key": server_key, "salt": salt}
+        lines = [f'\t["{key}"] = "{value}";' for key, value in fields.items()]
+        record = "\n".join(["return {", f'\t["iteration_count"] = {_ITERATIONS};', *lines, "};\n"])
+        file = self._folder / f"{_escaped(name)}.dat"
+        draft = file.with_suffix(".draft")
+        try:
+            draft.touch(mode=0o600)
+            draft.write_text(record)
+            if os.geteuid() == 0:
+                for each in (self._folder.parent, self._folder, draft):
+                    os.chown(each, self._owner.st_uid, self._owner.st_gid)
+            draft.rename(file)
+        except OSError as error:
+            raise Unavailable(f"account {address}: {error.strerror}") from error
+
+    def remove(self, address: str) -> None:
+        """Let an account go; it need not be there."""
+        (self._folder / f"{_escaped(name_in(self.domain, address))}.dat").unlink(missing_ok=True)
+
+
 class ProsodyServer(LocalServer):
     """Prosody on a free port of 127.0.0.1: TLS and SCRAM-SHA-256 required, no registration."""
 
     def _prepare(self) -> None:
-        self._accounts.mkdir(parents=True)
+        self._book = ProsodyAccounts(self.folder / "data", self.domain)
         self._components: dict[str, str] = {}
         self.component_port = 0
 
@@ -99,15 +150,7 @@ class ProsodyServer(LocalServer):
 
     def register(self, address: str, password: str) -> None:
         """Give an address an account, or a new password."""
-        name = name_in(self.domain, address)
-        salt = secrets.token_hex(16)
-        stored_key, server_key = _scram_keys(password, salt)
-        fields = {"stored_key": stored_key, "server_key": server_key, "salt": salt}
-        lines = [f'\t["{key}"] = "{value}";' for key, value in fields.items()]
-        record = "\n".join(["return {", f'\t["iteration_count"] = {_ITERATIONS};', *lines, "};\n"])
-        file = self._accounts / f"{_escaped(name)}.dat"
-        file.with_suffix(".draft").write_text(record)
-        file.with_suffix(".draft").rename(file)
+        self._book.register(address, password)
 
     def _command(self) -> list[str]:
         program = _program()
@@ -147,10 +190,6 @@ class ProsodyServer(LocalServer):
     @property
     def _log(self) -> Path:
         return self.folder / "server.log"
-
-    @property
-    def _accounts(self) -> Path:
-        return self.folder / "data" / _escaped(self.domain) / "accounts"
 
 
 def _program() -> str | None:

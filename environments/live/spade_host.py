@@ -25,6 +25,7 @@ from spade.xmpp_client import XMPPClient
 
 from environments.live.endpoint import Endpoint
 from environments.live.stanzas import write_probe
+from environments.live.stream_management import Leftover, StreamManagement
 from ontology.errors import Unavailable
 
 __all__ = ["SpadeHost"]
@@ -34,8 +35,8 @@ log = structlog.get_logger()
 # At DEBUG slixmpp writes down all that it sends, passwords included.
 logging.getLogger("slixmpp").setLevel(logging.WARNING)
 
-PING_EVERY_S = 55.0
-PING_PATIENCE_S = 30.0
+PING_EVERY_S = 25.0
+PING_PATIENCE_S = 10.0
 ATTEMPT_S = 15.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 30.0
 _PROBE = "parity-probe-"
@@ -61,6 +62,7 @@ class SpadeHost(Agent):  # type: ignore[misc]
         changed: Callable[[], None],
         rng: np.random.Generator,
         start_timeout_s: float,
+        resumes: bool = False,
     ) -> None:
         """Prepare an agent.
 
@@ -73,6 +75,7 @@ class SpadeHost(Agent):  # type: ignore[misc]
             changed: called whenever the connection comes or goes.
             rng: draws the jitter of reconnection.
             start_timeout_s: real seconds within which the first connection must stand.
+            resumes: whether a lost stream is resumed where the server offers that (XEP-0198).
         """
         _adopt_running_loop()
         super().__init__(address, password, port=server.port, verify_security=True)
@@ -85,10 +88,18 @@ class SpadeHost(Agent):  # type: ignore[misc]
         self._changed = changed
         self._rng = rng
         self._start_timeout_s = start_timeout_s
+        self._resumes = resumes
+        self._leftover: Leftover | None = None
+        self.resumed = 0
+        """How often a lost stream was resumed, with nothing lost on the way."""
         self._lost = asyncio.Event()
         self._probes = itertools.count(1)
         self._probed: asyncio.Future[None] | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self.losses = 0
+        """How often the connection was lost."""
+        self.why_down = "not connected yet"
+        """Why there is no connection, while there is none."""
 
     async def start(self, auto_register: bool = False) -> None:
         """Connect, and stay connected from now on.
@@ -97,6 +108,19 @@ class SpadeHost(Agent):  # type: ignore[misc]
         refused, or when no connection stands within `start_timeout_s`.
         """
         await self._async_start(auto_register)
+
+    def begin(self) -> None:
+        """Connect in the background, for as long as it takes, and stay connected."""
+        self._supervisor = asyncio.create_task(self._begin(), name=f"supervise {self.address}")
+        self._supervisor.add_done_callback(_report)
+
+    async def _begin(self) -> None:
+        await self._hook_plugin_before_connection()
+        await self._reconnect()
+        await self._hook_plugin_after_connection()
+        await self.setup()
+        self._alive.set()
+        await self._supervise()
 
     async def _async_start(self, auto_register: bool = False) -> None:
         await self._hook_plugin_before_connection()
@@ -120,9 +144,9 @@ class SpadeHost(Agent):  # type: ignore[misc]
         if client is not None:
             _dispose(client)
 
-    def write(self, stanzas: str) -> None:
-        """Write stanzas to the server; only while connected."""
-        self.client.send_raw(stanzas)
+    def write(self, *stanzas: str) -> None:
+        """Write stanzas to the server, in one go; only while connected."""
+        self.client.write(*stanzas)
 
     # ------------------------------------------------------------------------------------- connecting
 
@@ -155,25 +179,37 @@ class SpadeHost(Agent):  # type: ignore[misc]
         Raises: Unavailable with the cause, or _Rejected when it will be the same next time.
         """
         client = _Client(self.address, self.password, self._server, self._take, self._noticed)
+        if self._resumes:
+            client.stream_management = StreamManagement(client, self._leftover)
         attempt = _Attempt(client)
         try:
             async with asyncio.timeout(ATTEMPT_S):
                 client.connect(host=self._server.host, port=self._server.port)
                 await attempt.outcome
-                await self._probe(client, attempt)
+                if not attempt.is_resumed:
+                    await self._probe(client, attempt)
         except TimeoutError:
             _dispose(client)
             raise Unavailable(f"no answer within {ATTEMPT_S:g} s") from None
         except BaseException:
             _dispose(client)
             raise
+        self.resumed += attempt.is_resumed
         self._adopt(client)
+        if not attempt.is_resumed:
+            self._repeat_leftover()
+
+    def _repeat_leftover(self) -> None:
+        """Write once more what a stream that could not be resumed had not delivered for certain."""
+        leftover, self._leftover = self._leftover, None
+        if leftover is not None and self.connected and (letters := leftover.messages()):
+            self.write(*letters)
 
     async def _probe(self, client: Any, attempt: "_Attempt") -> None:
         """Wait for a message to ourselves: from then on the server delivers here."""
         self._probed = asyncio.get_running_loop().create_future()
         attempt.outcome = self._probed
-        client.send_raw(write_probe(client.boundjid.full, f"{_PROBE}{next(self._probes)}"))
+        client.write(write_probe(client.boundjid.full, f"{_PROBE}{next(self._probes)}"))
         await self._probed
 
     def _adopt(self, client: Any) -> None:
@@ -197,7 +233,7 @@ class SpadeHost(Agent):  # type: ignore[misc]
     # ---------------------------------------------------------------------------------- staying connected
 
     async def _supervise(self) -> None:
-        while True:
+        while self._alive.is_set():
             await self._until_lost()
             log.warning("XMPP connection lost", address=self.address, server=str(self._server))
             await self._reconnect()
@@ -224,13 +260,19 @@ class SpadeHost(Agent):  # type: ignore[misc]
 
     async def _reconnect(self) -> None:
         """Try, with pauses that double and differ between agents, until connected."""
-        _dispose(self.client)
+        client = self.client
+        if client is not None:
+            if client.stream_management is not None:
+                self._leftover = client.stream_management.leftover()
+            _dispose(client)
         for pause_s in self._pauses():
             await asyncio.sleep(pause_s)  # noqa: TID251 - the server is in real time
             try:
                 await self._async_connect()
             except Unavailable as error:
-                log.info("XMPP reconnection failed", address=self.address, cause=str(error))
+                if str(error) != self.why_down:
+                    log.warning("no XMPP connection", address=self.address, cause=str(error))
+                self.why_down = str(error)
             except Exception:
                 log.exception("XMPP reconnection failed", address=self.address)
             else:
@@ -245,6 +287,8 @@ class SpadeHost(Agent):  # type: ignore[misc]
     def _note_loss(self, client: Any) -> None:
         if client is self.client and self.connected:
             self.connected = False
+            self.losses += 1
+            self.why_down = "the connection was lost"
             self._lost.set()
             self._changed()
 
@@ -273,13 +317,23 @@ class _Client(XMPPClient):  # type: ignore[misc]
         # Not SPADE's constructor: it makes a TLS context a client and switches its checks off.
         ClientXMPP.__init__(self, address, password, ssl_context=server.ssl_context)
         self._takers = {_MESSAGE: take, _PRESENCE: notice}
+        self.stream_management: StreamManagement | None = None
         self.enable_direct_tls = False
         self.register_plugin("xep_0199")
         self.add_event_handler("session_start", self.session_start)
 
     def session_start(self, event: object) -> None:
         """Announce that messages are welcome; the roster is of no interest."""
-        self.send_raw("<presence/>")
+        self.write("<presence/>")
+
+    def write(self, *stanzas: str) -> None:
+        """Write stanzas past slixmpp, counted where the stream is managed."""
+        if self.stream_management is not None:
+            for stanza in stanzas:
+                self.stream_management.note_written(stanza)
+        self.send_raw("".join(stanzas))
+        if self.stream_management is not None:
+            self.stream_management.ask_if_due()
 
     def _spawn_event(self, xml: Element) -> None:
         """Take messages and presence as they are (five times faster); slixmpp handles everything else."""
@@ -287,6 +341,8 @@ class _Client(XMPPClient):  # type: ignore[misc]
         if take is None:
             super()._spawn_event(xml)
             return
+        if self.stream_management is not None:
+            self.stream_management.note_read()
         try:
             take(xml)
         except Exception:
@@ -299,8 +355,10 @@ class _Attempt:
     def __init__(self, client: Any) -> None:
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._password_refused = False
+        self.is_resumed = False
         on = client.add_event_handler
         on("session_start", lambda _: self._succeed())
+        on("session_resumed", lambda _: self._resume())
         on("connection_failed", lambda why: self._fail(Unavailable(str(why))))
         on("failed_auth", lambda _: self._refuse_password())
         on("no_auth", lambda _: self._fail(_Rejected("the server offers no secure way to log in")))
@@ -309,6 +367,10 @@ class _Attempt:
     def _succeed(self) -> None:
         if not self.outcome.done():
             self.outcome.set_result(None)
+
+    def _resume(self) -> None:
+        self.is_resumed = not self.outcome.done()
+        self._succeed()
 
     def _fail(self, error: Unavailable) -> None:
         if not self.outcome.done():

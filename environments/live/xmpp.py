@@ -63,6 +63,7 @@ class XmppTransport:
         now_s: Callable[[], float] | None = None,
         outbox_max: int = 10_000,
         start_timeout_s: float = 20.0,
+        resumes: bool = False,
     ) -> None:
         """Prepare to connect to a server.
 
@@ -72,6 +73,8 @@ class XmppTransport:
             now_s: the agents' time in epoch seconds, for answers of our own to malformed letters.
             outbox_max: letters that wait for a connection, a sender.
             start_timeout_s: real seconds within which an address must be connected.
+            resumes: whether lost streams are resumed where the server offers that (XEP-0198): then it
+                takes longer to tell others that one is gone.
         """
         self.counts: Counter[str] = Counter()
         self._server = server
@@ -79,8 +82,10 @@ class XmppTransport:
         self._now_s = now_s or WallClock().now_s
         self._outbox_max = outbox_max
         self._start_timeout_s = start_timeout_s
+        self._resumes = resumes
         self._accounts: dict[str, _Account] = {}
         self._receivers: dict[str, Callable[[Envelope], None]] = {}
+        self._on_change: dict[str, Callable[[bool], None]] = {}
         self._watched: dict[tuple[str, str], Callable[[str, bool], None]] = {}
 
     # -------------------------------------------------------------------------------------- the port
@@ -116,20 +121,8 @@ class XmppTransport:
         Raises: Unavailable naming server, port and cause when it is not connected in time, InvalidInput
         when the address is outside the domain or is connected already.
         """
-        name_in(self._server.domain, address)
-        if address in self._accounts:
-            raise InvalidInput(f"{address} is connected already")
-        host = SpadeHost(
-            address,
-            password,
-            self._server,
-            receive=lambda message: self._arrive(address, message),
-            noticed=lambda presence: self._notice(address, presence),
-            changed=self._release_all,
-            rng=np.random.default_rng([self._seed, zlib.crc32(address.encode())]),
-            start_timeout_s=self._start_timeout_s,
-        )
-        account = self._accounts[address] = _Account(host)
+        account = self._accounts[address] = _Account(self._host(address, password))
+        host = account.host
         try:
             await host.start()
         except BaseException:
@@ -140,6 +133,30 @@ class XmppTransport:
         if self._accounts.get(address) is not account:
             host.kill()
             raise Unavailable(f"{address} was stopped while it connected")
+
+    def begin(self, address: str, password: str) -> None:
+        """Connect an address in the background, for as long as it takes; until then its letters wait.
+
+        Raises: InvalidInput when the address is outside the domain or is connected already.
+        """
+        account = self._accounts[address] = _Account(self._host(address, password))
+        account.host.begin()
+
+    def _host(self, address: str, password: str) -> SpadeHost:
+        name_in(self._server.domain, address)
+        if address in self._accounts:
+            raise InvalidInput(f"{address} is connected already")
+        return SpadeHost(
+            address,
+            password,
+            self._server,
+            receive=lambda message: self._arrive(address, message),
+            noticed=lambda presence: self._notice(address, presence),
+            changed=lambda: self._note_change(address),
+            rng=np.random.default_rng([self._seed, zlib.crc32(address.encode())]),
+            start_timeout_s=self._start_timeout_s,
+            resumes=self._resumes,
+        )
 
     async def start_all(self, accounts: Mapping[str, str]) -> None:
         """Connect many addresses (with their passwords) at the same time, all or none.
@@ -179,6 +196,7 @@ class XmppTransport:
     def kill(self, address: str) -> None:
         """Drop an address as a crash would: its connection breaks, its waiting letters are gone."""
         self.forget(address)
+        self._on_change.pop(address, None)
         account = self._accounts.pop(address, None)
         if account is not None:
             account.host.kill()
@@ -188,6 +206,29 @@ class XmppTransport:
         """Whether an address is connected from here at this moment."""
         account = self._accounts.get(address)
         return account is not None and account.host.connected
+
+    @property
+    def losses(self) -> int:
+        """How often connections of addresses here were lost."""
+        return sum(account.host.losses for account in self._accounts.values())
+
+    def away(self) -> dict[str, str]:
+        """Return the addresses here that have no connection at this moment, and why."""
+        return {
+            address: account.host.why_down
+            for address, account in self._accounts.items()
+            if not account.host.connected
+        }
+
+    def on_change(self, address: str, changed: Callable[[bool], None]) -> None:
+        """Tell from now on when the connection of an address here comes (True) or goes (False)."""
+        self._on_change[address] = changed
+
+    def _note_change(self, address: str) -> None:
+        self._release_all()
+        changed = self._on_change.get(address)
+        if changed is not None:
+            changed(self.connected(address))
 
     # ----------------------------------------------------------------------------------------- presence
 
@@ -246,7 +287,7 @@ class XmppTransport:
             else:
                 leaving.append(letter.stanza)
         if leaving:
-            account.host.write("".join(leaving))
+            account.host.write(*leaving)
             account.outbox = staying
             self.counts["sent"] += len(leaving)
 

@@ -1,5 +1,6 @@
 """The agents' own state, kept over a restart: one SQLite file a host, or memory."""
 
+import secrets
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ CREATE TABLE IF NOT EXISTS state (
 _WRITE = "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 _DELETE = "DELETE FROM state WHERE agent = ? AND name = ?"
 
+_ITSELF, _INCARNATION = "", "incarnation"
+"""What the store keeps about itself: under the name of no agent."""
+
 
 class SqliteAgentStore:
     """The `AgentStore` port on an SQLite file, which survives kill -9 at any time.
@@ -36,8 +40,30 @@ class SqliteAgentStore:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._connection.execute(_SCHEMA)
+            self._incarnation = self._named(self.load(_ITSELF).get(_INCARNATION))
         except sqlite3.Error as error:
             raise Unavailable(f"agent store {path}: {error}") from error
+
+    @property
+    def incarnation(self) -> str:
+        """Names this file: drawn when it was made, and again when it was restored from a copy."""
+        return self._incarnation
+
+    def renew(self) -> None:
+        """Count anew from now on, as a file restored from a copy must: others have read later numbers.
+
+        Raises: Unavailable when the disk does not take it.
+        """
+        self.commit(_ITSELF, {_INCARNATION: None})
+        self._incarnation = self._named(None)
+
+    def _named(self, known: bytes | None) -> str:
+        """Return the name of the file, drawn by chance when it has none: 64 bits meet no second time."""
+        if known is not None:
+            return known.decode()
+        name = secrets.token_hex(8)
+        self.commit(_ITSELF, {_INCARNATION: name.encode()})
+        return name
 
     def load(self, agent: str) -> dict[str, bytes]:
         """Return all that is kept for an agent, by name."""
@@ -56,7 +82,7 @@ class SqliteAgentStore:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.executemany(_WRITE, written)
                 self._connection.executemany(_DELETE, deleted)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             raise Unavailable(f"agent store: {error}") from error
 
     def close(self) -> None:
@@ -66,6 +92,8 @@ class SqliteAgentStore:
 
 class MemoryAgentStore:
     """The `AgentStore` port in memory: outlives an agent, not the process."""
+
+    incarnation = ""
 
     def __init__(self) -> None:
         self._state: defaultdict[str, dict[str, bytes]] = defaultdict(dict)

@@ -58,12 +58,39 @@ class WallClock:
         return time.time()  # noqa: TID251 - this is the clock
 
     def call_at(self, when_s: float, callback: Callable[[], object]) -> Cancellable:
-        """Call back at an epoch second of the machine's clock."""
-        return asyncio.get_running_loop().call_later(max(0.0, when_s - self.now_s()), callback)
+        """Call back at an epoch second of the machine's clock, never before, also when that is set anew."""
+        return _WallTimer(self, when_s, callback)
 
     async def sleep_until(self, when_s: float) -> None:
         """Return at an epoch second of the machine's clock."""
         await _reached(self, when_s)
+
+
+class _WallTimer:
+    """A callback that waits for the machine's clock, which is looked at again at least each minute."""
+
+    LONGEST_S = 60.0
+
+    def __init__(self, clock: WallClock, when_s: float, callback: Callable[[], object]) -> None:
+        self._clock, self._when_s, self._callback = clock, when_s, callback
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._wait(0.0)
+
+    def _wait(self, more_s: float) -> asyncio.TimerHandle:
+        return self._loop.call_later(self._pause_s() + more_s, self._look)
+
+    def _pause_s(self) -> float:
+        return min(self.LONGEST_S, max(0.0, self._when_s - self._clock.now_s()))
+
+    def _look(self) -> None:
+        """Call back if it is time: a loop's own clock may run ahead of the machine's, or be left behind."""
+        if self._clock.now_s() >= self._when_s:
+            self._callback()
+        else:
+            self._handle = self._wait(0.0005)
+
+    def cancel(self) -> None:
+        self._handle.cancel()
 
 
 class _Timer:

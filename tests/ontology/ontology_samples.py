@@ -38,6 +38,7 @@ _ORDERED: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
     ),
     "Lem": (("start_s", "end_s"),),
+    "MemberCertificate": (("issued_at_s", "valid_until_s"),),
     "AcquiredFlexibility": (("start_s", "end_s"),),
     "Sla": (("start_s", "end_s"),),
     "ProsumerMetrics": (("start_s", "end_s"),),

@@ -67,6 +67,10 @@ class SiteDevice:
         Without a valid instruction the device goes its own way. A later instruction replaces an earlier
         one of the same or lower priority; set-points and limits are kept apart.
         """
+        return self.take(instruction)
+
+    def take(self, instruction: Instruction) -> InstructionStatus:
+        """Put an instruction into effect, as `instruct` says."""
         now_s = self.world.now_s
         state = InstructionState.REJECTED
         controls = self._controls()

@@ -212,3 +212,27 @@ def test_noise_is_counted_and_the_last_good_value_stays(mosquitto):
 
     (status,) = asyncio.run(story())
     assert status.power_w == -1_500
+
+
+@pytest.mark.parametrize(("availability", "is_believed"), [(True, True), (False, False)])
+def test_what_the_broker_kept_of_a_device_is_believed_only_if_the_device_says_that_it_is_there(
+    mosquitto, availability, is_believed
+):
+    home = f"home-{uuid.uuid4().hex[:8]}"
+
+    async def story():
+        async with aiomqtt.Client("localhost", mosquitto.port, identifier=home) as client:
+            await BatteryInverter(client, home).announce()
+        without = {} if availability else {"availability": None}
+        device = MqttDevice(
+            battery_map(home, **without), Broker(place_of(mosquitto.url, "mqtt")), WallClock(), pauses=SOON
+        )
+        await device.start()
+        try:
+            with suppress(AssertionError):
+                await until(lambda: reports(device), seconds=0.5)
+            return await reports(device)
+        finally:
+            await device.close()
+
+    assert asyncio.run(story()) is is_believed

@@ -380,6 +380,52 @@ def test_reconnection_is_tried_at_different_moments_by_different_agents_and_alik
     run(scenario())
 
 
+@pytest.mark.server
+def test_a_cut_stream_is_resumed_and_nothing_on_its_way_is_lost(prosody):
+    async def scenario():
+        async with (
+            connected(prosody, "a", resumes=True) as (here, (a,)),
+            connected(prosody, "b", resumes=True) as (there, (b,)),
+        ):
+            inbox = Inbox(there, b)
+            for sequence in range(1, 201):
+                here.send(letter(a, b, sequence))
+                if sequence % 50 == 0:
+                    await asyncio.sleep(0)  # noqa: TID251 - lets what was sent so far be written
+                    cut(here, a)
+                    cut(there, b)
+                    await until(lambda: not (here.connected(a) or there.connected(b)))
+                    await until(lambda: here.connected(a) and there.connected(b))
+            letters = [each.sequence for each in await inbox.take(200)]
+            assert letters == list(range(1, 201))
+            assert here._accounts[a].host.resumed == 4
+
+    run(scenario())
+
+
+@pytest.mark.server
+def test_letters_on_their_way_when_the_server_dies_are_written_again_on_the_new_stream(prosody):
+    async def scenario():
+        async with connected(prosody, "a", "b", resumes=True) as (transport, (a, b)):
+            inbox = Inbox(transport, b)
+            transport.send(letter(a, b, 1))
+            await inbox.next()
+            await prosody.kill()
+            await until(lambda: not transport.connected(a))
+            transport.send(letter(a, b, 2))
+            await prosody.start()
+            read = {(await inbox.next()).sequence}
+            while 2 not in read:
+                read.add((await inbox.next()).sequence)
+
+    run(scenario())
+
+
+def cut(transport, address):
+    """Break a connection off below TLS, as a link does that fails."""
+    transport._accounts[address].host.client.transport.abort()
+
+
 # --------------------------------------------------------------------------------------------- stanzas
 
 
