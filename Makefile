@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow soak lint bench docs lock contracts clean
+.PHONY: install demo site-demo test test-slow soak lint bench docs lock contracts clean
 
 install: $(VENV)/installed
 
@@ -14,6 +14,9 @@ $(VENV)/installed: pyproject.toml requirements.lock
 
 demo: install
 	$(BIN)/parity-mas run launch/scenarios/laboratory.yaml --set ledger.register=chain --out runs/demo
+
+site-demo: install
+	$(BIN)/parity-mas site demo
 
 test: install
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not soak"

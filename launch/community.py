@@ -82,7 +82,8 @@ class Keys:
 
 def simulated_keys(scenario: Scenario, cast: Cast) -> Keys:
     """Derive all keys from a scenario's seed: a simulation's, worthless anywhere else."""
-    signers = {part.address: _signer(scenario, part.address) for part in cast.parts}
+    everybody = (*cast.parts, *cast.watchers)
+    signers = {part.address: _signer(scenario, part.address) for part in everybody}
     membership = {
         part.address: Member(
             part.address,
@@ -91,7 +92,7 @@ def simulated_keys(scenario: Scenario, cast: Cast) -> Keys:
             signers[part.address].verify_key,
             is_portal=issubclass(part.agent, Portal),
         )
-        for part in cast.parts
+        for part in everybody
     }
     return Keys(membership, signers, _run_id(scenario))
 

@@ -9,6 +9,7 @@ market operator's key ── signs who is a member        enrolment ── HTTPS
 import asyncio
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import msgspec
@@ -130,7 +131,7 @@ class CommunityHost:
         self.names = pseudonyms_of(self.scenario, self.keys.secret)
         cast = cast_community(self.scenario, self.world, outside=self.outside, names=self.names)
         own = tuple(_without_world(part) for part in cast.parts if not part.site)
-        self.cast = type(cast)(own, cast.accounts, cast.engine)
+        self.cast = replace(cast, parts=own)
         self.keys = self._extended(own)
         self.signers = {part.address: self.keys.agents[part.address].signer() for part in own}
         self.market = next(part.address for part in own if part.agent is MarketOperator)

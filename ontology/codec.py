@@ -53,6 +53,7 @@ from ontology.grid import GridMeasurementBatch
 from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
+from ontology.letter_record import RecordedLetters, RecordSubscription
 from ontology.market import (
     ExternalActivation,
     ExternalDelivery,
@@ -121,6 +122,7 @@ _SERVICES = (
 )
 _SAMPLES = (SampleBatch, SampleReceipt)
 _CERTIFICATES = (MemberQuery, MemberListing)
+_RECORDS = (RecordSubscription, RecordedLetters)
 _MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
 
@@ -134,6 +136,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *get_args(AnyConcept),
         *_DISCOURSE,
         *_DELIVERY,
+        *_RECORDS,
         *_DIRECTORY,
         *_COALITION,
         *_MARKET,

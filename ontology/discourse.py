@@ -2,6 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
+import msgspec
 from msgspec import Meta
 
 from ontology.alarms import AssetAlarm
@@ -75,6 +76,7 @@ __all__ = [
     "Problem",
     "Query",
     "QueryResult",
+    "ReadMark",
     "Refusal",
     "Registration",
     "Rejection",
@@ -194,13 +196,20 @@ class Acknowledgement(Concept, frozen=True, kw_only=True, tag="parity:Acknowledg
     of: Label
 
 
+class ReadMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Up to which number, itself included, the letters of a conversation have arrived."""
+
+    conversation: Identifier
+    number: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
 class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReceipt"):
     """Says which letters have arrived and are written down, so that they need not be sent again.
 
-    `through` names, by conversation, the number up to which all have; `message_ids` are letters without one.
+    `read` are conversations whose letters have numbers; `message_ids` are letters without one.
     """
 
-    through: Annotated[dict[Identifier, Annotated[int, Meta(ge=0)]], Meta(max_length=MAX_MEMBERS)] = {}
+    read: Annotated[list[ReadMark], Meta(max_length=MAX_MEMBERS)] = []
     message_ids: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
 
 
@@ -208,7 +217,7 @@ class DeliveryGap(Concept, frozen=True, kw_only=True, tag="parity:DeliveryGap"):
     """Says that nothing before a number of a conversation will come any more: it expired or was confirmed."""
 
     conversation: Identifier
-    next_number: Annotated[int, Meta(ge=1)]
+    next_number: Annotated[int, Meta(ge=1, le=2**53 - 1)]
 
 
 class Refusal(Concept, frozen=True, kw_only=True, tag="parity:Refusal"):

@@ -7,7 +7,7 @@ only then is the receipt sent. So a letter is either still with its sender or ha
 from collections.abc import Callable, Mapping
 
 from behaviours.ports import Clock
-from ontology.discourse import DeliveryReceipt
+from ontology.discourse import DeliveryReceipt, ReadMark
 from ontology.letter import Envelope
 
 __all__ = ["SKEW_S", "Inbox"]
@@ -120,8 +120,11 @@ class Inbox:
             conversations, ids = list(owed.get(sender, ())), list(owed_ids.get(sender, ()))
             for start in range(0, max(len(conversations), len(ids)), RECEIPTS_A_LETTER):
                 part = slice(start, start + RECEIPTS_A_LETTER)
-                through = {each: self._written.get((sender, each), 0) for each in conversations[part]}
-                self._confirm(sender, DeliveryReceipt(through=through, message_ids=ids[part]))
+                marks = [
+                    ReadMark(conversation=each, number=self._written.get((sender, each), 0))
+                    for each in conversations[part]
+                ]
+                self._confirm(sender, DeliveryReceipt(read=marks, message_ids=ids[part]))
         self._tidy()
 
     def _tidy(self) -> None:

@@ -17,10 +17,10 @@ from behaviours.post import Post
 from ontology.base import Concept
 from ontology.codec import decode_body, encode_body, message_type_of
 from ontology.discourse import DeliveryGap, DeliveryReceipt
-from ontology.errors import NotUnderstood, Refused
+from ontology.errors import InvalidInput, NotUnderstood, ParityError, Refused
 from ontology.letter import Envelope
 from ontology.performatives import Performative
-from ontology.policy import lifetime_s, may_send, must_arrive
+from ontology.policy import SIGNED_TYPES, lifetime_s, may_send, must_arrive
 
 __all__ = ["KeepingPost"]
 
@@ -196,7 +196,45 @@ class KeepingPost(Post):
         )
         self.post(envelope)
 
+    def send_again(self, envelope: Envelope) -> None:
+        """Hand a kept letter to the transport; one that it can never carry is counted, and expires."""
+        try:
+            self.post(envelope)
+        except InvalidInput as error:
+            self.counts["unfit"] += 1
+            log.error("letter cannot be carried", agent=self._address, to=envelope.to, why=str(error))
+
     # -- coming in ----------------------------------------------------------------------------
+
+    def _turn_away(self, envelope: Envelope, outcome: str, error: ParityError) -> None:
+        """Turn a letter away; one of a member that may not say this is read past, so that it holds up none.
+
+        What seems to be said in the future is not: it comes again, and may be right by then.
+        """
+        super()._turn_away(envelope, outcome, error)
+        is_said = envelope.sent_at_s <= self._clock.now_s()
+        if outcome == "refused" and is_said and envelope.wants_receipt and self._is_authentic(envelope):
+            self._read_past(envelope)
+
+    def _is_authentic(self, envelope: Envelope) -> bool:
+        """Whether a letter is of a member and, where its type asks for it, bears its signature."""
+        sender = self._membership.get(envelope.sender)
+        if sender is None or envelope.to != self._address:
+            return False
+        return envelope.message_type not in SIGNED_TYPES or self._is_trustworthy(envelope, sender)
+
+    def _read_past(self, envelope: Envelope) -> None:
+        key = (envelope.sender, envelope.conversation)
+        if envelope.sequence == 0:
+            self._inbox.owe_id(envelope.sender, envelope.message_id)
+            return
+        if envelope.sequence == self._mark(key) + 1:
+            self._marks[key] = envelope.sequence
+            with self._transaction():
+                self._inbox.note(envelope)
+            self._read_followers(key)
+        else:
+            self._inbox.owe(*key)
 
     def _take(self, envelope: Envelope) -> None:
         """Take a receipt, or a letter: set aside until its turn, or read, once."""

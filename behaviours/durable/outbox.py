@@ -167,7 +167,7 @@ class Outbox:
         peer = self._peers.get(address)
         if peer is None:
             return []
-        through = receipt.through
+        through = {each.conversation: each.number for each in receipt.read}
         arrived = [
             message_id
             for message_id, letter in peer.flying.items()

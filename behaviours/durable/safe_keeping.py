@@ -33,6 +33,9 @@ log = structlog.get_logger()
 RETRY_S = 5.0
 """How long after the store refused it is asked again."""
 
+TIDY_S = 5.0
+"""How long confirmed letters stay written when nothing else is; a crash repeats them, harmlessly."""
+
 _UNFINISHED = "inbox "
 _JITTER = 0xDE11
 
@@ -50,13 +53,14 @@ class SafeKeeping:
         self._depth = 0
         self._taken_up = 0
         self._retry: Cancellable | None = None
+        self._is_tidying = False
         self.outbox = Outbox(
             agent.address,
             epoch,
             clock=agent.clock,
             draw=np.random.default_rng(seed).random,
-            keep=agent.keep,
-            send=post.post,
+            keep=self._keep,
+            send=post.send_again,
             is_connected=(lambda: link.connected(agent.address)) if link else (lambda: True),
             counts=agent.counts,
         )
@@ -79,6 +83,19 @@ class SafeKeeping:
         if is_connected:
             self.outbox.resume()
             self._agent.emit("connected")
+
+    def _keep(self, name: str, value: bytes | None) -> None:
+        """Stage a change; what is only let go of is written with the next transaction, or a little later."""
+        self._agent.keep(name, value)
+        if not self._depth and not self._is_tidying:
+            self._is_tidying = True
+            self._agent.clock.call_at(self._agent.clock.now_s() + TIDY_S, self._tidy)
+
+    def _tidy(self) -> None:
+        self._is_tidying = False
+        if self._agent.is_running:
+            with self.transaction():
+                pass
 
     # -- transactions -------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 """Steering a site's devices: the only way down, from the prosumer through the gateway (SPEC 9.3)."""
 
+from contextlib import suppress
+
 import msgspec
 
-from behaviours.behaviour import Behaviour, on
+from behaviours.behaviour import Behaviour, on, when
 from behaviours.ports import Device
 from behaviours.site.metering import GatewaySettings
 from ontology.control import (
@@ -27,6 +29,7 @@ _CURTAILED = "pv"
 """The device whose manager hears what it was told: a curtailed plant must not be taken for a faulty one."""
 _HEATED = ("heat_pump", "dhw", "lighting")
 """Devices whose manager hears of a person's will, and plans with it."""
+_IN_FORCE = "in force "
 _ENDED = (InstructionState.REJECTED, InstructionState.ABORTED)
 
 
@@ -36,9 +39,28 @@ class DeviceControl(Behaviour):
     settings: GatewaySettings
 
     def setup(self) -> None:
-        """Know the devices by name; nothing holds yet."""
+        """Know the devices by name, and what was in force before a restart and still is."""
         self._devices: dict[str, Device] = {device.name: device for device in self.agent.surroundings.devices}
         self._in_force: dict[str, tuple[Priority, int]] = {}
+        for instruction in self._still_valid():
+            self._in_force[instruction.asset_id] = (instruction.priority, instruction.valid_until_s)
+
+    @when("started")
+    async def resume(self) -> None:
+        """Tell the devices again what is in force: they may have fallen back while nobody was there."""
+        for instruction in self._still_valid():
+            device = self._device_of(instruction)
+            if device is not None:
+                with suppress(Unavailable):
+                    await device.instruct(instruction)
+                self.agent.counts["instructions resumed"] += 1
+
+    def _still_valid(self) -> list[Instruction]:
+        kept = (self.kept(name, Instruction) for name in self.agent.kept_names(_IN_FORCE))
+        return [each for each in kept if each is not None and each.valid_until_s > self.now_s()]
+
+    def _device_of(self, instruction: Instruction) -> Device | None:
+        return self._devices.get(instruction.asset_id.removeprefix(f"{self.settings.site}-"))
 
     @on(InstructionBatch)
     async def carry_out(self, batch: InstructionBatch, letter: Letter) -> InstructionBatchStatus | None:
@@ -94,7 +116,7 @@ class DeviceControl(Behaviour):
 
     async def instruct(self, instruction: Instruction) -> InstructionStatus:
         """Instruct a device, unless an instruction of higher priority still holds."""
-        device = self._devices.get(instruction.asset_id.removeprefix(f"{self.settings.site}-"))
+        device = self._device_of(instruction)
         if device is None or self._is_outranked(instruction):
             return self._status(instruction, InstructionState.REJECTED)
         try:
@@ -105,6 +127,7 @@ class DeviceControl(Behaviour):
         if device.name == _CURTAILED and self.settings.contacts.pv:
             self.tell(self.settings.contacts.pv, instruction)
         self._in_force[instruction.asset_id] = (instruction.priority, instruction.valid_until_s)
+        self.keep(_IN_FORCE + instruction.asset_id, instruction)
         return status
 
     async def release(self, instruction: Instruction) -> InstructionStatus:
@@ -113,6 +136,7 @@ class DeviceControl(Behaviour):
         if held > instruction.priority:
             return self._status(instruction, InstructionState.REJECTED)
         self._in_force.pop(instruction.asset_id, None)
+        self.keep(_IN_FORCE + instruction.asset_id, None)
         now_s = self.now_s()
         is_limit = instruction.setpoint_w is None
         freed = Instruction(
@@ -125,7 +149,7 @@ class DeviceControl(Behaviour):
             priority=instruction.priority,
             reason=instruction.reason,
         )
-        device = self._devices.get(instruction.asset_id.removeprefix(f"{self.settings.site}-"))
+        device = self._device_of(instruction)
         if device is None:
             return self._status(instruction, InstructionState.REJECTED)
         try:

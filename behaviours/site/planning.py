@@ -1,6 +1,6 @@
 """The prosumer's plan: when its devices run, from what they could do and what energy will cost (D8.1 3.8)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -31,7 +31,7 @@ from ontology.performatives import Performative
 
 __all__ = ["SitePlanning"]
 
-_ENVELOPE = "envelope "
+_ENVELOPE, _PLAN, _LIMIT = "envelope ", "plan", "limit"
 HEATED = ("heat_pump", "dhw", "lighting")
 """Devices that the heat manager steers."""
 FLEXIBLE_STEPS = 8
@@ -69,6 +69,26 @@ class SitePlanning(Behaviour):
         """What the plans of the last day meant at the meter, in W by start of interval."""
         self.flexibility_w: tuple[list[int], list[int]] = ([], [])
         """By how many W the site could consume less and more, in the next two hours."""
+        self._recall_plan()
+        self._recall_limit()
+
+    def _recall_plan(self) -> None:
+        """Go on with the plan from before a restart, while it reaches into the future."""
+        raw = self.agent.kept_bytes(_PLAN)
+        if raw is None:
+            return
+        start_s, setpoints, net_w = msgspec.json.decode(raw, type=tuple[int, dict[str, list[int]], list[int]])
+        if start_s <= self.now_s() < start_s + len(net_w) * INTERVAL_S:
+            self._plan, self._plan_start_s = SitePlan(setpoints, net_w), start_s
+
+    def _recall_limit(self) -> None:
+        """Keep to a limit from before a restart that still holds."""
+        raw = self.agent.kept_bytes(_LIMIT)
+        if raw is None:
+            return
+        limit_w, floor_w, until_s = msgspec.json.decode(raw, type=tuple[int | None, int | None, int])
+        if until_s > self.now_s():
+            self._limit_w, self._floor_w, self._limit_until_s = limit_w, floor_w, until_s
 
     @on(FlexEnvelope)
     def note_envelope(self, envelope: FlexEnvelope, letter: Letter) -> None:
@@ -92,6 +112,8 @@ class SitePlanning(Behaviour):
             raise Refused("only the aggregator's signals are obeyed")
         self._limit_w, self._floor_w = self._bounds_of(signal)
         self._limit_until_s = signal.start_s + signal.duration_s
+        limit = (self._limit_w, self._floor_w, self._limit_until_s)
+        self.keep(_LIMIT, msgspec.json.encode(limit))
         if signal.start_s <= self.now_s():
             self._make_plan(self._interval_s())
             self._steer(self._interval_s())
@@ -132,6 +154,7 @@ class SitePlanning(Behaviour):
             self._ramp_start_s = self._limit_until_s
             self._limit_w = self._floor_w = None
             self._limit_until_s = 0
+            self.keep(_LIMIT, None)
 
     def _on_the_way_back(self, asset_id: str, planned_w: int) -> int:
         """Return a device's power on the way from an emergency back to its plan."""
@@ -196,6 +219,7 @@ class SitePlanning(Behaviour):
         for name, envelope in self._envelopes.items():
             self._envelopes[name] = self._present(envelope, start_s)
         self._plan, self._plan_start_s = self.planned(start_s), start_s
+        self.keep(_PLAN, msgspec.json.encode((start_s, self._plan.setpoints, self._plan.net_w)))
         self._plans_made += 1
         self._tell_flexibility(self._plan)
         self.sibling(FactReporting).report(net_forecast(self.settings.site, start_s, self._plan))
@@ -276,6 +300,14 @@ class SitePlanning(Behaviour):
         }
         if self._plan.net_w:
             self._make_plan(start_s)
+
+    def release(self, asset_id: str, starts: Iterable[int]) -> None:
+        """Hold a device no longer to what it was held to in the intervals that start then."""
+        gone = frozenset(starts)
+        held = self._pins.get(asset_id, {})
+        self._pins[asset_id] = {s: w for s, w in held.items() if s not in gone}
+        if self._plan.net_w:
+            self._make_plan(self._interval_s())
 
     def _present(self, envelope: FlexEnvelope, start_s: int) -> FlexEnvelope:
         """Return what a device could do from a time on: its last word, less what it was told to do since."""

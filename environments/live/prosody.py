@@ -41,7 +41,7 @@ smacks_hibernation_time = 60
 
 -- Letters make much short-lived garbage: half as many again a second (Lua 5.4).
 gc = {{ mode = "generational" }}
--- No opportunistic_writes: with smacks, Prosody 0.12.3 then spins for ever once a connection breaks.
+-- No opportunistic_writes here: with smacks, Prosody 0.12.3 then spins for ever when a connection breaks.
 -- Nagle's algorithm and delayed acknowledgements would hold each answer up for 40 ms. After each 8 kB from a
 -- connection without TLS, such as a component's, the server waits for min_wait, a millisecond by default.
 network_settings = {{ nagle = false, read_size = 65536, min_wait = 0.0001 }}

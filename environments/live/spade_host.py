@@ -233,7 +233,7 @@ class SpadeHost(Agent):  # type: ignore[misc]
     # ---------------------------------------------------------------------------------- staying connected
 
     async def _supervise(self) -> None:
-        while True:
+        while self._alive.is_set():
             await self._until_lost()
             log.warning("XMPP connection lost", address=self.address, server=str(self._server))
             await self._reconnect()

@@ -23,7 +23,8 @@ from ontology.errors import InvalidInput, ParityError, Unavailable
 
 __all__ = ["Finding", "check_site"]
 
-DEVICE_WAIT_S = 5.0
+DEVICE_WAIT_S = 12.0
+"""Charge points come to us, and may take a while."""
 ASK_AGAIN_S = 0.25
 START_S = 8.0
 

@@ -167,6 +167,27 @@ def run(
         asyncio.run(live())
 
 
+@site_app.command()
+def demo(
+    folder: Annotated[
+        Path | None, typer.Option(help="For all files, which are then kept.", show_default="a temporary one")
+    ] = None,
+    stay: Annotated[bool, typer.Option("--stay", help="Go on until interrupted.")] = False,
+) -> None:
+    """Show a community and a complete site on this machine: real servers and protocols, emulated devices."""
+    import asyncio
+    from tempfile import TemporaryDirectory
+
+    def say(what: str) -> None:
+        print(what, flush=True)
+
+    with _errors(), TemporaryDirectory(prefix="parity-site-") as temporary:
+        from launch.site.demonstration import demonstrate
+
+        _quiet()
+        asyncio.run(demonstrate(folder or Path(temporary), stay, say))
+
+
 def _code(file: str | None) -> str:
     """Return the code from a file, or ask for it; it never stands on a command line."""
     if file is not None:

@@ -1,6 +1,7 @@
 """Any agent may die: the others live on, and every interval is settled once (offline)."""
 
 from functools import wraps
+from types import SimpleNamespace
 
 import pytest
 from scenario_helpers import (
@@ -15,6 +16,7 @@ from scenario_helpers import (
 )
 
 from behaviours.market.engine import LemSolving
+from behaviours.site.planning import SitePlanning
 from environments.simulation.world import World
 from launch.cast import cast_community
 from launch.model import CommunityModel
@@ -22,6 +24,7 @@ from launch.results import completed
 from launch.runs import notes_of
 from launch.world_settings import world_settings
 from ontology.errors import Unavailable
+from ontology.flexibility_trading import DRSignal
 
 INTERVALS = 5
 STATE = "parity:GridStatusEvent"
@@ -225,3 +228,48 @@ def test_a_forecast_made_while_the_repository_was_dead_reaches_it_after_its_rest
     model = offline(laboratory(intervals=8), Deaths({2: "repository"}, {7: "repository"}))
     newest = completed(model.community.ground.repository.latest("parity:Forecast", subject))
     assert MORNING_S + 2 * 900 < newest.start_s < MORNING_S + 7 * 900
+
+
+def restarted(model, address):
+    """Kill an agent and bring it back a second later."""
+    model.kill(address)
+    model.restart(address)
+    clock = model._run.clock
+    clock.advance_to(clock.now_s() + 1)
+
+
+def test_a_prosumer_goes_on_with_its_plan_after_a_restart(community):
+    model = community(sites=2, intervals=8)
+    for _ in range(3):
+        model.step()
+    address = "p001-prosumer@localhost"
+    before = model.community.agents[address].behaviour(SitePlanning)
+    ahead_s = [before.now_s() // 900 * 900 + 900 * step for step in range(4)]
+    planned_w = [before.planned_net_w(start_s) for start_s in ahead_s]
+    restarted(model, address)
+    after = model.community.agents[address].behaviour(SitePlanning)
+    assert any(planned_w)
+    assert [after.planned_net_w(start_s) for start_s in ahead_s] == planned_w
+
+
+def test_a_limit_holds_over_a_restart_of_the_prosumer(community):
+    model = community(sites=2, intervals=8)
+    model.step()
+    address = "p001-prosumer@localhost"
+    agent = model.community.agents[address]
+    now_s = int(agent.clock.now_s())
+    signal = DRSignal(
+        signal_id="s",
+        contract_id="c",
+        segment_id="feeder",
+        start_s=now_s + 60,
+        duration_s=3_600,
+        limit_w=500,
+        deadline_s=now_s + 30,
+    )
+    letter = SimpleNamespace(sender="aggregator@localhost", message_id="m")
+    agent.behaviour(SitePlanning).obey(signal, letter)
+    agent.commit()
+    restarted(model, address)
+    again = model.community.agents[address].behaviour(SitePlanning)
+    assert again._import_limit_w(now_s)[:4] == [500] * 4

@@ -6,6 +6,7 @@ What each has read it counts by number in its store, so a letter that is lost or
 from collections import Counter
 from typing import Any
 
+import msgspec
 from post_office import START_S, Town
 
 from behaviours.agent import Agent
@@ -13,6 +14,7 @@ from behaviours.behaviour import Behaviour, on
 from environments.repository import MemoryAgentStore
 from ontology.errors import Unavailable
 from ontology.grid import GridState, GridStatusEvent
+from ontology.market import GREEN_PARAMETERS, LemParameters
 from ontology.roles import Role
 
 DSO, ORACLE, MARKET = "dso@town", "oracle@town", "market@town"
@@ -91,6 +93,11 @@ class Relay:
         if self.agents[DSO].is_running:
             for number in numbers:
                 self.town.soon(self.agents[DSO].tell, ORACLE, light(number))
+
+    def say_what_is_none_of_its_business(self) -> None:
+        """Say the oracle what oracles may not be told."""
+        report = LemParameters(**msgspec.structs.asdict(GREEN_PARAMETERS))
+        self.town.soon(self.agents[DSO].tell, ORACLE, report)
 
     def read(self, address: str) -> list[int]:
         """Return the numbers that an agent has read, in their order, each as often as it was read."""

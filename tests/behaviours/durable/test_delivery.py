@@ -66,6 +66,19 @@ def test_more_letters_than_a_window_arrive_in_order_over_a_foul_network():
         assert relay.agents[DSO].counts["resent"] > 0
 
 
+def test_a_letter_that_is_refused_holds_up_no_other(town):
+    relay = Relay(town)
+    relay.kill(ORACLE)
+    relay.say(1)
+    relay.say_what_is_none_of_its_business()
+    relay.say(2)
+    relay.start(ORACLE)
+    town.run(120)
+    assert relay.read(MARKET) == [1, 2]
+    assert relay.agents[ORACLE].post.counts["refused"] == 1
+    assert relay.agents[DSO].unconfirmed == 0
+
+
 @some
 @given(
     seed=st.integers(0, 2**32 - 1),

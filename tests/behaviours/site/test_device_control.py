@@ -130,3 +130,19 @@ def test_roles_that_may_not_instruct_are_not_heard(home, role):
     with pytest.raises(Refused):
         home.want(stranger)
     assert home.bess.told == []
+
+
+def test_what_is_in_force_outlives_the_gateway_and_is_told_the_device_again(home):
+    home.want(home.prosumer, setpoint_w=700, priority=Priority.DSO_RED)
+    home.gateway.kill()
+    home.gateway = home.town.agent("gateway", Role.GATEWAY, DeviceControl, settings=SETTINGS, site="h001")
+    assert [told.setpoint_w for told in home.bess.told] == [700, 700]
+    assert home.want(home.app) is InstructionState.REJECTED, "the grid's word still holds"
+
+
+def test_what_is_over_is_not_told_again(home):
+    home.want(home.prosumer, setpoint_w=700, hours=0.5)
+    home.gateway.kill()
+    home.town.run(3_600)
+    home.gateway = home.town.agent("gateway", Role.GATEWAY, DeviceControl, settings=SETTINGS, site="h001")
+    assert len(home.bess.told) == 1
