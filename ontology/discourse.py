@@ -204,17 +204,17 @@ class ReadMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReceipt"):
-    """Says which letters have arrived and are written down, so that they need not be sent again.
+    """Says which letters have arrived and are written down: they need not be sent again (cf. XEP-0184).
 
     `read` are conversations whose letters have numbers; `message_ids` are letters without one.
     """
 
-    read: Annotated[list[ReadMark], Meta(max_length=MAX_MEMBERS)] = []
+    read: Annotated[list[ReadMark], Meta(max_length=MAX_MEMBERS)]
     message_ids: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
 
 
 class DeliveryGap(Concept, frozen=True, kw_only=True, tag="parity:DeliveryGap"):
-    """Says that nothing before a number of a conversation will come any more: it expired or was confirmed."""
+    """Says that nothing before a number of a conversation will come any more (expired, or confirmed)."""
 
     conversation: Identifier
     next_number: Annotated[int, Meta(ge=1, le=2**53 - 1)]
