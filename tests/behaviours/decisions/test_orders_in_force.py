@@ -122,16 +122,15 @@ instructions = st.builds(
 
 
 @given(st.lists(instructions, max_size=12), st.integers(0, 120))
-def test_what_is_wanted_is_what_the_highest_valid_instruction_asked_for(given_ones, later_s):
+def test_only_what_is_valid_is_wanted_and_nothing_prevails_over_the_last_red_limit(given_ones, later_s):
     orders, now_s = all_taken(*given_ones), NOW_S + later_s
     wanted = wanted_at(orders, now_s)
     valid = [each for each in given_ones if each.execution_time_s <= now_s < each.valid_until_s]
     limits = [each for each in valid if each.power_min_w is not None]
     if wanted.power_min_w is not None:
         assert wanted.power_min_w in {each.power_min_w for each in limits}
-    highest = [each for each in limits if each.priority is Priority.DSO_RED]
-    if highest:
-        assert wanted.power_min_w in {each.power_min_w for each in highest}
+    if limits and limits[-1] is given_ones[-1] and limits[-1].priority is Priority.DSO_RED:
+        assert wanted.power_min_w == limits[-1].power_min_w
     if wanted.setpoint_w is not None:
         assert wanted.setpoint_w >= (wanted.power_min_w if wanted.power_min_w is not None else -inf)
         assert wanted.setpoint_w <= (wanted.power_max_w if wanted.power_max_w is not None else inf)
