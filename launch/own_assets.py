@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from behaviours.decisions.active_network.own_assets import AssetKind, OwnAsset
+from behaviours.decisions.grid.network import SINGLE_PHASE_MOST_W
 from environments.simulation.world import World
-from environments.simulation.world.feeder import SINGLE_PHASE_MAX_VA
 from launch.parts import AddressBook
 from launch.scenario import Scenario
 from launch.schema import Site
@@ -66,7 +66,7 @@ def _shares(world: World, site: str, power_w: int) -> tuple[float, float, float]
     """Return on which phases an asset is: small ones on that of their site, others on all three."""
     network = world.feeder_of(site).network
     phase = int(network.site_phase[network.sites.index(site)])
-    if power_w > SINGLE_PHASE_MAX_VA or phase > 2:
+    if power_w > SINGLE_PHASE_MOST_W or phase > 2:
         return THREE
     own = [0.0, 0.0, 0.0]
     own[phase] = 1.0

@@ -189,7 +189,7 @@ def _network(grid: Grid) -> Iterator[Complaint]:
 
 def _places(scenario: Scenario) -> Iterator[Complaint]:
     """A network must be there, and have the nodes that sites name."""
-    from environments.networks import FEEDERS, feeder_named, is_file
+    from environments.networks import FEEDERS, feeder_named, is_imported
 
     grid = scenario.grid
     named = [(f"sites[{i}].node", site.node) for i, site in enumerate(scenario.sites) if site.node]
@@ -197,12 +197,12 @@ def _places(scenario: Scenario) -> Iterator[Complaint]:
         for path, node in named:
             yield path, node, "must be left out: a street is laid out for its sites"
         return
-    if grid.network not in FEEDERS and not is_file(grid.network):
+    if grid.network not in FEEDERS and not is_imported(grid.network):
         known = ", ".join((STREET, *FEEDERS))
         yield (
             "grid.network",
             grid.network,
-            f"must be {known}, or a file of pandapower (.json) or OpenDSS (.dss)",
+            f"must be {known}, simbench:CODE, or a file of pandapower (.json) or OpenDSS (.dss)",
         )
         return
     try:
@@ -466,8 +466,22 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "server.port", 0, "must be given for an external server, such as 5222"
     if server.connection == "component" and server.kind != "prosody":
         yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
+    yield from _watch(scenario)
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
+
+
+def _watch(scenario: Scenario) -> Iterator[Complaint]:
+    watch, taken = scenario.watch, set(COMMUNITY_AGENTS) | {"record"}
+    for index, name in enumerate(watch.clients):
+        if name in taken:
+            yield f"watch.clients[{index}]", name, "must not be an agent's name, nor stand there twice"
+        taken.add(name)
+    for index, name in enumerate(watch.bodies):
+        if name not in watch.clients:
+            yield f"watch.bodies[{index}]", name, "must be one of watch.clients"
+    if watch.clients and scenario.server.connection == "component":
+        yield "watch.clients", list(watch.clients), "needs server.connection accounts: clients have accounts"
 
 
 def _registry(scenario: Scenario) -> Iterator[Complaint]:

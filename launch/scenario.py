@@ -1,6 +1,5 @@
 """Scenarios: reading one with all of its problems at once, its hash, and what its parts mean to the run."""
 
-import dataclasses
 import hashlib
 import os
 import re
@@ -272,11 +271,7 @@ def _digest(path: str | None) -> str | None:
 
 
 def _network_digest(name: str) -> str:
-    """Return the name of a network, or what makes up the one in a file, wherever that lies."""
-    from environments.networks import feeder_named, is_file
+    """Return the name of a network, or what makes up an imported one, wherever it lies."""
+    from environments.networks import feeder_named, is_imported, network_json
 
-    if not is_file(name):
-        return name
-    fields = dataclasses.asdict(feeder_named(name))
-    plain_fields = {key: getattr(value, "tolist", lambda kept=value: kept)() for key, value in fields.items()}
-    return hashlib.sha256(msgspec.json.encode(plain_fields, order="deterministic")).hexdigest()
+    return hashlib.sha256(network_json(feeder_named(name))).hexdigest() if is_imported(name) else name

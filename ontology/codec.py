@@ -53,6 +53,7 @@ from ontology.grid import GridMeasurementBatch
 from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
+from ontology.letter_record import RecordedLetters, RecordSubscription
 from ontology.market import (
     ExternalActivation,
     ExternalDelivery,
@@ -119,6 +120,7 @@ _SERVICES = (
     ProxyAnswer,
 )
 _SAMPLES = (SampleBatch, SampleReceipt)
+_RECORDS = (RecordSubscription, RecordedLetters)
 _MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
 
@@ -132,6 +134,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *get_args(AnyConcept),
         *_DISCOURSE,
         *_DELIVERY,
+        *_RECORDS,
         *_DIRECTORY,
         *_COALITION,
         *_MARKET,

@@ -1,7 +1,7 @@
 """The REST interface for tests: in memory, called without a network, with a clock that the test moves."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -57,18 +57,20 @@ class House:
         content: Any = None,
         headers: dict[str, str] | None = None,
         market: str = "defaultmarket",
+        query: Mapping[str, Any] | None = None,
         **parameters: Any,
     ) -> httpx.Response:
-        """Call the interface as somebody, and return the answer."""
+        """Call the interface as somebody, and return the answer; parameters may be in `query`, too."""
         secret = token or (self.token(role, *subjects, market=market) if role else "")
         sent = {"Authorization": f"Bearer {secret}"} if secret else {}
+        asked = {**parameters, **(query or {})}
         body = msgspec.json.encode(json) if json is not None else content
         transport = httpx.ASGITransport(app=self.api, raise_app_exceptions=False)
 
         async def ask() -> httpx.Response:
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
                 return await client.request(
-                    method, path, content=body, headers=sent | (headers or {}), params=parameters or None
+                    method, path, content=body, headers=sent | (headers or {}), params=asked or None
                 )
 
         return asyncio.run(ask())

@@ -150,6 +150,7 @@ class NetworkMeasuring(Behaviour):
             segment.network.site_phase,
             self.settings.reactive_share,
             np.tile(drawn_va, (instants, 1, 1)) if has_units else None,
+            segment.network.three_phase_range_w,
         )
         try:
             found = segment.estimation.estimate(loads, readings)

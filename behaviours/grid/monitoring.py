@@ -84,6 +84,7 @@ class NetworkMonitoring(Behaviour):
         self._flow = PowerFlow(self.networks)
         self._sites = [site for network in self.settings.networks for site in network.sites]
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
+        self._three_phase_w = np.concatenate([each.three_phase_range_w for each in self.settings.networks])
         self._escalated: set[tuple[str, int]] = set()
         self._announced: dict[tuple[str, int], GridState] = {}
         """What was said of a segment's running and coming interval."""
@@ -158,7 +159,7 @@ class NetworkMonitoring(Behaviour):
                 break
             units += len(each.compensator_nodes)
         own = self._own_sites(network)
-        power_w = over_phases(net_w[:, own], self._phases[own])
+        power_w = over_phases(net_w[:, own], self._phases[own], self._three_phase_w[own])
         return SegmentOutlook(
             power_w,
             np.maximum(power_w, 0.0) * self.settings.reactive_share,
@@ -206,7 +207,8 @@ class NetworkMonitoring(Behaviour):
     def _far_alone(self, network: Network, net_w: Array) -> list[Strain]:
         """Return the strains of a segment instant by instant: one without solution shall spoil no other."""
         flow = self._alone.setdefault(network.segment_id, PowerFlow([network]))
-        power_w = over_phases(net_w, self._phases)[:, [self._sites.index(site) for site in network.sites]]
+        own = [self._sites.index(site) for site in network.sites]
+        power_w = over_phases(net_w[:, own], self._phases[own], self._three_phase_w[own])
         strains = []
         for each in power_w:
             try:
@@ -269,7 +271,7 @@ class NetworkMonitoring(Behaviour):
         What D-STATCOMs draw, (T, units, 3) in VA, counts if it is given. None where the load is more
         than the network can carry.
         """
-        power_w = over_phases(net_w, self._phases)
+        power_w = over_phases(net_w, self._phases, self._three_phase_w)
         reactive_var = np.maximum(power_w, 0.0) * self.settings.reactive_share
         try:
             if relief_va is None:

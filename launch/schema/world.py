@@ -159,7 +159,7 @@ class Grid(Section, frozen=True, kw_only=True):
             description="street is laid out for its sites; ieee-european-lv, cigre-lv-residential, "
             "cigre-lv-industrial and cigre-lv-commercial are known networks, with a transformer, cables and "
             "a voltage of their own, on whose connection points a feeder's sites are spread; or a file "
-            "(pandapower .json, OpenDSS .dss) with one transformer"
+            "(pandapower .json, OpenDSS .dss) with one transformer, or simbench:CODE"
         ),
     ] = "street"
     transformer_kva: Annotated[

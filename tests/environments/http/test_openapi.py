@@ -45,7 +45,7 @@ def test_whatever_is_sent_the_answer_conforms_and_is_no_internal_error(case):
                 **headers,
                 **{k: v.encode() for k, v in (body.get("headers") or {}).items() if k != "Authorization"},
             },
-            **_parameters(body),
+            query=_parameters(body),
         )
         assert answer.status_code != 500, answer.text
         if answer.status_code not in (204, 304) and not case.path.endswith("openapi.json"):
