@@ -150,7 +150,7 @@ def test_a_store_that_is_an_old_copy_is_noticed(town):
     relay.say(2, 3, 4)
     town.run(10)
     relay.kill(DSO)
-    town.store.commit(DSO, {name: None for name in town.store.load(DSO)} | before)
+    town.store.commit(DSO, dict.fromkeys(town.store.load(DSO)) | before)
     relay.start(DSO)
     relay.say(5)
     town.run(10)
