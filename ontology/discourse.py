@@ -2,12 +2,11 @@
 
 from typing import Annotated, TypeAlias
 
-import msgspec
 from msgspec import Meta
 
 from ontology.alarms import AssetAlarm
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
-from ontology.base import MAX_MEMBERS, Concept, EpochSeconds, Identifier, Label, Text, require
+from ontology.base import MAX_MEMBERS, Concept, EpochSeconds, Identifier, Label, Part, Text, require
 from ontology.charging import (
     ChargingSchedule,
     EvConnectionEvent,
@@ -194,7 +193,7 @@ class Acknowledgement(Concept, frozen=True, kw_only=True, tag="parity:Acknowledg
     of: Label
 
 
-class ReadMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReadMark(Part, frozen=True, kw_only=True):
     """Up to which number, itself included, the letters of a conversation have arrived."""
 
     conversation: Identifier
@@ -207,7 +206,7 @@ class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryRe
     `read` are conversations whose letters have numbers; `message_ids` are letters without one.
     """
 
-    read: Annotated[list[ReadMark], Meta(max_length=MAX_MEMBERS)] = []
+    read: Annotated[list[ReadMark], Meta(max_length=MAX_MEMBERS)]
     message_ids: Annotated[list[Identifier], Meta(max_length=MAX_MEMBERS)] = []
 
 
