@@ -201,7 +201,7 @@ class ReadMark(Part, frozen=True, kw_only=True):
 
 
 class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReceipt"):
-    """Says which letters have arrived and are written down, so that they need not be sent again.
+    """Says which letters have arrived and are written down, so that they are sent no more (FIPA confirm).
 
     `read` are conversations whose letters have numbers; `message_ids` are letters without one.
     """
@@ -211,7 +211,7 @@ class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryRe
 
 
 class DeliveryGap(Concept, frozen=True, kw_only=True, tag="parity:DeliveryGap"):
-    """Says that nothing before a number of a conversation will come any more: it expired or was confirmed."""
+    """Says that nothing before a number of a conversation will come any more (as in RFC 3758)."""
 
     conversation: Identifier
     next_number: Annotated[int, Meta(ge=1, le=2**53 - 1)]
