@@ -1,6 +1,5 @@
 """Who is there: agents by site and role, when they were last heard, what they answer; stop and start."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from litestar import Request, Response, get, post
@@ -9,11 +8,11 @@ from litestar.exceptions import NotFoundException
 
 from environments.http.access import caller_of, roles, token_holders
 from environments.http.console.community import AgentView, Community
+from environments.http.console.facts import visible_agents
 from environments.http.console.pages import fragment, html, page, register_entry
 from environments.http.console.signing_in import shown_to
 from environments.http.services import services_of
 from ontology.errors import Refused
-from ontology.ownership import Party
 from ontology.roles import Role
 
 __all__ = ["AGENTS"]
@@ -29,7 +28,7 @@ register_entry("/console/agents", "Agents", token_holders(), "Community")
 async def agents_page(request: Any_) -> Response[str]:
     """Show all agents that the caller may see, those of the community first, then site by site."""
     community = community_of(request)
-    visible = seen_by(caller_of(request).party, community.agents())
+    visible = visible_agents(request)
     sites = sorted({agent.site for agent in visible})
     by_site = {site: [agent for agent in visible if agent.site == site] for site in sites}
     late_s = community.now_s() - SILENT_AFTER_S
@@ -76,13 +75,8 @@ def community_of(request: Any_) -> Community:
     return community
 
 
-def seen_by(party: Party, agents: Sequence[AgentView]) -> list[AgentView]:
-    """Return the agents that somebody may see: who is bound to a site sees its own."""
-    return [agent for agent in agents if not party.is_bound or party.owns(agent.address)]
-
-
 def _visible(request: Any_, address: str) -> AgentView:
-    visible = seen_by(caller_of(request).party, community_of(request).agents())
+    visible = visible_agents(request)
     found = next((agent for agent in visible if agent.address == address), None)
     if found is None:
         raise NotFoundException(f"no agent {address}")

@@ -10,8 +10,9 @@ from litestar.exceptions import NotFoundException
 from behaviours.repository_port import Selection
 from environments.http.access import caller_of, reading
 from environments.http.answers import done
+from environments.http.console.facts import visible_agents
 from environments.http.console.pages import page, register_entry
-from environments.http.console.routes.agents import community_of, seen_by
+from environments.http.console.routes.agents import community_of
 from environments.http.console.signing_in import may_read_bodies, shown_to
 from environments.http.services import services_of
 from environments.repository.letter_archive import LetterSelection
@@ -88,7 +89,7 @@ async def site_course(request: Any_, site: str) -> Response[bytes]:
 
 
 def _sites(request: Any_) -> list[str]:
-    agents = seen_by(caller_of(request).party, community_of(request).agents())
+    agents = visible_agents(request)
     return sorted({agent.site for agent in agents} - {""})
 
 
