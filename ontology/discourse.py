@@ -2,12 +2,11 @@
 
 from typing import Annotated, TypeAlias
 
-import msgspec
 from msgspec import Meta
 
 from ontology.alarms import AssetAlarm
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
-from ontology.base import MAX_MEMBERS, Concept, EpochSeconds, Identifier, Label, Text, require
+from ontology.base import MAX_MEMBERS, Concept, EpochSeconds, Identifier, Label, Part, Text, require
 from ontology.charging import (
     ChargingSchedule,
     EvConnectionEvent,
@@ -196,7 +195,7 @@ class Acknowledgement(Concept, frozen=True, kw_only=True, tag="parity:Acknowledg
     of: Label
 
 
-class ReadMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReadMark(Part, frozen=True, kw_only=True):
     """Up to which number, itself included, the letters of a conversation have arrived."""
 
     conversation: Identifier
@@ -204,7 +203,7 @@ class ReadMark(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryReceipt"):
-    """Says which letters have arrived and are written down: they need not be sent again (cf. XEP-0184).
+    """Says which letters have arrived and are written down, so that they are sent no more (FIPA confirm).
 
     `read` are conversations whose letters have numbers; `message_ids` are letters without one.
     """
@@ -214,7 +213,7 @@ class DeliveryReceipt(Concept, frozen=True, kw_only=True, tag="parity:DeliveryRe
 
 
 class DeliveryGap(Concept, frozen=True, kw_only=True, tag="parity:DeliveryGap"):
-    """Says that nothing before a number of a conversation will come any more (expired, or confirmed)."""
+    """Says that nothing before a number of a conversation will come any more (as in RFC 3758)."""
 
     conversation: Identifier
     next_number: Annotated[int, Meta(ge=1, le=2**53 - 1)]

@@ -168,6 +168,7 @@ class Outbox:
         if peer is None:
             return []
         through = {each.conversation: each.number for each in receipt.read}
+        self._check_numbers(address, through)
         arrived = [
             message_id
             for message_id, letter in peer.flying.items()
@@ -265,6 +266,17 @@ class Outbox:
             if first > number + 1:
                 gaps.append(DeliveryGap(conversation=conversation, next_number=first))
         return gaps
+
+    def _check_numbers(self, address: str, through: Mapping[str, int]) -> None:
+        """Sound the alarm when a peer has read more than was said from this store: it is an old copy."""
+        conversation = self.conversation_with(address)
+        if through.get(conversation, 0) > self._numbers.get(conversation, 0):
+            self._counts["numbers used before"] += 1
+            log.error(
+                "ALARM: numbers were used before; the store is an old copy and must be renewed",
+                agent=self._address,
+                to=address,
+            )
 
     def _make_room(self, address: str) -> None:
         """Give up the oldest letters to a peer of which too many wait."""

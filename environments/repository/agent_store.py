@@ -82,7 +82,9 @@ class SqliteAgentStore:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.executemany(_WRITE, written)
                 self._connection.executemany(_DELETE, deleted)
-        except sqlite3.Error as error:
+        except sqlite3.ProgrammingError:
+            raise  # a value that is none: our mistake, and no disk will ever take it
+        except sqlite3.DatabaseError as error:
             raise Unavailable(f"agent store: {error}") from error
 
     def close(self) -> None:

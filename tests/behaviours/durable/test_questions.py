@@ -142,6 +142,21 @@ def test_a_store_restored_from_a_copy_says_nothing_under_an_old_number(town, tmp
     assert relay.read(MARKET) == [1, 2, 3, 4]
 
 
+def test_a_store_that_is_an_old_copy_is_noticed(town):
+    relay = Relay(town)
+    relay.say(1)
+    town.run(10)
+    before = town.store.load(DSO)
+    relay.say(2, 3, 4)
+    town.run(10)
+    relay.kill(DSO)
+    town.store.commit(DSO, dict.fromkeys(town.store.load(DSO)) | before)
+    relay.start(DSO)
+    relay.say(5)
+    town.run(10)
+    assert relay.agents[DSO].counts["numbers used before"] > 0
+
+
 def test_a_receiver_with_a_blank_store_goes_on_where_the_sender_is(town):
     relay = Relay(town)
     relay.say(1, 2, 3)
