@@ -75,6 +75,7 @@ class Station:
         self._heard_s = 0
         self._settled: ChargePointLink | None = None
         self._untold: set[int] = set()
+        self._asking: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- its connection -----------------------------------------------------------------------
@@ -260,6 +261,20 @@ class Station:
         """
         for profile_id in self.controls[connector].release(priority, int(self._clock.now_s())):
             await self.link().clear_profile(profile_id)
+
+    def ask_meter(self, connector: int) -> None:
+        """Ask for meter values, without waiting for them; one question at a time."""
+        if self._link is not None and connector not in self._asking:
+            self._asking.add(connector)
+            self._spawn(self._meter_asked(self._link, connector))
+
+    async def _meter_asked(self, link: ChargePointLink, connector: int) -> None:
+        try:
+            await link.ask_meter(connector)
+        except ParityError:
+            self.count("meter values not given")
+        finally:
+            self._asking.discard(connector)
 
     async def settle(self) -> None:
         """After a boot, or a connection without one: configure, tell what always holds and what holds now."""
