@@ -1,4 +1,4 @@
-"""A charge point of another project (npm ocpp-rpc, strict mode) completes a session and is told a day's plan."""
+"""A charge point of another project (npm ocpp-rpc, strict mode) charges and is told a day's plan."""
 
 import asyncio
 import json

@@ -11,7 +11,7 @@ from environments.devices.ocpp.emulated.profile_stack import ProfileStack, held_
 from environments.devices.ocpp.meter_values import EnergyRegister, samples_in
 from environments.devices.ocpp.profiles import MOST_PERIODS, Purpose, limit_of, schedule_payload
 from environments.devices.ocpp.settings import ChargePointSettings, Rate
-from ontology.control import Priority
+from ontology.control import Instruction, Priority
 
 NOW_S = 1_780_000_000
 
@@ -93,6 +93,27 @@ def test_meter_values_of_both_versions(
     assert sample.energy_wh == (None if energy_wh is None else pytest.approx(energy_wh))
     assert sample.power_w == (None if power_w is None else pytest.approx(power_w))
     assert sample.state_of_charge == (None if state is None else pytest.approx(state))
+
+
+def test_what_is_told_for_later_leaves_what_holds_until_then() -> None:
+    controls = ConnectorControls(1, settings(current_min_a=0.0))
+
+    def limit(start_s: int, power_w: int) -> Instruction:
+        return Instruction(
+            instruction_id="i",
+            asset_id="ev",
+            execution_time_s=start_s,
+            valid_until_s=start_s + 900,
+            power_max_w=power_w,
+            priority=Priority.DSO_RED,
+        )
+
+    controls.take(limit(NOW_S, 3_000), NOW_S)
+    controls.take(limit(NOW_S + 900, 5_000), NOW_S)
+    controls.take(limit(NOW_S + 3_600, 1_000), NOW_S)
+    (profile,) = controls.profiles(NOW_S, in_session=False)
+    assert profile.periods == ((0, 3_000.0), (900, 5_000.0), (1_800, 11_000.0), (3_600, 1_000.0))
+    assert profile.duration_s == 4_500
 
 
 @given(
