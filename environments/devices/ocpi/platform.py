@@ -58,8 +58,8 @@ class OcpiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class OcpiPlatform:
     """Follows the sessions of a platform's EVSEs, and sends each its profile.
 
-    OCPI modules: versions, sessions (the platform is SENDER), chargingprofiles (it is RECEIVER); what became of
-    a profile is posted to an address of ours.
+    OCPI modules: versions, sessions (the platform is SENDER), chargingprofiles (it is RECEIVER); what became
+    of a profile is posted to an address of ours.
     """
 
     def __init__(

@@ -131,9 +131,11 @@ class OcpiPeer:
     def _post(self, url: str) -> None:
         async def post() -> None:
             headers = {"Authorization": authorization(self.token)}
-            async with aiohttp.ClientSession(headers=headers) as client:
-                async with client.post(url, json={"result": self.result}) as answer:
-                    assert answer.status == 200
+            async with (
+                aiohttp.ClientSession(headers=headers) as client,
+                client.post(url, json={"result": self.result}) as answer,
+            ):
+                assert answer.status == 200
 
         if self.answers:
             task = asyncio.create_task(post())
