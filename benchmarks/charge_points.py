@@ -16,7 +16,7 @@ from environments.devices.ocpp.emulation import VERSIONS, emulated
 from environments.repository.agent_store import SqliteAgentStore
 from environments.simulation.clock import WallClock
 from ontology.charging import ChargingSchedule
-from ontology.control import Instruction, Priority
+from ontology.control import Instruction, InstructionState, Priority
 
 __all__ = ["rows"]
 
@@ -67,7 +67,7 @@ async def _figures(central: CentralSystem, points: Sequence[EmulatedChargePoint]
         powers = [5_000 + 50 * step for step in range(96)]
         plan = ChargingSchedule(session_id=running.session_id, start_s=int(CLOCK.now_s()), power_w=powers)
         began_s = time.perf_counter()
-        await device.follow(plan)
+        assert await device.follow(plan) is InstructionState.STARTED
         plans_ms.append((time.perf_counter() - began_s) * 1_000)
     return {
         f"{POINTS} points connected and settled, s": settled_s,
@@ -83,7 +83,7 @@ async def _limit_ms(central: CentralSystem, number: int, limit_w: int) -> float:
     """Return how long it takes until a charge point has acknowledged a limit that the grid commands."""
     device, now_s = central.devices()[number], int(CLOCK.now_s())
     began_s = time.perf_counter()
-    await device.instruct(
+    status = await device.instruct(
         Instruction(
             instruction_id=f"{number}-{limit_w}",
             asset_id=device.name,
@@ -93,6 +93,7 @@ async def _limit_ms(central: CentralSystem, number: int, limit_w: int) -> float:
             priority=Priority.DSO_RED,
         )
     )
+    assert status.status is InstructionState.STARTED
     return (time.perf_counter() - began_s) * 1_000
 
 
