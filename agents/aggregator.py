@@ -1,6 +1,7 @@
 """The aggregator of a community's flexibility."""
 
 from behaviours.agent import Agent
+from behaviours.information.delegation import Delegation
 from behaviours.information.directory import DirectoryMembership
 from behaviours.market.agreements import AgreementWriting
 from behaviours.market.demand_response import DemandResponse
@@ -39,4 +40,5 @@ class Aggregator(Agent):
         ExternalBidding,  # wholesale and reserves, green only
         ExternalDelivering,  # what was sold, and what it earned
         ReserveKeeping,  # batteries, for the frequency
+        Delegation,  # what its operators want said
     )

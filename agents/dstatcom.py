@@ -1,7 +1,7 @@
 """The agent of the DSO's D-STATCOMs."""
 
 from behaviours.agent import Agent
-from behaviours.grid.compensation import Compensating, StatusReporting
+from behaviours.grid.compensation import Compensating, StatusAnswering, StatusReporting
 from ontology.roles import Role
 
 __all__ = ["Dstatcom"]
@@ -14,4 +14,5 @@ class Dstatcom(Agent):
     behaviours = (
         Compensating,  # the DSO's commands
         StatusReporting,  # what each unit did
+        StatusAnswering,  # for who asks
     )

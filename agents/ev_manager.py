@@ -3,6 +3,7 @@
 from behaviours.agent import Agent
 from behaviours.site.ev_management import ChargingOffering, SessionMonitoring
 from behaviours.site.fact_reporting import FactReporting
+from behaviours.site.load_management import LoadManagement
 from ontology.roles import Role
 
 __all__ = ["EvManager"]
@@ -15,5 +16,6 @@ class EvManager(Agent):
     behaviours = (
         SessionMonitoring,  # from plugging in to unplugging
         ChargingOffering,  # how the session could be charged
+        LoadManagement,  # what the aggregator's dispatch asks of the charger
         FactReporting,  # what agreements want to know
     )

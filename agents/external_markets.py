@@ -1,6 +1,7 @@
 """The markets outside the community, emulated (D8.1 3.8.2: BRP and TSO)."""
 
 from behaviours.agent import Agent
+from behaviours.information.delegation import Delegation
 from behaviours.market.external_clearing import BidClearing, FrequencyWatching, ReserveCalling, SaleSettling
 from ontology.roles import Role
 
@@ -16,4 +17,5 @@ class ExternalMarkets(Agent):
         ReserveCalling,  # mFRR, called now and then
         FrequencyWatching,  # FCR-D, called by the frequency
         SaleSettling,  # ordered, delivered, and what the difference costs
+        Delegation,  # what a BRP or TSO outside wants said
     )

@@ -2,8 +2,10 @@
 
 from behaviours.agent import Agent
 from behaviours.site.device_control import DeviceControl
+from behaviours.site.direct_control import DirectControl
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.metering import AgreedReporting, DeviceMetering, DeviceReading, ReadingStorage
+from behaviours.site.sample_sending import SampleSending
 from ontology.roles import Role
 
 __all__ = ["Gateway"]
@@ -20,4 +22,6 @@ class Gateway(Agent):
         AgreedReporting,  # what agreements are about
         FactReporting,  # until the repository has it
         DeviceControl,  # down: instructions, by priority
+        DirectControl,  # and the DSO's, for what it controls directly
+        SampleSending,  # raw samples, where it has an outbox of them
     )

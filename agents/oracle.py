@@ -1,6 +1,7 @@
 """Oracles: they carry measurements to the ledger's side, each for one node of the community."""
 
 from behaviours.agent import Agent
+from behaviours.information.delegation import Delegation
 from behaviours.information.delivery import AggregateDelivery, DatasetDelivery, GridStateDelivery
 from behaviours.information.metrics import MetricGathering
 from behaviours.information.pseudonymisation import PseudonymRecording
@@ -20,6 +21,7 @@ class ProsumerOracle(Agent):
         SlaConfiguration,  # what is agreed
         MetricGathering,  # what its indicators need
         KpiDelivery,  # what the indicators came to
+        Delegation,  # what an oracle outside brings
     )
 
 

@@ -1,9 +1,11 @@
 """The prosumer: a household that plans its devices and takes part in the market."""
 
 from behaviours.agent import Agent
+from behaviours.information.delegation import Delegation
 from behaviours.information.directory import DirectoryMembership
 from behaviours.market.payments import Paying
 from behaviours.site.alarm_listening import AlarmListening
+from behaviours.site.consent_heeding import ConsentHeeding
 from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.frequency_response import ReserveRelaying
 from behaviours.site.load_forecasting import LoadForecasting
@@ -42,5 +44,7 @@ class Prosumer(Agent):
         SiteReporting,  # its metrics, for the aggregator
         ResponseReporting,  # how fast it answers signals
         FactReporting,  # what agreements want to know
+        ConsentHeeding,  # whether its people agree to all that
         AlarmListening,  # what is wrong with its devices
+        Delegation,  # what its people and their programs want said
     )

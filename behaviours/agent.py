@@ -31,15 +31,19 @@ from behaviours.ports import (
     Ledger,
     MarketRegister,
     MonitoringSystem,
+    NetworkEvents,
     Presence,
     Recorder,
     Repository,
+    SampleIntake,
+    SampleSource,
     ServiceLevels,
     Transport,
     WeatherService,
 )
 from behaviours.post import ANSWERABLE, Post, error_reply
 from behaviours.protocols.subscription import Subscriptions
+from behaviours.registry_port import UserRegistry
 from behaviours.signing import Signer
 from ontology.base import Concept
 from ontology.codec import decode_body, encode_body, message_type_of
@@ -86,6 +90,9 @@ class Surroundings:
     signer: Signer | None = None
     devices: Sequence[Device] = ()
     repository: Repository | None = None
+    samples: SampleIntake | None = None
+    outbox: SampleSource | None = None
+    registry: UserRegistry | None = None
     ledger: Ledger | None = None
     attestor: Attestor | None = None
     service_levels: ServiceLevels | None = None
@@ -94,6 +101,7 @@ class Surroundings:
     monitoring: MonitoringSystem | None = None
     exchange: FlexibilityExchange | None = None
     presence: Presence | None = None
+    network_events: NetworkEvents | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -17,6 +17,10 @@ class Member:
     site: str = ""
     verify_key: bytes = b""
     """Raw Ed25519 public key (32 bytes); empty where the member signs nothing."""
+    is_portal: bool = False
+    """Whether it brings what people and programs outside want said."""
+    assets: tuple[str, ...] = ()
+    """What belongs to its site without bearing its name, such as charge points."""
 
 
 Membership = Mapping[str, Member]

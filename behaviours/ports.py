@@ -5,7 +5,9 @@ Clock       what time it is, and waking up later
 Transport   carries envelopes between addresses
 Device      percepts in, instructions out
 Monitoring  what the DSO measures in its network
+Events      what happens to its network
 Repository  stores and answers for measurements, forecasts and events
+Samples     raw values of sensors, on their way to the repository
 Ledger      settles tokens between accounts
 Register    what everyone may read of grid and markets
 Exchange    documents of the flexibility trade, to and from a participant outside
@@ -20,13 +22,16 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from behaviours.repository_port import Repository
 from ontology.base import Concept
 from ontology.control import Instruction, InstructionStatus
 from ontology.grid import DstatcomCommand, GridConstraint, GridMeasurement, GridState, GridStatusEvent
 from ontology.ledger import SettlementKind
 from ontology.letter import Envelope
 from ontology.market import LemParameters, LemState
+from ontology.network_events import NetworkEvent
 from ontology.performatives import Performative
+from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla, SlaState
 from ontology.weather import WeatherForecast
 
@@ -42,12 +47,15 @@ __all__ = [
     "Ledger",
     "MarketRegister",
     "MonitoringSystem",
+    "NetworkEvents",
     "PhaseCompensator",
     "Presence",
     "Recorder",
     "RegisteredInterval",
     "RegisteredMarket",
     "Repository",
+    "SampleIntake",
+    "SampleSource",
     "ServiceLevels",
     "SettlementReceipt",
     "Transport",
@@ -154,20 +162,49 @@ class MonitoringSystem(Protocol):
         """
 
 
-class Repository(Protocol):
-    """Stores typed facts by subject and time; answers half-open ranges in ascending order."""
+class NetworkEvents(Protocol):
+    """What happens to the DSO's network: switching, and equipment that carries less (SCADA)."""
 
-    async def store(self, items: Sequence[Concept]) -> None:
-        """Store facts; one with the same type, subject and time replaces the older."""
+    async def events(self, until_s: int) -> Sequence[NetworkEvent]:
+        """Return all that has happened up to a time.
 
-    async def query(self, entity: str, subject: str, start_s: int, end_s: int) -> Sequence[Concept]:
-        """Return the facts of a message type about a subject in [start_s, end_s), ascending.
-
-        An empty subject means every subject.
+        Raises: Unavailable when the control system does not answer.
         """
 
-    async def latest(self, entity: str, subject: str) -> Concept | None:
-        """Return the newest fact of a message type about a subject."""
+
+class SampleIntake(Protocol):
+    """Takes raw samples of sites' sensors, and tells the repository what they come to (D8.1 3.1)."""
+
+    async def take(self, site: str, batch: SampleBatch) -> SampleReceipt:
+        """Store a batch that a site's gateway sent, and say so; storing it again changes nothing.
+
+        Raises: Refused when it is of another site, Unavailable when it cannot be stored.
+        """
+
+    async def forward(self) -> int:
+        """Tell the repository the live values that it does not have yet, and return how many.
+
+        Raises: Unavailable when it is away; then they wait.
+        """
+
+    async def close_intervals(self) -> int:
+        """Make the intervals that have ended, tell the repository, and return how many changed.
+
+        Raises: Unavailable when it is away; then they wait.
+        """
+
+
+class SampleSource(Protocol):
+    """A gateway's samples that nobody has acknowledged yet."""
+
+    def next_batch(self) -> SampleBatch | None:
+        """Return the oldest samples that wait, as many as go into a batch; None when there are none."""
+
+    def settle(self, receipt: SampleReceipt) -> bool:
+        """Let go of what was acknowledged; tell whether the batch was the one sent last."""
+
+    def count(self) -> int:
+        """Return how many samples wait."""
 
 
 class WeatherService(Protocol):

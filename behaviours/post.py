@@ -204,8 +204,9 @@ class Post:
         *,
         conversation: str = "",
         protocol: str = "",
+        until_agreed: bool = False,
     ) -> Letter:
-        """Ask and wait for the answer; an `agree` on the way is waited through.
+        """Ask and wait for the answer; an `agree` on the way is waited through, unless it is answer enough.
 
         A conversation of several questions is begun with `new_conversation`.
 
@@ -214,7 +215,9 @@ class Post:
         within = conversation or self.new_conversation()
         answer: asyncio.Future[Letter] = asyncio.get_running_loop().create_future()
         timer = self._clock.call_at(by_s, lambda: self._give_up(within, "no answer in time"))
-        inquiry = self._inquiries[within] = _Inquiry(to, answer, timer, act is _REQUEST)
+        inquiry = self._inquiries[within] = _Inquiry(
+            to, answer, timer, awaits_result=act is _REQUEST and not until_agreed
+        )
         try:
             inquiry.question = self.send(
                 to,

@@ -1,8 +1,8 @@
-"""Asymmetric power flow of known networks: error beside OpenDSS, and the time of a year of quarter hours.
+"""Asymmetric power flow of known networks beside OpenDSS and pandapower: errors, and times of a year.
 
-Errors are the greatest of all nodes, lines and phases, with four wires of the neutral too. Times are of
-one core. A year of random household loads is solved in chunks; OpenDSS's year is extrapolated from its
-first quarter hours.
+The greatest differences from OpenDSS of all voltages (mV) and currents (%), with the neutral's wire too.
+Times are of one core. A year of random household loads is solved in chunks by quarter hours; the years of
+OpenDSS and pandapower are extrapolated from their first ones.
 """
 
 import time
@@ -14,13 +14,16 @@ import numpy as np
 from behaviours.decisions.grid import FourWire, PowerFlow
 from behaviours.decisions.grid.power_flow import own_phase
 from benchmarks import opendss_reference as opendss
+from benchmarks import pandapower_reference as pandapower
 from environments.networks import NAMES, NetworkCase, load_cases
 
-__all__ = ["errors", "four_wire_error", "rows", "year_of"]
+__all__ = ["errors", "four_wire_error", "pandapower_errors", "rows", "year_of"]
 
 YEAR = 35_040
 SAMPLE = 200
 """Quarter hours that OpenDSS solves."""
+PANDAPOWER_SAMPLE = 10
+"""Quarter hours that pandapower solves."""
 LEAST_A = 0.1
 """Currents below it count for no relative error."""
 SEED = 1
@@ -29,13 +32,23 @@ YEARS = ("ieee-european-lv", "cigre-lv", "street-60")
 
 def errors(case: NetworkCase) -> tuple[float, float]:
     """Return the greatest errors beside OpenDSS: mV, and % of the current."""
-    expected = opendss.solve(case)
     network = case.network
     (flow,) = PowerFlow([network]).solve(case.power_w[None], case.reactive_var[None])
-    voltage_v = flow.voltage_pu[0, 1:] * network.low_voltage_v / 3**0.5
+    voltage_v = flow.voltage_pu[0] * network.low_voltage_v / 3**0.5
+    return _differences(opendss.Reference(voltage_v, flow.line_current_a[0]), opendss.solve(case))
+
+
+def pandapower_errors(case: NetworkCase) -> tuple[float, float]:
+    """Return pandapower's greatest errors beside OpenDSS: mV, and % of the current."""
+    return _differences(pandapower.solve(case), opendss.solve(case))
+
+
+def _differences(found: opendss.Reference, expected: opendss.Reference) -> tuple[float, float]:
+    """Return the greatest differences of low voltages in mV, and of currents in %."""
     carrying = expected.current_a > LEAST_A
-    current = flow.line_current_a[0][carrying] / expected.current_a[carrying] - 1
-    return 1000 * float(np.abs(voltage_v - expected.voltage_v[1:]).max()), 100 * float(np.abs(current).max())
+    current = found.current_a[carrying] / expected.current_a[carrying] - 1
+    voltage_v = found.voltage_v[1:] - expected.voltage_v[1:]
+    return 1000 * float(np.abs(voltage_v).max()), 100 * float(np.abs(current).max())
 
 
 def four_wire_error(case: NetworkCase) -> float:
@@ -68,15 +81,25 @@ def rows() -> list[Mapping[str, Any]]:
 
 def _snapshot(name: str) -> Mapping[str, Any]:
     cases = load_cases(name)
-    found = [errors(case) for case in cases] if opendss.AVAILABLE else []
-    ours = _seconds(lambda: [_solve(case) for case in cases])
-    theirs = _seconds(lambda: [opendss.solve_again(case) for case in cases]) if found else None
-    return _row(name, cases, 1, found, ours, theirs)
+    row = _row(name, cases, 1, _seconds(lambda: [_solve(case) for case in cases]))
+    if opendss.AVAILABLE:
+        row |= _errors_row("", [errors(case) for case in cases])
+        row["OpenDSS, s"] = _seconds(lambda: [opendss.solve_again(case) for case in cases])
+    if opendss.AVAILABLE and pandapower.AVAILABLE:
+        row |= _errors_row("pandapower, ", [pandapower_errors(case) for case in cases])
+        grids = [(pandapower.network_of(case), case) for case in cases]
+        row["pandapower, s"] = _seconds(lambda: [pandapower.solve_again(*each) for each in grids])
+    return row
+
+
+def _errors_row(engine: str, found: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    millivolts, percent = zip(*found, strict=True)
+    return {f"{engine}mV": max(millivolts), f"{engine}%": max(percent)}
 
 
 def _year(name: str) -> Mapping[str, Any]:
     cases = load_cases(name)
-    ours = theirs = 0.0
+    ours = theirs = pandapowers = 0.0
     for case in cases:
         power_w, reactive_var = year_of(case)
         begin = time.process_time()
@@ -85,15 +108,21 @@ def _year(name: str) -> Mapping[str, Any]:
         ours += time.process_time() - begin
         if opendss.AVAILABLE:
             theirs += _their_seconds(case, power_w[:SAMPLE], reactive_var[:SAMPLE]) * YEAR / SAMPLE
-    return _row(f"{name}, a year", cases, YEAR, [], ours, theirs or None)
+        if pandapower.AVAILABLE:
+            few = power_w[:PANDAPOWER_SAMPLE], reactive_var[:PANDAPOWER_SAMPLE]
+            pandapowers += _pandapowers_seconds(case, *few) * YEAR / PANDAPOWER_SAMPLE
+    row = _row(f"{name}, a year", cases, YEAR, ours)
+    return row | {"OpenDSS, s": theirs or None, "pandapower, s": pandapowers or None}
 
 
 def _four_wire_snapshot(name: str) -> Mapping[str, Any]:
     cases = load_cases(name)
-    error_mv = [four_wire_error(case) for case in cases] if opendss.AVAILABLE else []
     ours = _seconds(lambda: [_solve_four_wires(case) for case in cases])
-    theirs = _seconds(lambda: [opendss.solve_again(case) for case in cases]) if error_mv else None
-    return _row(f"{name}, four wires", cases, 1, [(each, None) for each in error_mv], ours, theirs)
+    row = _row(f"{name}, four wires", cases, 1, ours)
+    if opendss.AVAILABLE:
+        row["mV"] = max(four_wire_error(case) for case in cases)
+        row["OpenDSS, s"] = _seconds(lambda: [opendss.solve_again(case) for case in cases])
+    return row
 
 
 def _four_wire_year(name: str) -> Mapping[str, Any]:
@@ -104,35 +133,33 @@ def _four_wire_year(name: str) -> Mapping[str, Any]:
         begin = time.process_time()
         FourWire(case.network).solve(power_w, reactive_var)
         ours += time.process_time() - begin
-    return _row(f"{name}, a year, four wires", cases, YEAR, [], ours, None)
+    return _row(f"{name}, a year, four wires", cases, YEAR, ours)
 
 
 def _their_seconds(case: NetworkCase, power_w: np.ndarray, reactive_var: np.ndarray) -> float:
     each = [NetworkCase(case.network, p, q) for p, q in zip(power_w, reactive_var, strict=True)]
     opendss.solve(each[0])
-    begin = time.process_time()
-    for instant in each:
-        opendss.solve_again(instant)
-    return time.process_time() - begin
+    return _seconds(lambda: [opendss.solve_again(instant) for instant in each])
 
 
-def _row(
-    name: str,
-    cases: list[NetworkCase],
-    instants: int,
-    found: Sequence[tuple[float, float | None]],
-    ours: float,
-    theirs: float | None,
-) -> Mapping[str, Any]:
+def _pandapowers_seconds(case: NetworkCase, power_w: np.ndarray, reactive_var: np.ndarray) -> float:
+    each = [NetworkCase(case.network, p, q) for p, q in zip(power_w, reactive_var, strict=True)]
+    grid = pandapower.network_of(case)
+    return _seconds(lambda: [pandapower.solve_again(grid, instant) for instant in each])
+
+
+def _row(name: str, cases: list[NetworkCase], instants: int, ours: float) -> dict[str, Any]:
     return {
         "network": name,
         "nodes": sum(len(case.network.nodes) for case in cases),
-        "sites": sum(len(case.network.sites) for case in cases),
         "instants": instants,
-        "voltage error, mV": max((each for each, _ in found), default=None),
-        "current error, %": max((each for _, each in found if each is not None), default=None),
+        "mV": None,
+        "%": None,
         "s": ours,
-        "OpenDSS, s": theirs,
+        "OpenDSS, s": None,
+        "pandapower, mV": None,
+        "pandapower, %": None,
+        "pandapower, s": None,
     }
 
 

@@ -112,7 +112,10 @@ def estimated(month: Month, knowledge: Knowledge, seed: int = SEED) -> list[Stra
     read = from_meter(month.net_w * (1 + knowledge.power_error * rng.standard_normal(month.net_w.shape)))
     missing = rng.random(month.net_w.shape) < knowledge.readings_missing
     known = read.where(~missing, guess)
-    loads = expected_loads(known, month.network.site_phase, REACTIVE_SHARE)
+    network = month.network
+    loads = expected_loads(
+        known, network.site_phase, REACTIVE_SHARE, three_phase_w=network.three_phase_range_w
+    )
     count = round(knowledge.smart_meters * len(month.network.sites))
     metered = rng.choice(month.network.site_node, count, replace=False).tolist()
     nodes = [BUSBAR] * knowledge.transformer + sorted(metered)

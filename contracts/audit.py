@@ -27,11 +27,15 @@ from contracts.deployed import DeployedContract
 from contracts.events import ContractEvent, decode_event
 from contracts.root_entries import RootEntries
 from ontology.errors import Conflict
+from ontology.ledger import SettlementKind
 
-__all__ = ["Account", "Check", "LedgerAudit", "contract_name_at"]
+__all__ = ["Account", "Check", "LedgerAudit", "Movement", "contract_name_at"]
 
 TOKEN_CONTRACTS = ("settlement", "balance_roots")
 AGGREGATOR = 0
+KINDS = tuple(SettlementKind)
+_MOVES = {"Opened": 1, "Minted": 1, "Receivable": 1, "Collected": -1}
+"""Events that change the account that they name, and which way."""
 BLOCKS_AT_ONCE = 2_000
 """Nodes answer for so many blocks at once."""
 ASKED_AT_ONCE = 1_000
@@ -45,6 +49,15 @@ class Account(msgspec.Struct, frozen=True):
     tokens: int
 
 
+class Movement(msgspec.Struct, frozen=True):
+    """What changed an account: the event, and of a settlement what it was for and when."""
+
+    event: str
+    tokens: int
+    kind: str = ""
+    time_s: int = 0
+
+
 class Check(msgspec.Struct, frozen=True):
     """One thing that was checked, and what is wrong with it; nothing, when it holds."""
 
@@ -55,6 +68,12 @@ class Check(msgspec.Struct, frozen=True):
     def holds(self) -> bool:
         """Whether nothing is wrong."""
         return not self.wrong
+
+
+def _movement(event: ContractEvent, tokens: int) -> Movement:
+    if event.name != "Settled":
+        return Movement(event.name, tokens)
+    return Movement(event.name, tokens, KINDS[event.values["kind"]], event.values["time_s"])
 
 
 class LedgerAudit:
@@ -89,6 +108,21 @@ class LedgerAudit:
         opened = [event.values for event in self.events() if event.name == "Opened"]
         tokens = self._balances(len(opened))
         return [Account(each["account"], each["key"], tokens[each["account"]]) for each in opened]
+
+    def movements(self, number: int) -> Iterator[Movement]:
+        """Yield what moved an account's tokens, in order; nothing where balances are under roots."""
+        for event in self.events():
+            if event.name == "Settled":
+                aggregator_change, others = decode_settle(self._chain.data_of(event.transaction))
+                tokens = others.get(number, 0) + aggregator_change * (number == AGGREGATOR)
+            elif event.values.get("account") == number and event.name in _MOVES:
+                tokens = _MOVES[event.name] * event.values["tokens"]
+            elif number == AGGREGATOR and event.name in ("Receivable", "Collected"):
+                tokens = -_MOVES[event.name] * event.values["tokens"]
+            else:
+                continue
+            if tokens:
+                yield _movement(event, tokens)
 
     def checks(self, entries: RootEntries | None = None, aggregator: str = "") -> list[Check]:
         """Return what was checked, with everything that is wrong.

@@ -15,7 +15,7 @@ from agents.repository import RepositoryAgent
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.grid.compensation import DstatcomSettings
-from behaviours.grid.dso_settings import OUTLOOK_STEPS, DsoSettings
+from behaviours.grid.dso_settings import MARKET_STEPS, OUTLOOK_STEPS, DsoSettings
 from behaviours.grid.dstatcom_coordination import CoordinationSettings
 from behaviours.information.delivery import OracleSettings
 from behaviours.market.attestor_evidence import AttestorSettings
@@ -29,11 +29,14 @@ from behaviours.market.payments import PayerSettings
 from behaviours.market.players import MarketEngineSettings
 from behaviours.site.contacts import SiteContacts
 from environments.simulation.world import World
+from environments.simulation.world.control_system import ControlSystem
 from launch.agreements import agreements_of
 from launch.contracts import contracts_of
 from launch.dso_systems import Outside
 from launch.flexibility import flexibility_terms, procurement_terms
+from launch.own_assets import own_assets
 from launch.parts import AddressBook, Part, attestor_addresses, payer_of, real_time_step_s
+from launch.portals import portal_parts
 from launch.products import products_of
 from launch.pseudonyms import Pseudonyms, pseudonyms_of
 from launch.scenario import Scenario, lem_parameters
@@ -46,6 +49,8 @@ from ontology.market import ExternalProduct
 __all__ = ["Cast", "Part", "cast_community"]
 
 
+WATCH_EVENTS_S = 30
+"""How often the DSO asks its control system what has happened, where anything does."""
 SETTLEMENT_INTERVALS = {"interval": 1, "hourly": 4, "daily": 96}
 COMMUNITY_TOKENS_A_SITE = 10
 """Aggregator and supplier start with this many times a site's tokens, for each site."""
@@ -67,6 +72,8 @@ def cast_community(
     world: World,
     domains: Mapping[str, str] | None = None,
     outside: Outside | None = None,
+    *,
+    portals: bool = False,
 ) -> Cast:
     """Cast every agent that a scenario calls for around a world.
 
@@ -76,6 +83,7 @@ def cast_community(
         domains: the domain of each site's agents where they are not all in one, and under `""` that of
             the community's own agents.
         outside: systems of the DSO that take the place of the world's.
+        portals: whether people and programs outside may speak with the agents.
     """
     at = AddressBook(scenario, domains or {})
     names = pseudonyms_of(scenario)
@@ -85,6 +93,7 @@ def cast_community(
     parts = [
         *_community(scenario, world, at, names, (aggregator, grid), outside or Outside()),
         *(part for site in sites for part in site_parts(scenario, world, site, at, names)),
+        *(portal_parts(at, [site.id for site in sites]) if portals else ()),
     ]
     return Cast(
         tuple(parts), {**accounts} | {aggregator: "aggregator", grid: "grid"}, at["aggregator-blockchain"]
@@ -107,7 +116,9 @@ def _community(
         market_engine=at["aggregator-blockchain"],
         dso=at["dso"],
     )
-    yield Part(RepositoryAgent, at["repository"], None, ports={"repository": ..., "weather": ...})
+    yield Part(
+        RepositoryAgent, at["repository"], None, ports={"repository": ..., "registry": ..., "weather": ...}
+    )
     yield Part(
         MarketOperator,
         at["market"],
@@ -173,6 +184,7 @@ def _aggregator_node(
             agreements=agreements_of(scenario, sites, names.keys, accounts[0]),
             payer=payer_of(scenario, at, accounts[0], sites),
             real_time_s=real_time_step_s(world),
+            heeds_consent=bool(scenario.registry.folder),
         ),
     )
     to_engine = _with(contacts, blockchain=at["aggregator-blockchain"])
@@ -253,6 +265,12 @@ def _attestors(
         yield Part(Attestor, address, settings, site, {"attestor": ..., "service_levels": ...})
 
 
+def _outlook_steps(scenario: Scenario, terms: ProcurementTerms | None) -> int:
+    """Return how many intervals ahead the DSO looks: as far as anybody who trades asks it about."""
+    outside = MARKET_STEPS if _external_products(scenario) else 0
+    return max(OUTLOOK_STEPS, outside, terms.outlook_steps if terms else 0)
+
+
 def _dso_node(
     scenario: Scenario,
     world: World,
@@ -278,14 +296,20 @@ def _dso_node(
             ),
             thresholds=thresholds(scenario),
             contracts=contracts,
+            own_assets=own_assets(scenario, world, at),
+            watch_events_s=WATCH_EVENTS_S if scenario.grid.events else 0,
             payer=payer,
-            outlook_steps=max(OUTLOOK_STEPS, terms.outlook_steps if terms else 0),
+            external_markets=at["external-markets"],
+            outlook_steps=_outlook_steps(scenario, terms),
             flexibility=terms,
             sellers=sellers_of(scenario, at, [feeder.segment_id for feeder in world.feeders]),
             metering=metering_of(scenario),
             outlook_intervals=scenario.grid.outlook_intervals,
         ),
-        ports={"monitoring": outside.monitoring or world.network_meters},
+        ports={
+            "monitoring": outside.monitoring or world.network_meters,
+            "network_events": ControlSystem(world.grid),
+        },
     )
     to_chain = _with(contacts, blockchain=at["dso-blockchain"])
     yield Part(

@@ -114,8 +114,9 @@ class ChargingReplay:
             (ChargingGateway, contacts.gateway, gateway, {"devices": self.world.devices()}),
         ]
         keys = {address: Signer(address.encode().ljust(32, b"\0")[:32]) for _, address, _, _ in cast}
+        points = tuple(point.name for point in site.points)
         membership = {
-            address: Member(address, cls.role, _site_of(cls.role), keys[address].verify_key)
+            address: Member(address, cls.role, _site_of(cls.role), keys[address].verify_key, assets=points)
             for cls, address, _, _ in cast
         }
         transport, store = InProcessTransport(), MemoryAgentStore()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from launch.canvas import INK, MUTED, STATES, band, canvas, finish, light, percentiles, stack, steps, svg_text
+from launch.congestion_chart import draw_congestion
 from launch.run_folder import RunResult
 from launch.scenario import Scenario
 from launch.series import Series
@@ -44,7 +45,7 @@ def draw_all(result: RunResult) -> list[Figure]:
     if not len(series.starts):
         return []
     figures: list[Figure] = []
-    for draw in (_prices, _exchange, _devices, _sites, _storage, _temperatures, _grid, _tokens):
+    for draw in (_prices, _exchange, _devices, _sites, _storage, _temperatures, _congestion, _grid, _tokens):
         figure = draw(series)
         if figure is not None:
             figures.append(figure)
@@ -242,6 +243,15 @@ def _temperatures(series: Series) -> Figure | None:
     return Figure(
         "temperatures", "Temperatures", "Rooms and tanks at the end of each interval; weather.", svg
     )
+
+
+def _congestion(series: Series) -> Figure | None:
+    svg = draw_congestion(series)
+    caption = (
+        "Above: the highest loading as the DSO foresaw it five minutes before, and as it was; background: "
+        "the traffic light. Below: flexibility ordered and delivered, and what direct control brought about."
+    )
+    return Figure("congestion", "Congestion, and what relieved it", caption, svg) if svg else None
 
 
 def _grid(series: Series) -> Figure | None:

@@ -1,4 +1,4 @@
-"""The command `parity-mas`: run a community, inspect it, and the groups ledger, forecast, ev and grid.
+"""The command `parity-mas`: run a community, inspect it, and the groups of commands for parts of it.
 
 Heavy imports are inside the commands, so that `--help` answers at once.
 """
@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from launch import ev
+from launch.api_commands import api_app
+from launch.console_command import console
 from launch.exits import INTERRUPTED
 from launch.exits import errors as _errors
 from launch.exits import fail as _fail
 from launch.grid_commands import grid_app
+from launch.iml_commands import iml_app
 from launch.ledger_commands import ledger_app
 from launch.packages import foreign_packages
+from launch.registry_commands import registry_app
+from launch.repository_commands import repository_app
+from launch.tap_command import tap
 
 if TYPE_CHECKING:
     from launch.run_folder import RunResult
     from launch.scenario import Scenario
+    from launch.serving import Front
     from launch.sharding import MeetingPlace, Shard
 
     Meeting = tuple[Shard, MeetingPlace]
@@ -36,11 +43,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("tap")(tap)
+app.command("console")(console)
 app.add_typer(ledger_app, name="ledger")
 forecast = typer.Typer(help="Forecasts of a user's own data.", no_args_is_help=True)
 app.add_typer(forecast, name="forecast")
 app.add_typer(ev.app, name="ev")
 app.add_typer(grid_app, name="grid")
+app.add_typer(registry_app, name="registry")
+app.add_typer(api_app, name="api")
+app.add_typer(repository_app, name="repository")
+app.add_typer(iml_app, name="iml")
 
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario (YAML).", metavar="SCENARIO", show_default=False)
@@ -109,6 +122,40 @@ def run(
     print_result(result)
     if not result.complete:
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def serve(
+    scenario: ScenarioFile,
+    seed: Annotated[int | None, typer.Option(help="Another seed gives another day.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder.", show_default="runs/NAME-001, …")] = None,
+    pace: Annotated[
+        float, typer.Option(help="Real seconds that an interval takes at least.", metavar="SECONDS")
+    ] = 10.0,
+    port: Annotated[
+        int | None, typer.Option(help="Where the REST interface listens; 0 = any.", min=0, max=65_535)
+    ] = None,
+    settings: Settings = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run a community live behind its REST interface, until interrupted (see `parity-mas api token`)."""
+    flags = {"seed": seed, "pace_s": pace, "api.port": port}
+    with _errors():
+        loaded = _load(scenario, {k: v for k, v in flags.items() if v is not None}, settings)
+        folder = out or _next_folder(loaded)
+        _log(verbose)
+        from launch.serving import Front
+
+        result = _run(loaded, folder, False, front=Front(loaded.api, _say_served))
+    from launch.console import print_result
+
+    print_result(result)
+    if not result.complete:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _say_served(url: str) -> None:
+    print(f"serving at {url}; stop with Ctrl-C", flush=True)
 
 
 @app.command()
@@ -242,6 +289,24 @@ def sweep(
         raise typer.Exit(1)
 
 
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN...")],
+    out: Annotated[Path | None, typer.Option(help="Page with the charts of congestion, HTML.")] = None,
+) -> None:
+    """Put runs side by side: their numbers, and on a page what relieved the grid in each."""
+    from launch import comparison
+    from launch.console import print_comparison
+
+    with _errors():
+        runs = comparison.compared(folders)
+        if out:
+            comparison.write_comparison(runs, out)
+    print_comparison([name for name, _ in runs], comparison.compared_rows(runs))
+    if out:
+        print(out)
+
+
 @forecast.command("backtest")
 def forecast_backtest(
     files: Annotated[
@@ -315,7 +380,13 @@ def _next_folder(scenario: "Scenario") -> Path:
     return next_folder(Path("runs"), scenario.name)
 
 
-def _run(scenario: "Scenario", folder: Path, offline: bool, meeting: "Meeting | None" = None) -> "RunResult":
+def _run(
+    scenario: "Scenario",
+    folder: Path,
+    offline: bool,
+    meeting: "Meeting | None" = None,
+    front: "Front | None" = None,
+) -> "RunResult":
     import asyncio
 
     from launch import runs
@@ -333,7 +404,9 @@ def _run(scenario: "Scenario", folder: Path, offline: bool, meeting: "Meeting | 
                 shard, place = meeting or (WHOLE, None)
                 with stop_the_loop():
                     result = asyncio.run(
-                        runs.run_live(scenario, folder, progress, shard=shard, meeting_place=place)
+                        runs.run_live(
+                            scenario, folder, progress, shard=shard, meeting_place=place, front=front
+                        )
                     )
         except Interrupted as interruption:
             result = interruption.result

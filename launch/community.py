@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.aggregator import Aggregator
+from agents.portal import Portal
 from behaviours.agent import Agent, Surroundings
 from behaviours.market.opening import TrafficLightObedience
 from behaviours.membership import Member
@@ -27,7 +28,9 @@ from behaviours.ports import (
     Repository,
     ServiceLevels,
     Transport,
+    WeatherService,
 )
+from behaviours.registry_port import UserRegistry
 from behaviours.signing import Signer
 from environments.simulation.world import World
 from launch.cast import Cast, Part
@@ -35,9 +38,9 @@ from launch.ledgers import TokenLedger, opened_ledger
 from launch.registers import Registers, funded_writers, ledger_key
 from launch.scenario import Scenario, scenario_hash
 from launch.sharding import WHOLE, Shard
+from launch.weather import WorldWeather
 from ontology.base import INTERVAL_S
 from ontology.errors import InvalidInput, problem
-from ontology.weather import WeatherForecast
 
 __all__ = ["Community", "Ground", "attestors_of", "open_ledger"]
 
@@ -56,21 +59,12 @@ class Ground:
     exchanges: Mapping[str, FlexibilityExchange] = field(default_factory=dict)
     """With participants outside, by the address of who stands for them."""
     service_levels: ServiceLevels | None = None
+    registry: UserRegistry | None = None
     recorder: Recorder | None = None
     barrier: Barrier | None = None
     presence: Presence | None = None
-
-
-class WorldWeather:
-    """The weather service of a simulated world."""
-
-    def __init__(self, world: World) -> None:
-        """Forecast the weather of a world."""
-        self._world = world
-
-    async def forecast(self, zone: str) -> WeatherForecast:
-        """Return the present forecast."""
-        return self._world.weather.forecast(self._world.now_s)
+    weather: WeatherService | None = None
+    """None is the simulated world's."""
 
 
 class Community:
@@ -89,7 +83,11 @@ class Community:
         self._signers = {part.address: _signer(scenario, part.address) for part in cast.parts}
         self.membership = {
             part.address: Member(
-                part.address, part.agent.role, part.site, self._signers[part.address].verify_key
+                part.address,
+                part.agent.role,
+                part.site,
+                self._signers[part.address].verify_key,
+                is_portal=issubclass(part.agent, Portal),
             )
             for part in cast.parts
         }
@@ -170,8 +168,9 @@ class Community:
         """Return the ports of an agent; `...` stands for the community's own."""
         own = {
             "repository": self.ground.repository,
+            "registry": self.ground.registry,
             "ledger": self.ground.ledger,
-            "weather": WorldWeather(self.world),
+            "weather": self.ground.weather or WorldWeather(self.world),
             "service_levels": self.ground.service_levels,
             "attestor": self.ground.attestors.get(part.address),
             "register": self.ground.registers and self.ground.registers.of(part.address),

@@ -251,6 +251,18 @@ def print_sweep(rows: Sequence[dict[str, Any]], varied: Sequence[str], written: 
         shown.print(str(path), markup=False, soft_wrap=True)
 
 
+def print_comparison(names: Sequence[str], rows: Sequence[tuple[str, list[str], str]]) -> None:
+    """Print numbers of several runs, a column each."""
+    table = Table()
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("", style="dim")
+    for what, values, explanation in rows:
+        table.add_row(what, *values, explanation)
+    console().print(table)
+
+
 def _now_and_then(shown: Console, local: Callable[[RunProgress], str]) -> Callable[[RunProgress], None]:
     said = -1
 

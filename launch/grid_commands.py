@@ -19,7 +19,8 @@ NetworkName = Annotated[
     str,
     typer.Argument(
         help="ieee-european-lv (or …@1, …@1440), cigre-lv, street-N, a file that pandapower wrote (JSON),"
-        " or a circuit of OpenDSS (Master.dss; Master.dss@566 at a step of its load shapes).",
+        " a circuit of OpenDSS (Master.dss; Master.dss@566 at a step of its load shapes),"
+        " or a grid of SimBench (simbench:1-LV-rural1--0-sw; …@hL, …@566).",
         metavar="NETWORK",
         show_default=False,
     ),
@@ -58,15 +59,31 @@ def solve(
 
 @grid_app.command()
 def report(
-    network: NetworkName,
-    loads: Annotated[
-        Path,
-        typer.Option(help="Powers over time in W (CSV): time, then a column a site.", metavar="LOADS.csv"),
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="A network as for `solve`, or the folder of a run: how its feeders fared.",
+            metavar="NETWORK|RUN",
+            show_default=False,
+        ),
     ],
+    loads: Annotated[
+        Path | None,
+        typer.Option(
+            help="Powers over time in W (CSV): time, then a column a site.",
+            metavar="LOADS.csv",
+            show_default="a grid of SimBench's or circuit of OpenDSS's own",
+        ),
+    ] = None,
     power_factor: PowerFactor = 0.95,
     out: OutFolder = None,
 ) -> None:
-    """Solve a network at many instants and report what was worst, where and when."""
+    """Solve a network at many instants, or look at a run, and report what was worst, where and when."""
+    from launch.grid_run import is_run
+
+    if is_run(Path(network)):
+        _report_run(Path(network), loads, out)
+        return
     with _errors():
         from launch import grid_study
 
@@ -76,6 +93,20 @@ def report(
 
     print_spans(spans)
     _print_paths(network, written)
+
+
+def _report_run(folder: Path, loads: Path | None, out: Path | None) -> None:
+    with _errors():
+        from launch import grid_run
+        from launch.grid_tables import print_feeders
+        from ontology.errors import InvalidInput, problem
+
+        if loads is not None:
+            raise InvalidInput(problem("--loads", str(loads), "nothing: a run has its own loads"))
+        feeders = grid_run.feeders_of_run(folder)
+        written = grid_run.write_feeders(out, feeders) if out else []
+    print_feeders(str(folder), feeders)
+    _print_paths("", written)
 
 
 @grid_app.command()

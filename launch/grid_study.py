@@ -10,7 +10,7 @@ import numpy as np
 
 from behaviours.decisions.grid import FlowResult, FourWire, Network, PowerFlow
 from behaviours.decisions.grid.power_flow import own_phase
-from environments.networks import load_cases
+from environments.networks import load_cases, load_series
 from environments.networks.loads_csv import read_series, read_snapshot
 from ontology.errors import InvalidInput, problem
 
@@ -83,20 +83,27 @@ def solved(name: str, loads: Path | None, power_factor: float) -> list[Snapshot]
     ]
 
 
-def reported(name: str, loads: Path, power_factor: float) -> list[Span]:
-    """Solve the networks of a name or file at every instant of a file of loads.
+def reported(name: str, loads: Path | None, power_factor: float) -> list[Span]:
+    """Solve the networks of a name or file at every instant of its loads.
+
+    Args:
+        name: a built-in network, a file, or a grid of SimBench.
+        loads: what sites draw over time; without it what the network knows of that itself.
+        power_factor: of loads whose reactive power is not given.
 
     Raises: InvalidInput naming everything that is wrong, Failed when a flow does not converge.
     """
     reactive = _reactive_per_w(power_factor)
     networks = [each.network for each in load_cases(name)]
-    series = read_series(loads, networks)
+    series = load_series(name) if loads is None else read_series(loads, networks)
     share = np.concatenate([own_phase(each.site_phase) for each in networks])
     parts: list[list[Span]] = [[] for _ in networks]
     flow = PowerFlow(networks)
     for chosen in flow.chunks(len(series.times_s)):
         power_w = series.power_w[chosen, :, None] * share
-        results = flow.solve(power_w, reactive * power_w)
+        known_var = series.reactive_var
+        reactive_var = reactive * power_w if known_var is None else known_var[chosen, :, None] * share
+        results = flow.solve(power_w, reactive_var)
         for part, network, sites, result in zip(parts, networks, _slices(networks), results, strict=True):
             part.append(_reduced(network, series.times_s[chosen], power_w[:, sites], result))
     return [_joined(each) for each in parts]

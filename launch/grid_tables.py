@@ -10,9 +10,10 @@ from behaviours.decisions.grid import Network
 from environments.simulation.dso_systems import DsoSystems
 from launch.console import console
 from launch.grid_chart import LEVELS_PU, UNBALANCE_LIMIT
+from launch.grid_run import Extreme, FeederSpan
 from launch.grid_study import PHASE_NAMES, Snapshot, Span
 
-__all__ = ["print_snapshots", "print_spans", "print_systems"]
+__all__ = ["print_feeders", "print_snapshots", "print_spans", "print_systems"]
 
 SITES_SHOWN = 12
 Row = tuple[str, str, str]
@@ -30,6 +31,46 @@ def print_spans(spans: Sequence[Span]) -> None:
     """Print the extremes of each network."""
     for each in spans:
         _print(each.network, _extremes(each))
+
+
+def print_feeders(name: str, feeders: Sequence[FeederSpan]) -> None:
+    """Print a row for each feeder of a run."""
+    table = Table(
+        title=f"{name}: {len(feeders)} feeders, {feeders[0].intervals} intervals",
+        title_justify="left",
+        title_style="bold",
+        caption="worst values with the start of their interval (month-day, UTC), and how many intervals leave"
+        " EN 50160's ±10 % of the voltage and 2 % of unbalance; N: current in the neutral at the busbar",
+        caption_justify="left",
+    )
+    table.add_column("feeder", no_wrap=True)
+    for column in ("lowest p.u.", "highest p.u.", "unbal. %", "loading %", "N, A", "kWh", "light"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in feeders:
+        table.add_row(*_feeder(each))
+    console().print(table)
+
+
+def _feeder(feeder: FeederSpan) -> Iterator[str]:
+    yield feeder.segment_id
+    yield _worst(feeder.voltage_min_pu, "{:.4f}") + _beyond(feeder.beyond_voltage)
+    yield _worst(feeder.voltage_max_pu, "{:.4f}")
+    yield _worst(feeder.unbalance, "{:.2f}", 100) + _beyond(feeder.beyond_unbalance)
+    yield _worst(feeder.loading, "{:.1f}", 100)
+    yield _worst(feeder.neutral_a, "{:.1f}")
+    into, out, lost = (wh / 1000 for wh in (feeder.imported_wh, feeder.exported_wh, feeder.losses_wh))
+    yield f"in {into:.1f}\nout {out:.1f}\nlost {lost:.1f}"
+    yield "\n".join(f"{state} {feeder.states.get(state, 0)}" for state in ("GREEN", "YELLOW", "RED"))
+
+
+def _worst(extreme: Extreme, form: str, scale: float = 1) -> str:
+    if np.isnan(extreme.value):
+        return ""
+    return f"{form.format(scale * extreme.value)}\n{datetime.fromtimestamp(extreme.time_s, UTC):%m-%d %H:%M}"
+
+
+def _beyond(share: float) -> str:
+    return f"\n{100 * share:.1f} % beyond" if share else ""
 
 
 def print_systems(systems: DsoSystems) -> None:

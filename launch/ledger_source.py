@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from contracts.audit import Account, LedgerAudit
+from contracts.audit import Account, LedgerAudit, Movement
 from contracts.calldata import key_hash
 from contracts.chain import Chain, node_chain
 from contracts.embedded import embedded_chain
@@ -61,6 +61,31 @@ class LedgerSource:
         if not found:
             raise InvalidInput(problem("account", name, "the name, pseudonym or #number of an open account"))
         return found[0]
+
+    def movements(self, account: str) -> list[Movement]:
+        """Return what moved the tokens of a pseudonym's account, in order.
+
+        Raises: InvalidInput when no account is open under it.
+        """
+        number = self.number(account)
+        if self.balances is None:
+            return list(self.audit.movements(number))
+        moved = ((entry, entry.changes.get(account, 0)) for entry in self.balances.up_to())
+        return [
+            Movement(
+                "Settled" if entry.key else "Minted", tokens, entry.kind if entry.key else "", entry.time_s
+            )
+            for entry, tokens in moved
+            if tokens
+        ]
+
+    def balance(self, account: str) -> int:
+        """Return the tokens of a pseudonym's account.
+
+        Raises: InvalidInput when no account is open under it.
+        """
+        number = self.number(account)
+        return list(self.tokens().values())[number]
 
     def shown(self, account: str) -> str:
         """Return what a reader knows an account as."""

@@ -20,8 +20,11 @@ from environments.live.xmpp import XmppTransport
 from environments.monitoring.http_client import MONITORING
 from environments.repository.agent_store import SqliteAgentStore
 from environments.repository.store import SqlRepository
+from environments.simulation.clock import WallClock
 from environments.simulation.world import World
 from environments.uftp.exchange import UftpOffice
+from environments.weather.chain import WeatherChain
+from environments.weather.open_meteo import WEATHER
 from launch.cast import cast_community
 from launch.community import Community, Ground, attestors_of, open_ledger
 from launch.dso_systems import Outside, outside_of, systems_of
@@ -31,6 +34,8 @@ from launch.scenario import Scenario
 from launch.schema import Uftp
 from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
 from launch.uftp import exchanges_of, office_of, start_office
+from launch.user_registry import registry_of
+from launch.weather import weather_of
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
 from ontology.errors import Refused, Unavailable
@@ -55,6 +60,7 @@ class LiveCommunity:
         chain: Path | None = None,
         shard: Shard = WHOLE,
         meeting_place: MeetingPlace | None = None,
+        portals: bool = False,
     ) -> None:
         """Prepare a run; the server starts on entering.
 
@@ -63,6 +69,7 @@ class LiveCommunity:
             recorder: takes the letters.
             chain: file of the embedded chain, where the scenario names none; None forgets it after the run.
             shard: which part of the agents lives here.
+            portals: whether people and programs outside may speak with the agents.
             meeting_place: the server at which shards meet; where there is one, none is started.
 
         Raises: InvalidInput when there are more shards than feeders.
@@ -73,6 +80,7 @@ class LiveCommunity:
         self.domains = domains_of(scenario, self.world, shard)
         self.clock = clock_of(scenario, self.world, shard)
         self.meeting_place = meeting_place
+        self._portals = portals
         self.server = None if meeting_place else server_of(scenario)
         self._recorder = recorder
         self._chain = chain
@@ -90,21 +98,25 @@ class LiveCommunity:
 
         Raises: Unavailable when the server does not come up or refuses an agent.
         """
-        cast = cast_community(self.scenario, self.world, self.domains, self.outside)
+        cast = cast_community(self.scenario, self.world, self.domains, self.outside, portals=self._portals)
         self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
         self.transport = await self._connected()
         folder = Path(self._state.name)
         self._store = SqliteAgentStore(folder / "agents.sqlite")
-        self._repository = SqlRepository(f"sqlite:///{folder / 'repository.sqlite'}")
+        self._registry = registry_of(self.scenario.registry.folder)
+        kept = self.scenario.repository
+        self._repository = SqlRepository(kept.url or f"sqlite:///{folder / 'repository.sqlite'}", kept.market)
         chain = self._chain or folder / "chain.sqlite"
         self._ledger = open_ledger(self.scenario, cast, chain) if self.shard.is_first else None
         trade = self.scenario.flexibility_market.uftp if self.shard.is_first else None
         self.office = office_of(self.scenario, trade, self._store, self.clock) if trade else None
+        self._weather = weather_of(self.scenario, self.world, self.clock, WallClock(), self.clock)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
             store=self._store,
             repository=self._repository,
+            registry=self._registry,
             ledger=self._ledger or MemoryLedger(),
             attestors=attestors_of(self.scenario, cast, self._ledger) if self._ledger else {},
             registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
@@ -113,9 +125,10 @@ class LiveCommunity:
             recorder=self._recorder,
             barrier=self.clock,
             presence=self._presence,
+            weather=self._weather,
         )
         self.community = Community(self.scenario, self.world, ground, cast, self.shard)
-        for address in self.passwords:
+        for address in (*self.passwords, WEATHER):
             self.clock.expect(address)
         if isinstance(self.clock, ShardClock):
             await self.clock.meet()
@@ -199,6 +212,8 @@ class LiveCommunity:
         if self.office is not None:
             await self.office.close()
         await self.outside.close()
+        if isinstance(self._weather, WeatherChain):
+            await self._weather.close()
         if self.systems is not None:
             await self.systems.close()
         await self.transport.stop_all()
@@ -206,6 +221,8 @@ class LiveCommunity:
             await self.server.stop()
         self._store.close()
         self._repository.close()
+        if self._registry is not None:
+            self._registry.close()
         if self._ledger is not None:
             self._ledger.close()
         self._state.cleanup()
@@ -213,6 +230,11 @@ class LiveCommunity:
     def _levels(self) -> ServiceLevels | None:
         """Return the agreements' contracts, where the ledger is at hand and anything is agreed."""
         return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
+
+    @property
+    def repository(self) -> SqlRepository:
+        """Where the community's facts are."""
+        return self._repository
 
     async def step(self) -> None:
         """Run one market interval: the agents up to its end, then the world, step by step."""

@@ -11,6 +11,7 @@ from behaviours.ports import (
 )
 from environments.repository.agent_store import MemoryAgentStore
 from environments.repository.memory import MemoryRepository
+from environments.repository.store import SqlRepository
 from environments.simulation.clock import VirtualClock
 from environments.simulation.loop import VirtualLoop
 from environments.simulation.transport import Faults, InProcessTransport
@@ -22,6 +23,7 @@ from launch.dso_systems import reaches_outside
 from launch.registers import registers_of
 from launch.scenario import Scenario
 from launch.uftp import exchanges_of
+from launch.user_registry import registry_of
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
 from ontology.errors import InvalidInput, problem
@@ -59,6 +61,9 @@ class OfflineCommunity:
         Raises: InvalidInput when the scenario trades outside and there are no exchanges, or it asks
             systems of the DSO outside.
         """
+        if scenario.weather.providers:
+            expected = "a live run: providers of weather keep no virtual time"
+            raise InvalidInput(problem("weather.providers", "given", expected))
         if reaches_outside(scenario):
             raise InvalidInput(problem("grid", "systems outside", "a live run: they keep no virtual time"))
         if scenario.flexibility_market.uftp is not None and exchanges is None:
@@ -72,11 +77,14 @@ class OfflineCommunity:
         self.transport = InProcessTransport(faults=_faults(scenario), seed=scenario.seed)
         cast = cast_community(scenario, self.world)
         self.ledger = open_ledger(scenario, cast, chain)
+        self.registry = registry_of(scenario.registry.folder)
+        self.repository = _repository(scenario)
         ground = Ground(
             clock=self.clock,
             transport=self.transport,
             store=MemoryAgentStore(),
-            repository=MemoryRepository(retention_s(scenario)),
+            repository=self.repository,
+            registry=self.registry,
             ledger=self.ledger,
             attestors=attestors_of(scenario, cast, self.ledger),
             registers=registers_of(scenario, cast.parts, self.ledger),
@@ -106,7 +114,16 @@ class OfflineCommunity:
     def close(self) -> None:
         """Let go of the loop, and of what the run held for good; the ledger can be asked on."""
         self.loop.close()
+        if self.registry is not None:
+            self.registry.close()
+        if isinstance(self.repository, SqlRepository):
+            self.repository.close()
         gc.unfreeze()
+
+
+def _repository(scenario: Scenario) -> MemoryRepository | SqlRepository:
+    kept = scenario.repository
+    return SqlRepository(kept.url, kept.market) if kept.url else MemoryRepository(retention_s(scenario))
 
 
 def _faults(scenario: Scenario) -> Faults | None:

@@ -12,7 +12,8 @@ from behaviours.market.engine import settlement_key
 from behaviours.ports import RegisteredInterval
 from environments.simulation.world import World
 from launch.cast import SETTLEMENT_INTERVALS
-from launch.flexibility import flexibility_columns
+from launch.dispatch import dispatch_columns
+from launch.flexibility import acquired_columns, emergency_columns, flexibility_columns
 from launch.tables import RunTables, column_names
 from ontology.base import INTERVAL_S
 from ontology.grid import GridState
@@ -77,12 +78,22 @@ async def run_tables(community: "Community") -> RunTables:
         corrections=await _corrections(community, {result.start_s for result in stated if result.correction}),
         payments=_payments(await _facts(community, "parity:LedgerEntry")),
         plants=_plants(await _facts(community, "parity:Vpp")),
-        flexibility=flexibility_columns(
-            await _facts(community, "uftp:FlexRequest"),
-            await _facts(community, "uftp:FlexOrder"),
-            await _facts(community, "uftp:FlexSettlement"),
-        ),
+        **await _trade(community),
+        emergencies=emergency_columns(await _facts(community, "parity:EmergencyCall")),
+        dispatch=dispatch_columns(community.agents.values()),
     )
+
+
+async def _trade(community: "Community") -> dict[str, dict[str, Any]]:
+    """Return the tables of the flexibility market."""
+    orders = await _facts(community, "uftp:FlexOrder")
+    settlements = await _facts(community, "uftp:FlexSettlement")
+    requests = await _facts(community, "uftp:FlexRequest")
+    acquired = await _facts(community, "parity:AcquiredFlexibility")
+    return {
+        "flexibility": flexibility_columns(requests, orders, settlements, acquired),
+        "acquired": acquired_columns(orders, settlements),
+    }
 
 
 def own_places(community: "Community") -> tuple[set[str], set[str]]:
@@ -178,6 +189,7 @@ def _grid(world: World, events: Iterable[Any]) -> dict[str, Any]:
         "loading": table["loading"],
         "transformer_w": table["import_w"],
         "losses_w": table["losses_w"],
+        "loading_foreseen": [float(event.loading) if event else np.nan for event in published],
         "voltage_min_pu": table["voltage_min_pu"],
         "voltage_max_pu": table["voltage_max_pu"],
         "unbalance": table["unbalance"],

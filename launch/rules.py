@@ -8,7 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from launch.network_rules import control_complaints, event_complaints
 from launch.schema import Grid, Scenario, Site, Tariff, Thresholds, Uftp
+from launch.user_registry import registered_sites
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput, ParityError
 
@@ -40,6 +42,7 @@ SITE_AGENTS = ("prosumer", "oracle", "blockchain", "gateway", "pv", "bess", "ev"
 def complaints(scenario: Scenario) -> Iterator[Complaint]:
     """Yield everything that does not fit together in a scenario whose values are each valid."""
     yield from _times(scenario)
+    yield from _weather(scenario)
     yield from _tariff(scenario.tariffs.green, "tariffs.green")
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
     yield from _thresholds(scenario.grid.thresholds)
@@ -47,6 +50,8 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _monitoring(scenario.grid)
     yield from _places(scenario)
     yield from _dstatcoms(scenario)
+    yield from event_complaints(scenario, site_ids(scenario), span_s)
+    yield from control_complaints(scenario)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)
     yield from _products(scenario)
@@ -57,6 +62,8 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _dso_systems(scenario)
     yield from _servers(scenario)
     yield from _ledger(scenario)
+    yield from _registry(scenario)
+    yield from _repository(scenario)
 
 
 def local_start(scenario: Scenario) -> datetime:
@@ -182,7 +189,7 @@ def _network(grid: Grid) -> Iterator[Complaint]:
 
 def _places(scenario: Scenario) -> Iterator[Complaint]:
     """A network must be there, and have the nodes that sites name."""
-    from environments.networks import FEEDERS, feeder_named, is_file
+    from environments.networks import FEEDERS, feeder_named, is_imported
 
     grid = scenario.grid
     named = [(f"sites[{i}].node", site.node) for i, site in enumerate(scenario.sites) if site.node]
@@ -190,12 +197,12 @@ def _places(scenario: Scenario) -> Iterator[Complaint]:
         for path, node in named:
             yield path, node, "must be left out: a street is laid out for its sites"
         return
-    if grid.network not in FEEDERS and not is_file(grid.network):
+    if grid.network not in FEEDERS and not is_imported(grid.network):
         known = ", ".join((STREET, *FEEDERS))
         yield (
             "grid.network",
             grid.network,
-            f"must be {known}, or a file of pandapower (.json) or OpenDSS (.dss)",
+            f"must be {known}, simbench:CODE, or a file of pandapower (.json) or OpenDSS (.dss)",
         )
         return
     try:
@@ -272,6 +279,14 @@ def _preferences(scenario: Scenario) -> Iterator[Complaint]:
                 yield f"sites[{number}].prefers", other, "must be the id of another site"
 
 
+def _weather(scenario: Scenario) -> Iterator[Complaint]:
+    """Providers of weather have an address that can be asked, or a file that can be read."""
+    if scenario.weather.providers:
+        from launch.weather import weather_problems
+
+        yield from weather_problems(scenario)
+
+
 def _services(scenario: Scenario) -> Iterator[Complaint]:
     """Frequency reserves are followed by the minute; contracts have an id and windows that begin first."""
     products = scenario.external_markets.products
@@ -300,6 +315,8 @@ def _outside(scenario: Scenario) -> Iterator[Complaint]:
         yield f"{path}.active", False, "must be true where flexibility is traded by UFTP"
     if market.baseline != "d-prognosis":
         yield f"{path}.baseline", market.baseline, "must be d-prognosis where flexibility is traded by UFTP"
+    if market.metered != "pool":
+        yield f"{path}.metered", market.metered, "must be pool where flexibility is traded by UFTP"
     if scenario.pace_s <= 0:
         yield "pace_s", scenario.pace_s, "must be positive with UFTP: participants need time to answer"
     yield from _traded_segments(scenario, trade, f"{path}.uftp")
@@ -424,6 +441,9 @@ def _identities(scenario: Scenario) -> Iterator[Complaint]:
         if name in known:
             yield (f"{path}.id" if site else path), name, f"already used by {known[name]}"
             continue
+        nested = next((other for other in known if name.startswith(f"{other}-")), "")
+        if nested:
+            yield (f"{path}.id" if site else path), name, f"must not begin with {nested}-, as if of that site"
         known[name] = path
         for role in SITE_AGENTS:
             default = f"{name}-{role}@{domain}"
@@ -448,6 +468,31 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
+
+
+def _registry(scenario: Scenario) -> Iterator[Complaint]:
+    """Where there is a registry every site is somebody's."""
+    folder = scenario.registry.folder
+    if not folder:
+        return
+    try:
+        known = registered_sites(Path(folder), site_ids(scenario))
+    except ParityError as error:
+        yield "registry.folder", folder, str(error)
+        return
+    for site in site_ids(scenario):
+        if site not in known:
+            yield "registry.folder", site, "must be a site of a registered user"
+
+
+def _repository(scenario: Scenario) -> Iterator[Complaint]:
+    if scenario.repository.url:
+        from environments.repository.engines import checked_url
+
+        try:
+            checked_url(scenario.repository.url)
+        except InvalidInput as error:
+            yield from ((each.path, each.value, f"must be {each.expected}") for each in error.problems)
 
 
 def _ledger(scenario: Scenario) -> Iterator[Complaint]:

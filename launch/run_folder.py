@@ -21,6 +21,7 @@ __all__ = ["Interrupted", "Progress", "Run", "RunFolder", "RunResult", "RunTable
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+NETWORK = "network.json"
 MESSAGES = "messages.sqlite"
 CHAIN = "chain.sqlite"
 REPORT = "report.html"
@@ -33,6 +34,8 @@ LIBRARIES = (
     "demandlib",
     "msgspec",
     "pyarrow",
+    "opendssdirect.py",
+    "simbench",
     "spade",
     "pyjabber",
     "web3",
@@ -137,6 +140,8 @@ class RunFolder:
         self.path = path
         self.scenario = scenario
         self.mode = mode
+        self._scenario_hash = scenario_hash(scenario)
+        """Of the files that it names as they are now"""
         try:
             self._prepare()
         except OSError as error:
@@ -176,7 +181,18 @@ class RunFolder:
         for name in (*(f"{table}.parquet" for table in TABLES), REPORT, MESSAGES, CHAIN, f"{CHAIN}.balances"):
             for suffix in ("", "-wal", "-shm"):
                 (self.path / f"{name}{suffix}").unlink(missing_ok=True)
+        self._keep_network()
         self._write_manifest({"complete": False, "intervals_done": 0})
+
+    def _keep_network(self) -> None:
+        """Keep a copy of an imported network: its file may have changed when somebody runs this again."""
+        from environments.networks import feeder_named, is_imported, network_json
+
+        name, copy = self.scenario.grid.network, self.path / NETWORK
+        if is_imported(name):
+            replace_file(copy, network_json(feeder_named(name)))
+        else:
+            copy.unlink(missing_ok=True)
 
     def _write_manifest(self, outcome: Mapping[str, Any]) -> None:
         start_s, end_s = span_s(self.scenario)
@@ -185,7 +201,7 @@ class RunFolder:
             "name": self.scenario.name,
             "mode": self.mode,
             "seed": self.scenario.seed,
-            "scenario_hash": scenario_hash(self.scenario),
+            "scenario_hash": self._scenario_hash,
             "start_s": start_s,
             "end_s": end_s,
             "intervals": intervals_of(self.scenario),

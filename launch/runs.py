@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,6 +21,9 @@ from launch.run_folder import Interrupted, Progress, RunFolder, RunResult
 from launch.scenario import Scenario, intervals_of
 from launch.sharding import WHOLE, MeetingPlace, Shard
 from launch.tables import RunTables
+
+if TYPE_CHECKING:
+    from launch.serving import Front
 
 __all__ = ["notes_of", "run_live", "run_offline"]
 
@@ -57,22 +62,37 @@ async def run_live(
     *,
     shard: Shard = WHOLE,
     meeting_place: MeetingPlace | None = None,
+    front: "Front | None" = None,
 ) -> RunResult:
     """Run a scenario, or a shard of it, over XMPP with a scaled clock; write a run folder when told where.
+
+    With a front the community is served over HTTP meanwhile, and goes on being served when its days are
+    over, until cancelled.
 
     Raises: Unavailable when the server does not come up, InvalidInput when the scenario describes an
     impossible world, Interrupted (with what there is) when cancelled.
     """
     book = _Book(scenario, out, scenario.server.kind)
-    async with LiveCommunity(
-        scenario, recorder=book.recorder, chain=book.chain, shard=shard, meeting_place=meeting_place
-    ) as run:
+    async with (
+        LiveCommunity(
+            scenario,
+            recorder=book.recorder,
+            chain=book.chain,
+            shard=shard,
+            meeting_place=meeting_place,
+            portals=front is not None,
+        ) as run,
+        AsyncExitStack() as stack,
+    ):
+        served = await stack.enter_async_context(front.opened(run)) if front else None
         try:
             for done in range(1, book.intervals + 1):
                 await run.step()
                 progress(book.progress(done, run.clock, run.community))
             await run.settle()
             book.complete = True
+            if served is not None:
+                await served.wait()
         except asyncio.CancelledError:
             log.info("interrupted", interval=done)
         book.missed = run.clock.missed
@@ -111,7 +131,7 @@ class _Book:
             complete=self.complete,
             letters=community.letters,
             wall_s=time.perf_counter() - self._began_s,
-            accounts=community.cast.accounts,
+            accounts=shown_accounts(self.scenario, community.cast.accounts),
             register=community.ground.registers.place if community.ground.registers else "",
             deadlines_missed=self.missed,
             notes=notes_of(community),
@@ -140,3 +160,10 @@ def notes_of(community: Community) -> tuple[str, ...]:
         "audits failed": "audits found that the register differs from what was told",
     }
     return tuple(f"{counts[name]} {text}" for name, text in told.items() if counts.get(name))
+
+
+def shown_accounts(scenario: Scenario, accounts: Mapping[str, str]) -> dict[str, str]:
+    """Return which accounts a run folder names: those of registered people stay pseudonyms."""
+    if not scenario.registry.folder:
+        return dict(accounts)
+    return {account: name for account, name in accounts.items() if name in ("aggregator", "grid")}

@@ -1,6 +1,5 @@
 """Scenarios: reading one with all of its problems at once, its hash, and what its parts mean to the run."""
 
-import dataclasses
 import hashlib
 import os
 import re
@@ -41,10 +40,10 @@ NOT_OF_THE_SCENARIO = frozenset(
 )
 """Variables with our prefix that mean something to others."""
 
-HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "record")
+HOW_NOT_WHAT = ("name", "seed", "pace_s", "server", "ledger", "registry", "repository", "record")
 """Keys that change how a scenario is run but not what comes out (the seed is noted beside the hash)."""
 
-_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"))
+_FILES = (("server", "ca_file"), ("ledger", "key_file"), ("ledger", "password_file"), ("registry", "folder"))
 
 
 class InvalidScenario(InvalidInput):
@@ -101,7 +100,7 @@ def scenario_of(data: Mapping[str, Any], folder: Path | None = None) -> Scenario
 def scenario_hash(scenario: Scenario) -> str:
     """Return the SHA-256 of all that decides what comes out of a run, contents of named files included.
 
-    The seed, the server, the ledger, the pace and the recording are left out: runs that should settle
+    The seed, server, ledger, repository, pace and recording are left out: runs that should settle
     alike have the same hash.
     """
     values = msgspec.to_builtins(scenario)
@@ -221,6 +220,7 @@ def _resolve_files(data: dict[str, Any], folder: Path) -> None:
     sites = data.get("sites")
     sections += [(site, "load_csv") for site in sites] if isinstance(sites, list) else []
     sections += _key_files(data.get("flexibility_market"))
+    sections += _weather_files(data.get("weather"))
     sections += [(access, key) for access in _accesses(data.get("grid")) for key in Access.__struct_fields__]
     sections += _network_files(data.get("grid"))
     for section, key in sections:
@@ -255,6 +255,13 @@ def _accesses(grid: Any) -> list[Any]:
     return [each.get("access") for each in sections if isinstance(each, dict)]
 
 
+def _weather_files(weather: Any) -> list[tuple[Any, str]]:
+    """Return where files of weather providers are named."""
+    providers = weather.get("providers") if isinstance(weather, dict) else None
+    listed = providers if isinstance(providers, list) else []
+    return [(each, key) for each in listed for key in ("file", "token_file", "ca_file")]
+
+
 def _ticks(price: float) -> int:
     return round(price * TICKS_PER_CURRENCY)
 
@@ -264,11 +271,7 @@ def _digest(path: str | None) -> str | None:
 
 
 def _network_digest(name: str) -> str:
-    """Return the name of a network, or what makes up the one in a file, wherever that lies."""
-    from environments.networks import feeder_named, is_file
+    """Return the name of a network, or what makes up an imported one, wherever it lies."""
+    from environments.networks import feeder_named, is_imported, network_json
 
-    if not is_file(name):
-        return name
-    fields = dataclasses.asdict(feeder_named(name))
-    plain_fields = {key: getattr(value, "tolist", lambda kept=value: kept)() for key, value in fields.items()}
-    return hashlib.sha256(msgspec.json.encode(plain_fields, order="deterministic")).hexdigest()
+    return hashlib.sha256(network_json(feeder_named(name))).hexdigest() if is_imported(name) else name

@@ -37,6 +37,7 @@ from environments.simulation.world.feeder import is_single_phase
 from environments.simulation.world.hot_water import COLD_DEGC, DRAW_HOURS, USE_DEGC, WATER_J_PER_L_K
 from environments.simulation.world.households import profile_day
 from launch.agreements import metrics_of
+from launch.own_assets import controlled_by_dso, of_dso
 from launch.parts import AddressBook, Part, attesting_sites, attestor_addresses, payer_of, real_time_step_s
 from launch.products import products_of
 from launch.pseudonyms import Pseudonyms
@@ -61,12 +62,14 @@ def site_parts(
     devices = {
         device.name: device for device in world.devices(site.id) if scenario.control or device.name == "meter"
     }
-    battery = battery_of(scenario, site.id) if "bess" in devices else None
+    # who manages the site's assets does not know those that only the DSO steers
+    kept = {name: each for name, each in devices.items() if each.asset_id not in of_dso(scenario, site.id)}
+    battery = battery_of(scenario, site.id) if "bess" in kept else None
     shaves = battery is not None and battery.mode == "peak-shaving"
     meters = (
         (world.import_meter(site.id, of_feeder=battery.shaves == "feeder"),) if battery and shaves else ()
     )
-    contacts = _contacts(site.id, devices, at)
+    contacts = _contacts(site.id, kept, at)
     segment_id, players = world.feeder_of(site.id).segment_id, names.players(site.id)
 
     def part(agent: type[Agent], name: str, settings: Any, **ports: Any) -> Part:
@@ -82,10 +85,12 @@ def site_parts(
             export_max_w=connection_w(scenario, site),
             real_time_s=world.settings.step_s if world.settings.step_s < 900 else 0,
             reports=metrics_of(scenario, site.id),
+            controlled_by_dso=controlled_by_dso(scenario, site.id),
+            of_dso=of_dso(scenario, site.id),
         ),
         devices=(*devices.values(), *meters),
     )
-    for manager in _managers(scenario, world, site, devices, contacts):
+    for manager in _managers(scenario, world, site, kept, contacts):
         every = msgspec.structs.replace(manager.settings, planning_intervals=scenario.planning.intervals)
         yield replace(manager, settings=every)
     yield part(
@@ -102,10 +107,11 @@ def site_parts(
             real_time_s=real_time_step_s(world),
             usual_load_w=usual_load_w(site, world.settings.start_s),
             directory=at["market"],
-            offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in devices) else (),
+            offers=(FLEXIBILITY,) if any(name in FLEXIBLE for name in kept) else (),
             products=products_of(scenario, site.id),
             partners=next((each.prefers for each in scenario.sites if each.id == site.id), ()),
             payer=payer_of(scenario, at, players, attesting_sites(world)),
+            heeds_consent=bool(scenario.registry.folder),
             reports=metrics_of(scenario, site.id),
             wear_ticks_per_kwh=round((battery or Battery(capacity_kwh=1)).wear * TICKS_PER_CURRENCY),
             led_by={f"{site.id}-bess": contacts.bess} if shaves else {},
@@ -117,7 +123,8 @@ def site_parts(
         OracleSettings(
             subject=site.id,
             contacts=contacts,
-            pseudonym_keys=names.keys,
+            pseudonym_keys=names.keys.of(site.id),
+            subject_key=names.subject_keys[site.id],
             has_agreements=bool(scenario.agreements),
         ),
     )

@@ -76,6 +76,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("loading", "float64", "0..1", "highest loading of transformer and lines, of the rated"),
             Column("transformer_w", "float64", "W", "mean flow through the transformer, import positive"),
             Column("losses_w", "float64", "W", "mean losses of the feeder, its D-STATCOMs included"),
+            Column("loading_foreseen", "float64", "0..1", "by the DSO, five minutes before", True),
             Column("voltage_min_pu", "float64", "p.u.", "lowest voltage of any node and phase"),
             Column("voltage_max_pu", "float64", "p.u.", "highest voltage of any node and phase"),
             Column("unbalance", "float64", "0..1", "highest voltage unbalance factor", True),
@@ -173,6 +174,50 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[Column, ...]]] = {
             Column("price_ticks", "int64", "10⁻⁴ EUR", "of the whole order"),
             Column("earned_ticks", "int64", "10⁻⁴ EUR", "for what was delivered"),
             Column("penalty_ticks", "int64", "10⁻⁴ EUR", "for what was missing"),
+            Column("aggregator", "string", "", "who sold it; empty where a request led to none", True),
+            Column("offered_wh", "int64", "Wh", "by the greatest option of its offer", True),
+        ),
+    ),
+    "acquired": (
+        ("start_s", "segment", "order"),
+        (
+            START,
+            SEGMENT,
+            Column("order", "string", "", "the order's reference"),
+            Column("ordered_w", "int64", "W", "deviation ordered; consuming less is negative"),
+            Column("settled", "bool", "", "whether it was metered and agreed: else what follows is 0"),
+            Column("baseline_w", "int64", "W", "what would have been drawn"),
+            Column("metered_w", "int64", "W", "what was drawn, by the meters that were agreed upon"),
+            Column("delivered_w", "int64", "W", "of the deviation ordered, delivered"),
+            Column("missing_w", "int64", "W", "missing, never negative"),
+        ),
+    ),
+    "emergencies": (
+        ("start_s", "segment", "signal"),
+        (
+            Column("start_s", "int64", "s", "when direct control began, epoch seconds UTC"),
+            SEGMENT,
+            Column("signal", "string", "", "id of the DSO's signal"),
+            Column("contract", "string", "", "under which it was called"),
+            Column(
+                "limit_w", "int64", "W", "most that the segment might draw; 0 where a change was called for"
+            ),
+            Column("ordered_wh", "int64", "Wh", "deviation called for, or that the limit meant"),
+            Column("delivered_wh", "int64", "Wh", "what devices deviated by, as reported"),
+            Column("reported", "bool", "", "whether the aggregator has reported it"),
+            Column("paid_ticks", "int64", "10⁻⁴ EUR", "for energy, by contract"),
+        ),
+    ),
+    "dispatch": (
+        ("time_s", "asset"),
+        (
+            Column("time_s", "int64", "s", "when the answer was there, epoch seconds UTC"),
+            Column("asset", "string", "", "what the grid operator controls directly"),
+            Column("from_s", "int64", "s", "when the instruction begins"),
+            Column("to_s", "int64", "s", "when it ends"),
+            Column("power_w", "int64", "W", "set-point of a battery, or limit; production is negative"),
+            Column("priority", "string", "", "CONTRACT ahead, DSO_RED at once"),
+            Column("outcome", "string", "", "what the gateway said became of it, or why it was not served"),
         ),
     ),
 }
@@ -192,6 +237,9 @@ class RunTables:
     payments: Columns = field(default_factory=dict)
     plants: Columns = field(default_factory=dict)
     flexibility: Columns = field(default_factory=dict)
+    dispatch: Columns = field(default_factory=dict)
+    acquired: Columns = field(default_factory=dict)
+    emergencies: Columns = field(default_factory=dict)
 
     def checked(self) -> "RunTables":
         """Return the same tables as sorted numpy columns, every column present, absent floats as NaN.

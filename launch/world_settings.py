@@ -16,12 +16,14 @@ from environments.simulation.world.settings import (
     SiteSettings,
     WorldSettings,
 )
+from launch.network_rules import local_s
 from launch.population import all_sites
 from launch.rules import span_s
 from launch.schema import Battery, Dstatcom, Ev, HeatPump, HotWater, Lighting, Monitoring, Scenario, Site
 from ontology.assets import Phases
+from ontology.network_events import EventKind, NetworkEvent
 
-__all__ = ["metering_of", "sells_frequency", "thresholds", "world_settings"]
+__all__ = ["metering_of", "network_events", "sells_frequency", "thresholds", "world_settings"]
 
 JOULES_PER_KWH = 3.6e6
 FREQUENCY_EVENTS = 12
@@ -47,6 +49,7 @@ def world_settings(scenario: Scenario) -> WorldSettings:
             joint_spacing_m=grid.joint_spacing_m,
             four_wires=grid.four_wires,
             compensators=None if grid.dstatcoms is None else tuple(map(_compensator, grid.dstatcoms)),
+            events=network_events(scenario),
         ),
         monitoring=None if grid.monitoring is None else _monitoring(grid.monitoring),
         sites=tuple(_site(site, scenario.zone) for site in all_sites(scenario)),
@@ -71,6 +74,23 @@ def _compensator(unit: Dstatcom) -> CompensatorSettings:
         neutral_a=unit.neutral_a,
         priority=Priority(unit.priority),
         site=unit.site,
+    )
+
+
+def network_events(scenario: Scenario) -> tuple[NetworkEvent, ...]:
+    """Return what happens to the networks, at UTC times."""
+    return tuple(
+        NetworkEvent(
+            event_id=f"event-{number:03d}",
+            time_s=local_s(each.at, scenario.zone),
+            segment_id=each.segment,
+            kind=EventKind(each.kind),
+            share=each.share,
+            site=each.site,
+            fed_from=each.fed_from,
+            tie_m=each.tie_m,
+        )
+        for number, each in enumerate(scenario.grid.events, 1)
     )
 
 

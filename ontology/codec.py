@@ -28,6 +28,7 @@ from ontology.coalition import (
     SelectionUpdate,
 )
 from ontology.control import UserOverride
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
@@ -47,6 +48,7 @@ from ontology.flexibility_trading import (
     FlexSettlementResponse,
 )
 from ontology.grid import GridMeasurementBatch
+from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
 from ontology.market import (
@@ -58,6 +60,13 @@ from ontology.market import (
     ReserveOffer,
 )
 from ontology.performatives import Performative
+from ontology.registration import (
+    ErasureRequest,
+    IssuedPseudonym,
+    Onboarding,
+    PseudonymRequest,
+)
+from ontology.samples import SampleBatch, SampleReceipt
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -101,7 +110,13 @@ _SERVICES = (
     ReserveAssignment,
     DemandResponseReport,
     UserOverride,
+    ActivationPlan,
+    ActivationLimits,
+    ProxyRequest,
+    ProxyAnswer,
 )
+_SAMPLES = (SampleBatch, SampleReceipt)
+_MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
 
 def _tag(cls: type[Concept]) -> str:
@@ -118,7 +133,9 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
         *_MARKET,
         *_TRADING,
         *_SERVICES,
+        *_SAMPLES,
         *_GRID,
+        *_MEMBERSHIP,
     )
 }
 """Every wire tag and its class."""

@@ -50,8 +50,15 @@ from ontology.market import (
     LemResult,
     PriceProfile,
 )
+from ontology.marketplace import (
+    AcquiredFlexibility,
+    EmergencyCall,
+    FlexibilityContract,
+    MarketplaceState,
+)
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.privacy import PseudonymRecord
+from ontology.registration import Consent
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, Registration, User, UserRole
@@ -127,12 +134,17 @@ AnyConcept: TypeAlias = (
     | FlexReservation
     | FlexMetering
     | DRSignal
+    | AcquiredFlexibility
+    | EmergencyCall
+    | FlexibilityContract
+    | MarketplaceState
     | Sla
     | KpiFeature
     | KpiMeasure
     | Wallet
     | LedgerEntry
     | PseudonymRecord
+    | Consent
     | Vpp
     | ProsumerMetrics
     | VppPayoff

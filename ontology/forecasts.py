@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from ontology.base import Concept, Duration, EpochSeconds, Identifier, Power, Steps, require_aligned
+from ontology.measurements import Quality
 
 __all__ = ["Forecast", "ForecastKind"]
 
@@ -29,6 +30,8 @@ class Forecast(Concept, frozen=True, kw_only=True, tag="parity:Forecast"):
     power_w: Annotated[list[Power], Steps]
     low_w: Annotated[list[Power], Steps] = []
     high_w: Annotated[list[Power], Steps] = []
+    quality: Quality = Quality.VALID
+    """Of what it is made from: an old weather forecast makes it SUBSTITUTED."""
 
     def __post_init__(self) -> None:
         require_aligned(self, "power_w", optional=("low_w", "high_w"))

@@ -52,6 +52,7 @@ __all__ = [
     "PriceProfile",
     "ReserveAssignment",
     "ReserveOffer",
+    "SegmentShare",
 ]
 
 
@@ -262,6 +263,13 @@ class PriceProfile(Concept, frozen=True, kw_only=True, tag="oadr:PriceProfile"):
         )
 
 
+class SegmentShare(Part, frozen=True, kw_only=True):
+    """The part of a sale outside that one segment is to deliver; less consumption is negative."""
+
+    segment_id: Identifier
+    energy_wh: SignedEnergy
+
+
 class ExternalBid(Concept, frozen=True, kw_only=True, tag="parity:ExternalBid"):
     """An offer of the aggregator to a wholesale or ancillary-services market (SPEC 2.6).
 
@@ -274,6 +282,8 @@ class ExternalBid(Concept, frozen=True, kw_only=True, tag="parity:ExternalBid"):
     start_s: IntervalStart
     energy_wh: SignedEnergy
     price_ticks_per_kwh: Ticks
+    shares: Annotated[list[SegmentShare], Meta(max_length=1000)] = []
+    """Where it is to be delivered; empty is anywhere."""
 
 
 class ExternalBidResult(Concept, frozen=True, kw_only=True, tag="parity:ExternalBidResult"):
@@ -283,6 +293,10 @@ class ExternalBidResult(Concept, frozen=True, kw_only=True, tag="parity:External
     accepted: bool
     price_ticks_per_kwh: Ticks
     reason: Text = ""
+    energy_wh: SignedEnergy | None = None
+    """What was taken of it, where the DSO's limits leave less than was bid."""
+    shares: Annotated[list[SegmentShare], Meta(max_length=1000)] = []
+    """Then where it is to be delivered."""
 
 
 class ExternalBidWithdrawal(Concept, frozen=True, kw_only=True, tag="parity:ExternalBidWithdrawal"):
@@ -297,6 +311,7 @@ class ExternalActivation(Concept, frozen=True, kw_only=True, tag="parity:Externa
     bid_id: Identifier
     start_s: IntervalStart
     energy_wh: SignedEnergy
+    shares: Annotated[list[SegmentShare], Meta(max_length=1000)] = []
 
 
 class ExternalDelivery(Concept, frozen=True, kw_only=True, tag="parity:ExternalDelivery"):

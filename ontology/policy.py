@@ -7,7 +7,7 @@ and who else may read (receivers always may) or write them over REST or in the r
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from ontology.alarms import AssetAlarm
 from ontology.assets import Asset, AssetType, Building, BuildingType, UsagePoint
@@ -41,9 +41,11 @@ from ontology.control import (
     InstructionStatus,
     UserOverride,
 )
+from ontology.delegation import ProxyAnswer, ProxyRequest
 from ontology.directory import DirectoryEntry, DirectoryListing, DirectoryNotice, DirectorySearch
 from ontology.discourse import (
     Acknowledgement,
+    AnyConcept,
     FailureReport,
     Query,
     QueryResult,
@@ -77,6 +79,7 @@ from ontology.grid import (
     GridSegment,
     GridStatusEvent,
 )
+from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import LedgerEntry, PaymentOrder, Wallet
 from ontology.market import (
     ExternalActivation,
@@ -94,10 +97,19 @@ from ontology.market import (
     ReserveAssignment,
     ReserveOffer,
 )
+from ontology.marketplace import AcquiredFlexibility, EmergencyCall, FlexibilityContract, MarketplaceState
 from ontology.measurements import IntervalReading, Measurement, Sensor, SensorType
 from ontology.performatives import Performative as Act
 from ontology.privacy import PseudonymRecord
+from ontology.registration import (
+    Consent,
+    ErasureRequest,
+    IssuedPseudonym,
+    Onboarding,
+    PseudonymRequest,
+)
 from ontology.roles import Role
+from ontology.samples import SampleBatch, SampleReceipt
 from ontology.service_level import KpiFeature, KpiMeasure, Sla
 from ontology.storage import StorageModel, StorageStatus, ThermalModel, ThermalStatus
 from ontology.users import Player, User, UserRole
@@ -128,10 +140,22 @@ class Row(NamedTuple):
 
 
 EVERYONE = tuple(Role)
+ADMINISTRATOR = Role.REPOSITORY
+"""Whoever runs the repository restores and corrects what is in it: reads and writes every stored type."""
 MANAGERS = (Role.PV, Role.BESS, Role.EV, Role.P2H)
 SITE = (Role.PROSUMER, Role.GATEWAY, *MANAGERS)
 OPERATORS = (Role.AGGREGATOR, Role.DSO, Role.MARKET_OPERATOR)
 TELL = (Act.INFORM, Act.REQUEST)
+PRINCIPALS = (
+    Role.DSO,
+    Role.AGGREGATOR,
+    Role.MARKET_OPERATOR,
+    Role.PROSUMER,
+    Role.ORACLE,
+    Role.EXTERNAL_MARKETS,
+)
+"""Roles whose agents speak for their own people and programs outside."""
+PORTALS = (Role.UI, *OPERATORS, Role.EXTERNAL_MARKETS)
 COALITION = (Role.AGGREGATOR, Role.PROSUMER)
 EDGE = Role.FLEXIBILITY_GATEWAY
 """Stands for an aggregator or a DSO outside, and may say in their trade what either may."""
@@ -152,6 +176,9 @@ TABLE: tuple[Row, ...] = (
     Row((Refusal,), (Act.REFUSE, Act.REJECT_PROPOSAL, Act.DISCONFIRM, Act.FAILURE), EVERYONE, EVERYONE),
     Row((FailureReport,), (Act.FAILURE, Act.REFUSE), EVERYONE, EVERYONE),
     Row((Rejection,), (Act.NOT_UNDERSTOOD,), EVERYONE, EVERYONE),
+    # -- portals: what is wanted from outside; the agent asked decides, and its own rights hold -------
+    Row((ProxyRequest,), (Act.REQUEST,), PORTALS, PRINCIPALS),
+    Row((ProxyAnswer,), (Act.INFORM,), PRINCIPALS, PORTALS),
     # -- the directory ---------------------------------------------------------------------------
     Row((DirectoryEntry,), (Act.REQUEST, Act.CANCEL), EVERYONE, (Role.MARKET_OPERATOR,), readers=EVERYONE),
     Row((DirectorySearch,), ASK, EVERYONE, (Role.MARKET_OPERATOR,)),
@@ -166,13 +193,23 @@ TABLE: tuple[Row, ...] = (
         readers=(Role.UI,),
         writers=(Role.GATEWAY,),
     ),
+    Row((SampleBatch,), (Act.REQUEST,), (Role.GATEWAY,), (Role.REPOSITORY,), writers=(Role.GATEWAY,)),
+    Row((SampleReceipt,), (Act.INFORM,), (Role.REPOSITORY,), (Role.GATEWAY,)),
     Row(
-        (Measurement, StorageModel, StorageStatus, ThermalModel, ThermalStatus),
+        (StorageModel, ThermalModel, ThermalStatus),
         TELL,
         (Role.GATEWAY, Role.PROSUMER, *MANAGERS, Role.REPOSITORY),
         (*SITE, Role.REPOSITORY, Role.AGGREGATOR),
         readers=(Role.ORACLE, Role.DSO, Role.UI),
-        writers=(Role.GATEWAY,),
+        writers=(Role.GATEWAY, *MANAGERS),
+    ),
+    Row(  # the DSO hears of what it controls directly
+        (Measurement, StorageStatus),
+        TELL,
+        (Role.GATEWAY, Role.PROSUMER, *MANAGERS, Role.REPOSITORY),
+        (*SITE, Role.REPOSITORY, Role.AGGREGATOR, Role.DSO),
+        readers=(Role.ORACLE, Role.UI),
+        writers=(Role.GATEWAY, *MANAGERS),
     ),
     Row(
         (EvConnectionEvent, EvSocUpdate, EvDisconnectionEvent),
@@ -180,7 +217,7 @@ TABLE: tuple[Row, ...] = (
         (Role.GATEWAY, Role.EV, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.UI,),
-        writers=(Role.GATEWAY,),
+        writers=(Role.GATEWAY, Role.EV),
     ),
     Row(
         (EvUserInput,),
@@ -188,7 +225,7 @@ TABLE: tuple[Row, ...] = (
         (Role.GATEWAY, Role.UI, Role.PROSUMER, Role.EV, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.GATEWAY),
         readers=(Role.UI,),
-        writers=(Role.GATEWAY, Role.UI),
+        writers=(Role.GATEWAY, Role.EV, Role.PROSUMER, Role.UI),
     ),
     Row(
         (EvSession, ChargingSchedule),
@@ -196,6 +233,7 @@ TABLE: tuple[Row, ...] = (
         (Role.EV, Role.PROSUMER, Role.REPOSITORY),
         (Role.EV, Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR),
         readers=(Role.ORACLE, Role.UI),
+        writers=(Role.EV,),
     ),
     Row(
         (WeatherObservation, WeatherForecast),
@@ -211,6 +249,7 @@ TABLE: tuple[Row, ...] = (
         (*MANAGERS, Role.PROSUMER, Role.REPOSITORY),
         (Role.PROSUMER, Role.AGGREGATOR, Role.REPOSITORY),
         readers=(*MANAGERS, Role.ORACLE, Role.UI),
+        writers=(*MANAGERS, Role.PROSUMER),
     ),
     Row(
         (Forecast,),
@@ -218,11 +257,12 @@ TABLE: tuple[Row, ...] = (
         (*MANAGERS, Role.PROSUMER, Role.AGGREGATOR, Role.DSO, Role.REPOSITORY, Role.ORACLE),
         (*SITE, Role.REPOSITORY, Role.ORACLE, Role.BLOCKCHAIN, Role.AGGREGATOR, Role.DSO),
         readers=(Role.UI,),
+        writers=(*MANAGERS, Role.PROSUMER, Role.AGGREGATOR, Role.DSO),
     ),
     Row(
         (Instruction,),
         (Act.REQUEST, Act.CANCEL, Act.INFORM),
-        (Role.PROSUMER, Role.BESS, Role.EV, Role.AGGREGATOR, Role.UI, Role.GATEWAY),
+        (Role.PROSUMER, Role.BESS, Role.EV, Role.AGGREGATOR, Role.DSO, Role.UI, Role.GATEWAY),
         (Role.GATEWAY, Role.PROSUMER, Role.BESS, Role.EV, Role.PV, Role.P2H),
         readers=(Role.REPOSITORY, Role.UI),
         writers=(Role.UI,),
@@ -241,6 +281,7 @@ TABLE: tuple[Row, ...] = (
         MANAGERS,
         (Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.AGGREGATOR, Role.UI),
+        writers=MANAGERS,
     ),
     Row(
         (UserOverride,),
@@ -254,7 +295,7 @@ TABLE: tuple[Row, ...] = (
         (InstructionStatus, InstructionBatchStatus),
         (Act.INFORM, Act.AGREE),
         (Role.GATEWAY, Role.PROSUMER, *MANAGERS),
-        (Role.PROSUMER, *MANAGERS, Role.AGGREGATOR, Role.REPOSITORY, Role.UI),
+        (Role.PROSUMER, *MANAGERS, Role.AGGREGATOR, Role.DSO, Role.REPOSITORY, Role.UI),
     ),
     # -- the local market ----------------------------------------------------------------------
     Row(
@@ -327,6 +368,7 @@ TABLE: tuple[Row, ...] = (
         (Role.DSO, Role.ORACLE, Role.BLOCKCHAIN, Role.AGGREGATOR, Role.REPOSITORY),
         (Role.PROSUMER, Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY, Role.EXTERNAL_MARKETS, *OPERATORS),
         readers=(Role.UI,),
+        writers=(Role.DSO,),
     ),
     Row(
         (GridSegment, GridConstraint),
@@ -349,6 +391,7 @@ TABLE: tuple[Row, ...] = (
         (Role.DSTATCOM, Role.GATEWAY, Role.DSO, Role.REPOSITORY),
         (Role.DSO, Role.DSTATCOM, Role.REPOSITORY),
         readers=(Role.UI,),
+        writers=(Role.DSTATCOM, Role.DSO),
     ),
     Row((GridMeasurementBatch,), (Act.REQUEST,), (Role.DSO,), (Role.REPOSITORY,)),
     Row(
@@ -420,6 +463,22 @@ TABLE: tuple[Row, ...] = (
         (Role.DSO, EDGE, Role.REPOSITORY),
         readers=(Role.UI,),
     ),
+    Row(
+        (AcquiredFlexibility, EmergencyCall),
+        (Act.INFORM,),
+        (Role.DSO,),
+        (Role.REPOSITORY,),
+        readers=(Role.DSO, Role.MARKET_OPERATOR, Role.UI),
+    ),
+    Row(  # answered by the DSO, who shows an aggregator what is its own
+        (FlexibilityContract, MarketplaceState),
+        (),
+        (),
+        (),
+        readers=(Role.DSO, Role.MARKET_OPERATOR, Role.UI),
+    ),
+    Row((ActivationPlan,), (Act.REQUEST,), (Role.EXTERNAL_MARKETS,), (Role.DSO,), readers=(Role.UI,)),
+    Row((ActivationLimits,), (Act.INFORM,), (Role.DSO,), (Role.EXTERNAL_MARKETS,), readers=(Role.UI,)),
     Row((FlexReservation,), TELL, (Role.DSO, EDGE), (Role.AGGREGATOR, EDGE)),
     Row(
         (ExternalBid,),
@@ -457,6 +516,7 @@ TABLE: tuple[Row, ...] = (
         (Role.AGGREGATOR, Role.PROSUMER),
         (Role.AGGREGATOR, Role.PROSUMER, Role.REPOSITORY),
         readers=(Role.ORACLE, Role.UI),
+        writers=(Role.AGGREGATOR,),
     ),
     Row((FlexProduct,), (Act.CFP, Act.CANCEL), COALITION, COALITION, readers=(Role.UI,)),
     Row((CoalitionBid,), (Act.PROPOSE,), COALITION, COALITION),
@@ -487,15 +547,25 @@ TABLE: tuple[Row, ...] = (
         (Role.ORACLE, Role.BLOCKCHAIN),
         (Role.BLOCKCHAIN, Role.REPOSITORY),
         readers=(*OPERATORS, Role.UI),
+        writers=(Role.ORACLE,),
     ),
     # -- who and what there is -------------------------------------------------------------------
+    Row((User,), TELL, (Role.REPOSITORY,), (Role.MARKET_OPERATOR,), readers=(Role.REPOSITORY,)),
     Row(
-        (User, UserRole),
+        (UserRole,),
         TELL,
         (Role.UI, Role.MARKET_OPERATOR),
         (Role.REPOSITORY,),
         readers=(Role.MARKET_OPERATOR,),
         writers=(Role.MARKET_OPERATOR,),
+    ),
+    Row((Onboarding, ErasureRequest), (Act.REQUEST,), (Role.MARKET_OPERATOR,), (Role.REPOSITORY,)),
+    Row(
+        (Consent,),
+        TELL,
+        (Role.PROSUMER, Role.MARKET_OPERATOR, Role.REPOSITORY),
+        (Role.PROSUMER, Role.REPOSITORY, Role.AGGREGATOR, Role.MARKET_OPERATOR),
+        writers=(Role.PROSUMER, Role.MARKET_OPERATOR),
     ),
     Row(
         (Building, BuildingType, UsagePoint, AssetType, Asset, SensorType, Sensor),
@@ -512,6 +582,8 @@ TABLE: tuple[Row, ...] = (
         (Role.ORACLE, Role.BLOCKCHAIN, Role.REPOSITORY),
         writers=(Role.REPOSITORY,),
     ),
+    Row((PseudonymRequest,), ASK, (Role.ORACLE, Role.BLOCKCHAIN), (Role.REPOSITORY,)),
+    Row((IssuedPseudonym,), (Act.INFORM,), (Role.REPOSITORY,), (Role.ORACLE, Role.BLOCKCHAIN)),
 )
 
 SIGNED_TYPES: frozenset[str] = frozenset(
@@ -529,16 +601,22 @@ SIGNED_TYPES: frozenset[str] = frozenset(
         ExternalBid,
         ExternalBidWithdrawal,
         ExternalActivation,
+        ActivationPlan,
+        ActivationLimits,
         ExternalDelivery,
         ExternalSettlement,
         ReserveAssignment,
         DemandResponseReport,
+        ProxyRequest,
         Sla,
         KpiMeasure,
         CoalitionInvitation,
         ScheduleCommitment,
         VppPayoff,
         PaymentOrder,
+        Onboarding,
+        ErasureRequest,
+        Consent,
     )
 )
 """Message types that are read only when signed: orders, DR, settlements, ledger (SPEC 3.2)."""
@@ -570,7 +648,11 @@ def _rights(rows: Iterable[Row]) -> frozenset[tuple[Role, str, StrEnum]]:
 
 
 _SENDABLE = _acts(TABLE)
-_GRANTED = _rights(TABLE)
+_GRANTED = _rights(TABLE) | {
+    (ADMINISTRATOR, message_type_of(cls), right)
+    for cls in get_args(AnyConcept)
+    for right in (Right.READ, Right.WRITE)
+}
 _RECEIVABLE = frozenset((role, message_type) for role, message_type, right in _GRANTED if right == "receive")
 """Asked for every letter, so kept apart."""
 

@@ -8,10 +8,12 @@ from ontology.base import (
     Duration,
     EpochSeconds,
     Identifier,
+    Label,
     Magnitude,
     Steps,
     require_aligned,
 )
+from ontology.measurements import Quality
 
 __all__ = ["WeatherForecast", "WeatherObservation"]
 
@@ -40,6 +42,9 @@ class WeatherForecast(Concept, frozen=True, kw_only=True, tag="parity:WeatherFor
     dni_w_per_m2: Annotated[list[Magnitude], Steps]
     dhi_w_per_m2: Annotated[list[Magnitude], Steps]
     wind_m_per_s: Annotated[list[Magnitude], Steps] = []
+    quality: Quality = Quality.VALID
+    """ESTIMATED is what is usual at this time of the year, SUBSTITUTED an older forecast carried on."""
+    provider: Label = ""
 
     def __post_init__(self) -> None:
         require_aligned(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from mosquitto_broker import MosquittoBroker, running_broker
 from post_office import Town
+from postgresql_cluster import PostgresqlCluster, required
 
 
 @pytest.fixture
@@ -30,3 +31,19 @@ def mosquitto_of_ours() -> Iterator[MosquittoBroker]:
 def secured_mosquitto() -> Iterator[MosquittoBroker]:
     """An MQTT broker with TLS that knows two accounts, `dso` and `field`; `accounts` has their passwords."""
     yield from running_broker(MosquittoBroker({"dso": "of the dso", "field": "of the field"}, tls=True))
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[PostgresqlCluster]:
+    """A PostgreSQL that runs for all tests; one that kills it starts it again. Mark tests `server`."""
+    required()
+    cluster = PostgresqlCluster()
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_cluster: PostgresqlCluster) -> str:
+    """The URL of an empty PostgreSQL database of the test's own."""
+    return postgresql_cluster.new_database()

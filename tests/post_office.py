@@ -75,10 +75,18 @@ class Town:
     def __exit__(self, *_: object) -> None:
         self.loop.close()
 
-    def register(self, name: str, role: Role, *, signer: Signer | None = None, site: str = "") -> Member:
+    def register(
+        self,
+        name: str,
+        role: Role,
+        *,
+        signer: Signer | None = None,
+        site: str = "",
+        assets: tuple[str, ...] = (),
+    ) -> Member:
         """Make a name known to everybody."""
         verify_key = signer.verify_key if signer else b""
-        member = self.members[f"{name}@town"] = Member(f"{name}@town", role, site, verify_key)
+        member = self.members[f"{name}@town"] = Member(f"{name}@town", role, site, verify_key, assets=assets)
         return member
 
     def mailbox(

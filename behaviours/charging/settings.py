@@ -58,4 +58,6 @@ class ChargingGatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     site: str
     contacts: SiteContacts
+    of_dso: tuple[str, ...] = ()
+    """Points that the DSO controls directly."""
     step_s: int = 300

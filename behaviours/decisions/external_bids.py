@@ -1,6 +1,6 @@
 """What an aggregator bids outside its community, and how the emulated external markets answer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -12,9 +12,17 @@ from behaviours.decisions.series import IntArray
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.flexibility import FlexibilityForecast
 from ontology.grid import GridState
-from ontology.market import ExternalBid, ExternalBidResult, ExternalProduct, ExternalSettlement
+from ontology.grid_coordination import ActivationLimit
+from ontology.market import (
+    ExternalBid,
+    ExternalBidResult,
+    ExternalProduct,
+    ExternalSettlement,
+    SegmentShare,
+)
 
 __all__ = [
+    "INTERVALS_AN_HOUR",
     "NORDIC",
     "ProductRules",
     "activated_share",
@@ -25,7 +33,9 @@ __all__ = [
     "judged",
     "reason_to_refuse",
     "settled_sale",
+    "shared_out",
     "spare_power",
+    "within_limits",
 ]
 
 IMBALANCE_FACTOR_PERCENT = 150
@@ -155,6 +165,43 @@ def judged(bid: ExternalBid, clearing_ticks: int, states: Iterable[GridState]) -
     return ExternalBidResult(
         bid_id=bid.bid_id, accepted=not reason, price_ticks_per_kwh=clearing_ticks, reason=reason
     )
+
+
+def shared_out(energy_wh: int, weights: Mapping[str, int]) -> list[SegmentShare]:
+    """Divide an energy over segments in proportion to weights, exactly; parts of nothing are left out."""
+    total, given, seen = sum(weights.values()), 0, 0
+    shares = []
+    for segment_id, weight in sorted(weights.items()):
+        seen += weight
+        up_to_wh = round(energy_wh * seen / total) if total else 0
+        if up_to_wh != given:
+            shares.append(SegmentShare(segment_id=segment_id, energy_wh=up_to_wh - given))
+        given = up_to_wh
+    return shares
+
+
+def within_limits(
+    shares: Sequence[SegmentShare], limits: Sequence[ActivationLimit], step_wh: int = 1, least_wh: int = 0
+) -> list[SegmentShare]:
+    """Return what the DSO's limits leave of a bid by segment, in whole steps; nothing below the least.
+
+    Args:
+        shares: where the energy was to be delivered.
+        limits: of each segment; one of which nothing is said is closed.
+        step_wh: of the product.
+        least_wh: of the product.
+    """
+    known = {each.segment_id: each for each in limits}
+    left = {}
+    for share in shares:
+        limit = known.get(share.segment_id)
+        most_w = 0 if limit is None else limit.more_max_w if share.energy_wh > 0 else limit.less_max_w
+        left[share.segment_id] = min(abs(share.energy_wh), most_w // INTERVALS_AN_HOUR)
+    energy_wh = sum(left.values()) // step_wh * step_wh
+    if energy_wh < max(1, least_wh):
+        return []
+    sign = 1 if shares[0].energy_wh > 0 else -1
+    return shared_out(sign * energy_wh, left)
 
 
 def activated_share(product: ExternalProduct, frequency_hz: float) -> float:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from behaviours.decisions.series import FloatArray, IntArray
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.forecasts import Forecast, ForecastKind
+from ontology.measurements import Quality
 
 __all__ = ["DAYS_KEPT", "LoadHistory", "Outlook", "load_outlook"]
 
@@ -30,7 +31,13 @@ class Outlook(NamedTuple):
     high_w: IntArray
 
     def as_forecast(
-        self, subject: str, kind: ForecastKind, issued_at_s: int, start_s: int, step_s: int = INTERVAL_S
+        self,
+        subject: str,
+        kind: ForecastKind,
+        issued_at_s: int,
+        start_s: int,
+        step_s: int = INTERVAL_S,
+        quality: Quality = Quality.VALID,
     ) -> Forecast:
         """Return the outlook as the concept that agents exchange."""
         return Forecast(
@@ -42,6 +49,7 @@ class Outlook(NamedTuple):
             power_w=self.power_w.tolist(),
             low_w=self.low_w.tolist(),
             high_w=self.high_w.tolist(),
+            quality=quality,
         )
 
 

@@ -12,7 +12,16 @@ import msgspec
 from ontology.base import require
 from ontology.privacy import PseudonymScope
 
-__all__ = ["EPOCH_S", "EpochKeys", "epoch_of", "is_pseudonym", "pseudonym", "scope_key"]
+__all__ = [
+    "EPOCH_S",
+    "EpochKeys",
+    "epoch_of",
+    "is_pseudonym",
+    "pseudonym",
+    "scope_key",
+    "secret_identity",
+    "subject_key_of",
+]
 
 EPOCH_S = 30 * 86_400
 """How long a pseudonym holds: 30 days (SPEC 7.2)."""
@@ -22,9 +31,14 @@ PATTERN = re.compile(r"p_[a-z2-7]{26}")
 
 
 class EpochKeys(msgspec.Struct, frozen=True):
-    """The keys of a scope by epoch; no other follows from them, so that a lost one forgets its epoch."""
+    """The keys of a scope by epoch; no other follows from them, so that a lost one forgets its epoch.
+
+    `identities` are what names stand for in the pseudonyms: the secret identities of registered people, so
+    that their names lead nobody to a pseudonym. Who is not among them is called by the name itself.
+    """
 
     keys: Mapping[int, bytes]
+    identities: Mapping[str, str] = {}
 
     def pseudonym_of(self, identity: str, time_s: float) -> str:
         """Return the pseudonym that an identity has at a time; a pseudonym is returned unchanged.
@@ -33,7 +47,12 @@ class EpochKeys(msgspec.Struct, frozen=True):
         """
         epoch = epoch_of(time_s)
         require(epoch in self.keys, "time_s", time_s, "a time in an epoch whose key is there")
-        return pseudonym(identity, self.keys[epoch])
+        return pseudonym(self.identities.get(identity, identity), self.keys[epoch])
+
+    def of(self, identity: str) -> "EpochKeys":
+        """Return the keys with what one name stands for alone: all that one who works for it needs."""
+        own = {identity: self.identities[identity]} if identity in self.identities else {}
+        return EpochKeys(self.keys, own)
 
     def pseudonyms_of(self, identity: str) -> dict[int, str]:
         """Return the pseudonyms of an identity by epoch, in order."""
@@ -54,6 +73,29 @@ def scope_key(master_key: bytes, scope: PseudonymScope, epoch: int) -> bytes:
     size = len(master_key)
     require(size >= MINIMUM_KEY_BYTES, "master_key", f"{size} bytes", f"at least {MINIMUM_KEY_BYTES} bytes")
     return hmac.digest(master_key, f"parity-mas|{scope.value}|{epoch}".encode(), hashlib.sha256)
+
+
+def secret_identity(subject_key: bytes) -> str:
+    """Return what a person is called before it gets a pseudonym: nothing leads there but the person's key.
+
+    With the key the way from the person to its pseudonyms is destroyed, whoever has the scopes' keys.
+
+    Raises: InvalidInput when the key is shorter than 16 bytes.
+    """
+    size = len(subject_key)
+    require(size >= MINIMUM_KEY_BYTES, "subject_key", f"{size} bytes", f"at least {MINIMUM_KEY_BYTES} bytes")
+    digest = hmac.digest(subject_key, b"parity-mas|identity", hashlib.sha256)
+    return "s_" + base64.b32encode(digest).decode().lower().rstrip("=")
+
+
+def subject_key_of(master_key: bytes, name: str) -> bytes:
+    """Derive the key of a subject from a master key: for simulations, which have no key store.
+
+    Raises: InvalidInput when the master key is shorter than 16 bytes.
+    """
+    size = len(master_key)
+    require(size >= MINIMUM_KEY_BYTES, "master_key", f"{size} bytes", f"at least {MINIMUM_KEY_BYTES} bytes")
+    return hmac.digest(master_key, f"parity-mas|subject|{name}".encode(), hashlib.sha256)
 
 
 def pseudonym(identity: str, key: bytes) -> str:

@@ -15,6 +15,8 @@ from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.traffic_light import limit_w
 from behaviours.decisions.payments import tokens_of
 from behaviours.grid.dso_settings import DsoSettings
+from behaviours.grid.marketplace_keeping import MarketplaceKeeping
+from behaviours.grid.relief_planning import ReliefPlanning
 from behaviours.market.payments import PayerSettings, Paying
 from ontology.base import INTERVAL_S
 from ontology.discourse import Acknowledgement
@@ -70,7 +72,7 @@ class ActiveNetworkManagement(Behaviour):
             self.agent.counts["emergencies without a contract"] += 1
             return
         self.calls += 1
-        most_w = limit_w(network.transformer.rated_va, GridState.RED, self.settings.thresholds)
+        most_w = self._limit_w(network)
         delta_w = self._change_w(network.segment_id, most_w, contract) if contract else 0
         begin_s = max(start_s, self.now_s() // MINUTE_S * MINUTE_S)
         signal = DRSignal(
@@ -85,7 +87,19 @@ class ActiveNetworkManagement(Behaviour):
         )
         if contract is not None:
             self.keep(f"{_ACTIVATED}{contract.contract_id} {begin_s}", signal)
+        self.sibling(MarketplaceKeeping).note_call(signal)
         self.agent.spawn(self._signal(signal, contract))
+
+    def _limit_w(self, network: Network) -> int:
+        """Return the most that a segment may take or give in its emergency, in W.
+
+        This is where the transformer is yellow again, or less where voltages or cables need less.
+        """
+        most_w = limit_w(network.transformer.rated_va, GridState.RED, self.settings.thresholds)
+        import_w = self.import_w.get(network.segment_id, (0.0,))
+        change_w = self.sibling(ReliefPlanning).emergency_w(network, relief_w(most_w, import_w))
+        kept_w = abs(max(import_w, key=abs)) - abs(change_w)
+        return max(0, min(most_w, int(kept_w))) if change_w else most_w
 
     def _change_w(self, segment_id: str, most_w: int, contract: BilateralContract) -> int:
         """Return the change of power to call for, in W, at most what the contract reserves."""
@@ -149,6 +163,7 @@ class ActiveNetworkManagement(Behaviour):
             return
         self.keep(name, b"")
         self.reports.append(report)
+        self.sibling(MarketplaceKeeping).note_report(report, contract)
         if contract is not None:
             self.agent.counts["contracts kept" if is_kept(contract, report) else "contracts not kept"] += 1
             self._pay(contract, report.signal_id, activation_ticks(contract, report))

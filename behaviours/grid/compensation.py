@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.ports import PhaseCompensator
 from ontology.base import INTERVAL_S, Concept
-from ontology.discourse import Acknowledgement
+from ontology.codec import message_type_of
+from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.grid import DstatcomCommand, DstatcomStatus, GridMeasurement
 from ontology.letter import Letter
+from ontology.policy import may_read
 
-__all__ = ["FAST_S", "Compensating", "DstatcomSettings", "StatusReporting"]
+__all__ = ["FAST_S", "Compensating", "DstatcomSettings", "StatusAnswering", "StatusReporting"]
 
 FAST_S = 60
 """Units that report at least so often tell what is measured at the head, so that they can be corrected."""
@@ -70,3 +72,30 @@ class StatusReporting(Behaviour):
     def _tell(self, reports: Iterable[Concept]) -> None:
         for report in reports:
             self.tell(self.settings.dso, report)
+
+
+class StatusAnswering(Behaviour):
+    """Tells on demand what the units do now (D8.1 3.10.3: the working status)."""
+
+    settings: DstatcomSettings
+
+    @on(Query)
+    async def answer(self, query: Query, letter: Letter) -> QueryResult:
+        """Return the present state of all units, or of those that are named.
+
+        Raises: Refused when the asking role may not read it, or about anything else.
+        """
+        status = message_type_of(DstatcomStatus)
+        role = self.agent.surroundings.membership[letter.sender].role
+        if query.entity != status or not may_read(role, status):
+            raise Refused(f"a D-STATCOM tells {status}, to those who may read it")
+        wanted = set(query.subjects or ([query.subject] if query.subject else ()))
+        found: list[Concept] = []
+        for unit in self.settings.units:
+            if wanted and unit.asset_id not in wanted:
+                continue
+            try:
+                found += [each for each in await unit.percepts() if isinstance(each, DstatcomStatus)]
+            except Unavailable:
+                self.agent.counts["devices unavailable"] += 1
+        return QueryResult(entity=status, items=found)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from behaviours.decisions.active_network.own_assets import OwnAsset
 from behaviours.decisions.bilateral_contract import BilateralContract
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.grid.network import Network
@@ -10,10 +11,12 @@ from behaviours.decisions.grid.traffic_light import STANDARD, Thresholds
 from behaviours.grid.dstatcom_coordination import CoordinationSettings
 from behaviours.market.payments import PayerSettings
 
-__all__ = ["OUTLOOK_STEPS", "DsoSettings", "Metering"]
+__all__ = ["MARKET_STEPS", "OUTLOOK_STEPS", "DsoSettings", "Metering"]
 
 OUTLOOK_STEPS = 4
 """Intervals that D-STATCOMs are foreseen in, unless flexibility is to be bought in more: an hour."""
+MARKET_STEPS = 6
+"""Where the aggregator sells outside: beyond the gate of every product."""
 INTERVALS_A_DAY = 96
 
 
@@ -35,6 +38,8 @@ class DsoSettings:
     networks: tuple[Network, ...]
     repository: str
     aggregator: str
+    external_markets: str = ""
+    """Where markets outside, and the TSO, are spoken with."""
     dstatcoms: CoordinationSettings | None = None
     """Its D-STATCOMs, where it has any."""
     thresholds: Thresholds = STANDARD
@@ -48,6 +53,10 @@ class DsoSettings:
     contract_id: str = "bilateral"
     """Of the standing agreement where no contracts were made."""
     contracts: tuple[BilateralContract, ...] = ()
+    own_assets: tuple[OwnAsset, ...] = ()
+    """What it controls directly; nothing else takes its instructions."""
+    watch_events_s: int = 0
+    """How often it looks for events in its network, s; 0 is never."""
     payer: PayerSettings | None = None
     flexibility: ProcurementTerms | None = None
     """Of the explicit flexibility market, where there is one."""

@@ -73,6 +73,12 @@ class DstatcomCoordination(Behaviour):
             self._set(units, ahead[0])
         return np.array(ahead)
 
+    def follow(self, segment_id: str, power_va: Complex) -> None:
+        """Set the units of a feeder to powers (units, 3) that relief needs, until the next outlook."""
+        self._working.add(segment_id)
+        for unit, each in zip(self._units(segment_id), power_va, strict=True):
+            self._command(unit, DstatcomMode.SETPOINT, *whole(each))
+
     def reported(self, segment_id: str) -> list[Complex]:
         """Return what each unit of a feeder said last that it draws, (3,) in VA; nothing of silent ones."""
         statuses = [self.statuses.get(unit.asset_id) for unit in self._units(segment_id)]

@@ -17,8 +17,8 @@ import structlog
 from behaviours.behaviour import Behaviour, on, when
 from behaviours.decisions.flexibility_market.baselines import Baseline
 from behaviours.decisions.flexibility_market.daily_documents import day_end_s
-from behaviours.decisions.flexibility_market.flexibility_settlement import ordered_powers
-from behaviours.decisions.flexibility_market.need import needed_w, still_needed_w
+from behaviours.decisions.flexibility_market.marketplace import energy_wh
+from behaviours.decisions.flexibility_market.need import still_needed_w
 from behaviours.decisions.flexibility_market.selection import Bid, Chosen, chosen_offers
 from behaviours.decisions.flexibility_market.terms import NOT_CHOSEN, ProcurementTerms
 from behaviours.decisions.flexibility_market.validation import (
@@ -30,6 +30,8 @@ from behaviours.decisions.flexibility_market.validation import (
 )
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.traffic_light import Strain, Thresholds, severity
+from behaviours.grid.flexibility_orders import OrderRecord, acquired
+from behaviours.grid.marketplace_keeping import MarketplaceKeeping
 from behaviours.protocols.contract_net import ContractNet
 from ontology.base import INTERVAL_S
 from ontology.errors import Failed, NotUnderstood, ParityError, Refused
@@ -42,7 +44,6 @@ from ontology.flexibility_trading import (
     FlexRequest,
     FlexReservation,
     FlexResponse,
-    OrderSettlement,
     PowerInterval,
     RequestInterval,
     ResponseResult,
@@ -52,7 +53,7 @@ from ontology.grid import GridState
 from ontology.letter import Letter
 from ontology.performatives import Performative
 
-__all__ = ["FlexibilityProcurement", "OrderRecord", "OrderState"]
+__all__ = ["FlexibilityProcurement"]
 
 log = structlog.get_logger()
 
@@ -63,35 +64,6 @@ LEAST_NEED_W = 1000
 """Less than this is not asked for."""
 LEARNING = 0.3
 """Weight of the newest order in what is known of a seller's reliability."""
-
-
-class OrderState(msgspec.Struct, frozen=True):
-    """How far an order has come; each step is taken once."""
-
-    accepted: bool = False
-    settlement: OrderSettlement | None = None
-    agreed: bool = False
-    disputed: str = ""
-    paid: bool = False
-
-
-class OrderRecord(msgspec.Struct):
-    """What the DSO knows of an order: whose it is, against which baseline (W), and how it stands."""
-
-    aggregator: str
-    order: FlexOrder
-    baseline_w: dict[int, int]
-    state: OrderState = OrderState()
-
-    @property
-    def powers_w(self) -> dict[int, int]:
-        """The deviation ordered, in W by start of interval."""
-        return ordered_powers(self.order)
-
-    @property
-    def end_s(self) -> int:
-        """When its last interval ends."""
-        return max(self.powers_w) + INTERVAL_S
 
 
 class Outlook(NamedTuple):
@@ -159,21 +131,21 @@ class FlexibilityProcurement(Behaviour):
     # -- foreseeing -----------------------------------------------------------------------------
 
     def consider(
-        self, network: Network, strains: Sequence[Strain], net_w: Sequence[float], start_s: int
+        self, network: Network, strains: Sequence[Strain], needs_w: Sequence[int], start_s: int
     ) -> None:
         """Take an outlook of a segment, and ask for flexibility where and as soon as it is due.
 
         Args:
             network: the segment.
             strains: foreseen, interval by interval.
-            net_w: what its sites are expected to draw together then, in W.
+            needs_w: by how much what its sites draw must change beside what the DSO does, in W.
             start_s: of the first interval.
         """
         point = network.segment_id
         if self.terms is None or not self.sellers(point):
             return
-        for i, (strain, power_w) in enumerate(zip(strains, net_w, strict=True)):
-            foreseen, at_s = self._foreseen(strain, round(power_w)), start_s + i * INTERVAL_S
+        for i, (strain, need_w) in enumerate(zip(strains, needs_w, strict=True)):
+            foreseen, at_s = self._foreseen(strain, need_w), start_s + i * INTERVAL_S
             left_w = still_needed_w(foreseen.needed_w, self._bought_outside_w(point, at_s))
             self.outlook[point, at_s] = foreseen._replace(needed_w=left_w)
         self._reserve(point)
@@ -206,12 +178,10 @@ class FlexibilityProcurement(Behaviour):
         needed = abs(self.outlook.get((point, start_s), _CALM).needed_w)
         return needed >= LEAST_NEED_W and (point, start_s) not in self._pending
 
-    def _foreseen(self, strain: Strain, net_w: int) -> Outlook:
+    def _foreseen(self, strain: Strain, need_w: int) -> Outlook:
         """Return what is needed of a segment: nothing while it is green, since nothing is traded then."""
-        assert self.terms is not None
         green = severity(strain, self._thresholds) is GridState.GREEN
-        need_w = 0 if green else needed_w(strain, net_w, self.terms.loading_max, self._thresholds)
-        return Outlook(strain, need_w)
+        return Outlook(strain, 0 if green else need_w)
 
     def _in_time(self) -> list[int]:
         """Return the intervals for which it is time to ask, and not too late to order."""
@@ -262,6 +232,7 @@ class FlexibilityProcurement(Behaviour):
         offer_s = max(starts[0] - self.terms.offer_lead_s, now_s + LEAST_OFFER_S)
         request = self._request(point, starts, order_s)
         self.tell(self.settings.repository, request)
+        self.sibling(MarketplaceKeeping).note_request(request)
         net = ContractNet(self.agent, FlexOffer)
         asked = [self._offer_of(net, each, request, offer_s - now_s) for each in self.sellers(point)]
         await asyncio.gather(*asked)
@@ -326,6 +297,7 @@ class FlexibilityProcurement(Behaviour):
             net.reject(who, "; ".join(reasons(found))[:4000])
             return
         self._offers[letter.message_id] = _Made(who, letter.envelope.sent_at_s, offer)
+        self.sibling(MarketplaceKeeping).note_offer(who, offer, letter.message_id)
 
     def _need_now_w(self, request: FlexRequest, start_s: int) -> int:
         """Return what the newest outlook needs of an interval, at most what was asked for."""
@@ -366,7 +338,8 @@ class FlexibilityProcurement(Behaviour):
             activation_factor=chosen.activation,
             intervals=chosen.option.intervals,
         )
-        record = OrderRecord(bid.seller, order, self._baseline_w(bid.offer))
+        offered_wh = energy_wh(each.power_w for each in bid.offer.options[0].intervals)
+        record = OrderRecord(bid.seller, order, self._baseline_w(bid.offer), offered_wh)
         self._offers[bid.message_id] = self._offers[bid.message_id]._replace(ordered=True)
         self._remember(record)
         try:
@@ -415,6 +388,7 @@ class FlexibilityProcurement(Behaviour):
     def _remember(self, record: OrderRecord) -> None:
         self.orders[record.order.order_reference] = record
         self.keep(_ORDER + record.order.order_reference, msgspec.json.encode(record))
+        self.tell(self.settings.repository, acquired(record))
 
     def _baseline_w(self, offer: FlexOffer) -> dict[int, int]:
         """Return the prognosis that an offer deviates from, in W by start of interval."""

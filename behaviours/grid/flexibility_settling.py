@@ -25,7 +25,8 @@ from behaviours.decisions.flexibility_market.flexibility_settlement import (
 )
 from behaviours.decisions.flexibility_market.terms import ProcurementTerms
 from behaviours.decisions.flexibility_market.validation import Known, breaches, reasons
-from behaviours.grid.flexibility_procurement import FlexibilityProcurement, OrderRecord
+from behaviours.grid.flexibility_orders import OrderRecord
+from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.information.delivery import grouped
 from behaviours.market.flexibility_metering import pay_flexibility
 from ontology.base import INTERVAL_S

@@ -96,6 +96,12 @@ class NetworkMeasuring(Behaviour):
         self.when_red: WhenRed = lambda *_: None
         """Called when red has lasted: segment, strain, and the flow and instant that it is of"""
 
+    def change(self, network: Network) -> None:
+        """Go on estimating a network that an event has changed."""
+        segment = self._segments.get(network.segment_id)
+        if segment is not None:
+            segment.change(network)
+
     @property
     def measures(self) -> bool:
         """Whether there is a monitoring system at all."""
@@ -144,6 +150,7 @@ class NetworkMeasuring(Behaviour):
             segment.network.site_phase,
             self.settings.reactive_share,
             np.tile(drawn_va, (instants, 1, 1)) if has_units else None,
+            segment.network.three_phase_range_w,
         )
         try:
             found = segment.estimation.estimate(loads, readings)
@@ -236,6 +243,10 @@ class _Segment:
         self.red_since_s: float | None = None
         self._measured: dict[int, dict[int, GridMeasurement]] = defaultdict(dict)
         """By time and node"""
+
+    def change(self, network: Network) -> None:
+        """Go on with the same measurements in a network that has changed."""
+        self.network, self.estimation = network, StateEstimation(network)
 
     @property
     def times(self) -> list[int]:

@@ -18,12 +18,15 @@ from behaviours.decisions.grid.traffic_light import (
     limit_w,
     next_light,
 )
+from behaviours.grid.activation_limiting import ActivationLimiting
 from behaviours.grid.active_network_management import ActiveNetworkManagement
 from behaviours.grid.dso_settings import DsoSettings
 from behaviours.grid.dstatcom_coordination import DstatcomCoordination
 from behaviours.grid.flexibility_procurement import FlexibilityProcurement
 from behaviours.grid.measuring import NetworkMeasuring
+from behaviours.grid.relief_planning import ReliefPlanning, SegmentOutlook
 from behaviours.information.delivery import grouped
+from behaviours.site.fact_reporting import FactReporting
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Query, QueryResult
@@ -41,6 +44,7 @@ from ontology.performatives import Performative
 __all__ = ["NetworkMonitoring"]
 
 Array = npt.NDArray[np.float64]
+Phasors = npt.NDArray[np.complex128]
 
 _FORECAST = message_type_of(Forecast)
 _READING = message_type_of(IntervalReading)
@@ -75,9 +79,12 @@ class NetworkMonitoring(Behaviour):
 
     def setup(self) -> None:
         """Recall the lights of the last interval; without any they are green."""
-        self._flow = PowerFlow(self.settings.networks)
+        self.networks: tuple[Network, ...] = self.settings.networks
+        """As they are now: events change them."""
+        self._flow = PowerFlow(self.networks)
         self._sites = [site for network in self.settings.networks for site in network.sites]
         self._phases = np.concatenate([network.site_phase for network in self.settings.networks])
+        self._three_phase_w = np.concatenate([each.three_phase_range_w for each in self.settings.networks])
         self._escalated: set[tuple[str, int]] = set()
         self._announced: dict[tuple[str, int], GridState] = {}
         """What was said of a segment's running and coming interval."""
@@ -104,27 +111,71 @@ class NetworkMonitoring(Behaviour):
         measured_w = await self._measured_w(next_s - 2 * INTERVAL_S)
         self.sibling(NetworkMeasuring).foresight.note(next_s, foreseen.next_interval(), foreseen.is_known)
         near, soon_w = self.settings.outlook_steps, foreseen.power_w[: self.settings.outlook_steps]
-        flows = self._relieved(np.concatenate([np.nan_to_num(measured_w)[None, :], soon_w]))
+        net_w = np.concatenate([np.nan_to_num(measured_w)[None, :], soon_w])
+        flows, relief_va = self._relieved(net_w)
         far = self._far(foreseen.power_w, next_s)
-        first = 0
-        for index, (network, flow) in enumerate(zip(self.settings.networks, flows, strict=True)):
-            own = slice(first, first := first + len(network.sites))
+        for index, (network, flow) in enumerate(zip(self.networks, flows, strict=True)):
+            own = self._own_sites(network)
             self.sibling(ActiveNetworkManagement).import_w[network.segment_id] = (
                 float(np.nansum(measured_w[own])),
                 float(foreseen.power_w[0, own].sum()),
             )
             strains = strains_of(flow) if flow else [UNSOLVABLE] * (1 + near)
             strains[0] = self._measured_strain(network, next_s - 2 * INTERVAL_S, measured_w[own], strains[0])
+            prospects = self.sibling(ReliefPlanning).foresee(
+                network, self._segment_outlook(network, net_w, relief_va), strains, next_s
+            )
+            strains[1:] = [each.strain for each in prospects]
             self._set_light(network, strains[0], strains[1:], next_s, flow)
+            self.sibling(FlexibilityProcurement).consider(
+                network, strains[1:], [each.needed_w for each in prospects], next_s
+            )
             segment_w = soon_w[:, own].sum(axis=1).tolist()
-            self.sibling(FlexibilityProcurement).consider(network, strains[1:], segment_w, next_s)
+            self.sibling(ActivationLimiting).note_outlook(network, strains[1:], segment_w, next_s)
             self._publish_outlook(network, [*strains[1:], *far[index]], next_s)
 
-    def _relieved(self, net_w: Array) -> Sequence[FlowResult | None]:
-        """Return each segment's flow at each instant, D-STATCOMs set by what they can relieve."""
+    def change(self, network: Network) -> None:
+        """Go on with a network that an event has changed."""
+        self.networks = tuple(
+            network if each.segment_id == network.segment_id else each for each in self.networks
+        )
+        self._flow = PowerFlow(self.networks)
+        self._alone.pop(network.segment_id, None)
+        self._ahead = (0, [])
+        self.sibling(NetworkMeasuring).change(network)
+
+    async def running_outlook(self, network: Network) -> SegmentOutlook:
+        """Return what the sites of a segment are expected to draw in the running interval, one instant."""
+        foreseen = await self._foreseen(self.now_s() // INTERVAL_S * INTERVAL_S)
+        drew_va = [self.sibling(DstatcomCoordination).reported(each.segment_id) for each in self.networks]
+        relief_va = np.array([each for segment in drew_va for each in segment]).reshape(1, -1, 3)
+        return self._segment_outlook(network, foreseen.power_w[:1], relief_va)
+
+    def _segment_outlook(self, network: Network, net_w: Array, relief_va: Phasors) -> SegmentOutlook:
+        """Return one segment's part of what all sites draw (T, sites) and all D-STATCOMs (T, units, 3)."""
+        units = 0
+        for each in self.networks:
+            if each is network:
+                break
+            units += len(each.compensator_nodes)
+        own = self._own_sites(network)
+        power_w = over_phases(net_w[:, own], self._phases[own], self._three_phase_w[own])
+        return SegmentOutlook(
+            power_w,
+            np.maximum(power_w, 0.0) * self.settings.reactive_share,
+            relief_va[:, units : units + len(network.compensator_nodes)],
+        )
+
+    def _own_sites(self, network: Network) -> slice:
+        """Return where a segment's sites are among all."""
+        first = self._sites.index(network.sites[0])
+        return slice(first, first + len(network.sites))
+
+    def _relieved(self, net_w: Array) -> tuple[Sequence[FlowResult | None], Phasors]:
+        """Return each segment's flow at each instant, and the D-STATCOMs, set by what they can relieve."""
         flows = self.flows(net_w)
         relief_va = self._relief_va(flows)
-        return self.flows(net_w, relief_va) if relief_va.any() else flows
+        return (self.flows(net_w, relief_va) if relief_va.any() else flows), relief_va
 
     def _far(self, foreseen_w: Array, start_s: int) -> list[list[Strain]]:
         """Return the strains of each segment beyond the next steps, D-STATCOMs off; solved once an hour.
@@ -151,12 +202,13 @@ class NetworkMonitoring(Behaviour):
         found = [strains_of(flow) if flow else None for flow in self.flows(net_w)]
         if not len(net_w) or None not in found:
             return [strains or [] for strains in found]
-        return [self._far_alone(network, net_w) for network in self.settings.networks]
+        return [self._far_alone(network, net_w) for network in self.networks]
 
     def _far_alone(self, network: Network, net_w: Array) -> list[Strain]:
         """Return the strains of a segment instant by instant: one without solution shall spoil no other."""
         flow = self._alone.setdefault(network.segment_id, PowerFlow([network]))
-        power_w = over_phases(net_w, self._phases)[:, [self._sites.index(site) for site in network.sites]]
+        own = [self._sites.index(site) for site in network.sites]
+        power_w = over_phases(net_w[:, own], self._phases[own], self._three_phase_w[own])
         strains = []
         for each in power_w:
             try:
@@ -178,16 +230,23 @@ class NetworkMonitoring(Behaviour):
         self.publish(outlook, network.segment_id)
         self.tell(self.settings.repository, outlook)
 
-    def raise_red(self, network: Network, strain: Strain, flow: FlowResult, instant: int) -> None:
+    def raise_red(
+        self, network: Network, strain: Strain, flow: FlowResult | None = None, instant: int = 0
+    ) -> None:
         """Let the running interval be RED at once, and the coming one too where its light is out already."""
+        network = next(each for each in self.networks if each.segment_id == network.segment_id)
         segment_id, running_s = network.segment_id, self.now_s() // INTERVAL_S * INTERVAL_S
+        if flow is not None:
+            self.sibling(ReliefPlanning).relieve_measured(
+                network, flow, instant, self.now_s(), running_s + INTERVAL_S
+            )
         for start_s in (running_s, running_s + INTERVAL_S):
             said = self._announced.get((segment_id, start_s))
             if said is GridState.RED or (said is None and start_s > running_s):
                 continue
             self.agent.counts["intervals red by measurement"] += 1
             named = causes(strain, self.settings.thresholds)
-            places = places_of(network, flow, instant, named)
+            places = places_of(network, flow, instant, named) if flow else ()
             self._announce(network, Light(GridState.RED), strain, start_s, named, places)
             self.sibling(ActiveNetworkManagement).relieve(network, start_s)
         self._lights[segment_id] = Light(GridState.RED)
@@ -196,7 +255,7 @@ class NetworkMonitoring(Behaviour):
     def escalate(self) -> None:
         """Let the next interval be RED already where too little flexibility was bought for it (SPEC 2.1)."""
         start_s = self.now_s() // INTERVAL_S * INTERVAL_S + INTERVAL_S
-        for network in self.settings.networks:
+        for network in self.networks:
             strain = self.sibling(FlexibilityProcurement).unresolved(network.segment_id, start_s)
             if strain is not None:
                 self._escalated.add((network.segment_id, start_s))
@@ -212,7 +271,7 @@ class NetworkMonitoring(Behaviour):
         What D-STATCOMs draw, (T, units, 3) in VA, counts if it is given. None where the load is more
         than the network can carry.
         """
-        power_w = over_phases(net_w, self._phases)
+        power_w = over_phases(net_w, self._phases, self._three_phase_w)
         reactive_var = np.maximum(power_w, 0.0) * self.settings.reactive_share
         try:
             if relief_va is None:
@@ -220,12 +279,12 @@ class NetworkMonitoring(Behaviour):
             return self._flow.solve(power_w, reactive_var, relief_va.real, relief_va.imag)
         except Failed:
             self.agent.counts["power flows unsolved"] += 1
-            return [None] * len(self.settings.networks)
+            return [None] * len(self.networks)
 
     def _relief_va(self, flows: Sequence[FlowResult | None]) -> npt.NDArray[np.complex128]:
         """Set all D-STATCOMs; return what they drew as was measured and are to draw, (T, units, 3) in VA."""
         coordination, parts = self.sibling(DstatcomCoordination), []
-        for network, flow in zip(self.settings.networks, flows, strict=True):
+        for network, flow in zip(self.networks, flows, strict=True):
             drew_va = np.array(coordination.reported(network.segment_id)).reshape(-1, 3)
             relief_va = np.zeros((1 + self.settings.outlook_steps, *drew_va.shape), dtype=np.complex128)
             relief_va[0] = drew_va
@@ -281,7 +340,7 @@ class NetworkMonitoring(Behaviour):
         places: Sequence[str] = (),
     ) -> None:
         """Tell everybody the light of an interval, why, where, and what the segment may take and give."""
-        settings, segment_id = self.settings, network.segment_id
+        segment_id = network.segment_id
         constraint = self._constraint(network, light.state, start_s)
         self._announced = {
             key: state for key, state in self._announced.items() if key[1] >= start_s - INTERVAL_S
@@ -302,7 +361,7 @@ class NetworkMonitoring(Behaviour):
         )
         self.keep(f"light {segment_id}", event)
         self.publish(event, segment_id)
-        self.tell(settings.repository, event)
+        self.sibling(FactReporting).report(event)
         self._constrain(constraint)
 
     def _constraint(self, network: Network, state: GridState, start_s: int) -> GridConstraint:
@@ -320,7 +379,7 @@ class NetworkMonitoring(Behaviour):
             return
         self.keep(name, constraint)
         self.publish(constraint, constraint.segment_id)
-        self.tell(self.settings.repository, constraint)
+        self.sibling(FactReporting).report(constraint)
 
     async def _foreseen(self, start_s: int) -> Foreseen:
         """Return what the sites expect to draw in the steps from a time; who says nothing draws nothing."""

@@ -44,6 +44,8 @@ class OracleSettings(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     contacts: SiteContacts
     pseudonym_keys: EpochKeys
+    subject_key: bytes = b""
+    """Under which the link table names the subject; without it there is no line of it."""
     members: tuple[str, ...] = ()
     has_agreements: bool = False
 

@@ -159,6 +159,8 @@ class DirectoryMembership(Behaviour):
     def setup(self) -> None:
         """Nothing is offered yet but to be there."""
         self.profile: CoarseProfile | None = None
+        self.offers_products = True
+        """Whether others may find the agent for the products that it takes part in."""
 
     @property
     def directory(self) -> str:
@@ -190,8 +192,8 @@ class DirectoryMembership(Behaviour):
             agent=self.agent.address,
             role=self.agent.role,
             segment_id=getattr(self.settings, "segment_id", ""),
-            products=list(getattr(self.settings, "offers", ())),
-            profile=self.profile,
+            products=list(getattr(self.settings, "offers", ())) if self.offers_products else [],
+            profile=self.profile if self.offers_products else None,
             lease_s=LEASE_S,
             registered_at_s=self.now_s(),
         )

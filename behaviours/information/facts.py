@@ -1,11 +1,13 @@
 """Keeping facts and answering for them: the repository's part in the community (D8.1 3.2)."""
 
 from behaviours.behaviour import Behaviour, every, on, when
+from behaviours.decisions.weather_fallback import carried_on
 from behaviours.ports import Repository, WeatherService
 from ontology.alarms import AssetAlarm
 from ontology.base import Concept
 from ontology.charging import EvSession
 from ontology.coalition import VppPayoff
+from ontology.codec import message_type_of
 from ontology.discourse import Acknowledgement, Query, QueryResult
 from ontology.errors import Refused, Unavailable
 from ontology.flexibility import FlexibilityForecast
@@ -15,7 +17,9 @@ from ontology.grid import GridConstraint, GridMeasurementBatch, GridOutlook, Gri
 from ontology.ledger import LedgerEntry
 from ontology.letter import Letter
 from ontology.market import LemResult
+from ontology.marketplace import AcquiredFlexibility, EmergencyCall
 from ontology.measurements import IntervalReading, Measurement
+from ontology.ownership import Party, as_seen_by, may_ask_about
 from ontology.performatives import Performative
 from ontology.policy import may_read
 from ontology.privacy import PseudonymRecord
@@ -25,6 +29,8 @@ from ontology.vpp import Vpp
 from ontology.weather import WeatherForecast
 
 __all__ = ["Answering", "FactKeeping", "WeatherPublishing"]
+
+_WEATHER = message_type_of(WeatherForecast)
 
 
 class FactKeeping(Behaviour):
@@ -64,9 +70,10 @@ class FactKeeping(Behaviour):
         await self.repository.store([model])
 
     @on(Forecast)
-    async def keep_forecast(self, forecast: Forecast, letter: Letter) -> None:
+    async def keep_forecast(self, forecast: Forecast, letter: Letter) -> Acknowledgement | None:
         """Store a forecast; the newest is what others plan with."""
         await self.repository.store([forecast])
+        return acknowledged(letter)
 
     @on(FlexibilityForecast)
     async def keep_flexibility(self, forecast: FlexibilityForecast, letter: Letter) -> None:
@@ -74,9 +81,10 @@ class FactKeeping(Behaviour):
         await self.repository.store([forecast])
 
     @on(GridStatusEvent)
-    async def keep_grid_status(self, event: GridStatusEvent, letter: Letter) -> None:
+    async def keep_grid_status(self, event: GridStatusEvent, letter: Letter) -> Acknowledgement | None:
         """Store a state of the grid."""
         await self.repository.store([event])
+        return acknowledged(letter)
 
     @on(GridOutlook)
     async def keep_outlook(self, outlook: GridOutlook, letter: Letter) -> None:
@@ -90,9 +98,10 @@ class FactKeeping(Behaviour):
         return Acknowledgement(of=letter.message_id)
 
     @on(GridConstraint)
-    async def keep_constraint(self, constraint: GridConstraint, letter: Letter) -> None:
+    async def keep_constraint(self, constraint: GridConstraint, letter: Letter) -> Acknowledgement | None:
         """Store what a segment may take and give."""
         await self.repository.store([constraint])
+        return acknowledged(letter)
 
     @on(GridSegment)
     async def keep_segment(self, segment: GridSegment, letter: Letter) -> None:
@@ -103,8 +112,12 @@ class FactKeeping(Behaviour):
     @on(FlexRequest)
     @on(FlexOrder)
     @on(FlexSettlement)
+    @on(AcquiredFlexibility)
+    @on(EmergencyCall)
     async def keep_trade(
-        self, said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement, letter: Letter
+        self,
+        said: DPrognosis | FlexRequest | FlexOrder | FlexSettlement | AcquiredFlexibility | EmergencyCall,
+        letter: Letter,
     ) -> None:
         """Store what was foreseen, asked for, bought and settled in the trade of flexibility."""
         await self.repository.store([said])
@@ -161,15 +174,19 @@ class Answering(Behaviour):
     async def answer(self, query: Query, letter: Letter) -> QueryResult:
         """Return the facts asked for; none is an answer, too.
 
-        Raises: Refused when the asking role may not read such facts.
+        Raises: Refused when the asking role may not read such facts, or asks about others than its site.
         """
-        role = self.agent.surroundings.membership[letter.sender].role
-        if not may_read(role, query.entity):
-            raise Refused(f"a {role} may not read {query.entity}")
-        subjects = query.subjects or [query.subject]
+        asker = self.agent.surroundings.membership[letter.sender]
+        party = Party(asker.role, (*((asker.site,) if asker.site else ()), *asker.assets))
+        subjects = query.subjects or ([query.subject] if query.subject else [])
+        if not may_ask_about(party, query.entity, subjects):
+            of_whom = "of its own only" if may_read(party.role, query.entity) else "not at all"
+            raise Refused(f"a {party.role} reads {query.entity} {of_whom}")
         items: list[Concept] = []
-        for subject in subjects:
+        for subject in subjects or [""]:
             items.extend(await self._facts(query, subject))
+        if not party.sees_all(query.entity):
+            items = [seen for each in items if (seen := as_seen_by(party, each)) is not None]
         return QueryResult(entity=query.entity, items=items)  # type: ignore[arg-type]
 
     async def _facts(self, query: Query, subject: str) -> list[Concept]:
@@ -180,7 +197,11 @@ class Answering(Behaviour):
 
 
 class WeatherPublishing(Behaviour):
-    """Fetches the weather forecast each hour and publishes it; without a provider the last one stands."""
+    """Fetches the weather forecast each hour and publishes it.
+
+    While no provider answers the last one is carried on, and flagged; it is in the repository, so it
+    survives a restart (D8.1 3.2.6).
+    """
 
     publishes = (WeatherForecast,)
 
@@ -204,9 +225,21 @@ class WeatherPublishing(Behaviour):
             forecast = await self.weather.forecast("")
         except Unavailable:
             self.agent.counts["weather unavailable"] += 1
-            return
+            last = await required_repository(self).latest(_WEATHER, "")
+            if not isinstance(last, WeatherForecast):
+                return
+            forecast = carried_on(last, self.now_s())
+            if forecast.start_s == last.start_s:  # it would take the place of what was really foreseen
+                self.publish(forecast)
+                return
         await required_repository(self).store([forecast])
         self.publish(forecast)
+
+
+def acknowledged(letter: Letter) -> Acknowledgement | None:
+    """Return the answer to one who asked for something to be stored, and none to one who only told."""
+    is_asked = letter.performative is Performative.REQUEST
+    return Acknowledgement(of=letter.message_id) if is_asked else None
 
 
 def required_repository(behaviour: Behaviour) -> Repository:

@@ -1,23 +1,16 @@
 """The link table: which pseudonym is whose in an epoch, sealed, at the repository (SPEC 7.2)."""
 
-import base64
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from behaviours.behaviour import Behaviour, every
 from behaviours.decisions.pseudonyms import EPOCH_S, epoch_of
 from behaviours.information.delivery import OracleSettings, player_of
+from behaviours.sealing import sealed_subject
 from ontology.discourse import Acknowledgement
-from ontology.errors import InvalidInput, ParityError, problem
+from ontology.errors import ParityError
 from ontology.privacy import PseudonymRecord, PseudonymScope
 
-__all__ = ["PseudonymRecording", "opened_subject", "sealed_subject"]
+__all__ = ["PseudonymRecording", "pseudonym_record"]
 
 _RECORDED = "recorded "
-SEALING_KEY_BYTES = 64
 
 
 class PseudonymRecording(Behaviour):
@@ -40,35 +33,19 @@ class PseudonymRecording(Behaviour):
 
     def _record(self, epoch: int) -> PseudonymRecord:
         settings = self.settings
-        begins_s = epoch * EPOCH_S
-        return PseudonymRecord(
-            scope=PseudonymScope.LEM,
-            pseudonym=player_of(settings, begins_s),
-            subject_encrypted=sealed_subject(settings.subject, settings.pseudonym_keys.keys[epoch]),
-            key_id=f"{PseudonymScope.LEM} {epoch}",
-            valid_from_s=begins_s,
-            valid_to_s=begins_s + EPOCH_S,
-        )
+        player = player_of(settings, epoch * EPOCH_S)
+        return pseudonym_record(player, PseudonymScope.LEM, epoch, settings.subject, settings.subject_key)
 
 
-def sealed_subject(subject: str, epoch_key: bytes) -> str:
-    """Return a name sealed under the key of an epoch (AES-SIV, RFC 5297: the same each time), as text."""
-    sealed = _cipher(epoch_key).encrypt(subject.encode(), None)
-    return base64.urlsafe_b64encode(sealed).decode()
-
-
-def opened_subject(sealed: str, epoch_key: bytes) -> str:
-    """Return the name that was sealed under the key of an epoch.
-
-    Raises: InvalidInput when it was sealed under another key, or is no seal.
-    """
-    try:
-        return _cipher(epoch_key).decrypt(base64.urlsafe_b64decode(sealed), None).decode()
-    except (InvalidTag, ValueError) as error:
-        raise InvalidInput(problem("sealed", sealed, "sealed under this key")) from error
-
-
-def _cipher(epoch_key: bytes) -> AESSIV:
-    """Derive a key of its own for the seal, so that the two uses of an epoch's key never meet."""
-    derived = HKDF(SHA256(), SEALING_KEY_BYTES, salt=None, info=b"parity-mas|link table").derive(epoch_key)
-    return AESSIV(derived)
+def pseudonym_record(
+    pseudonym: str, scope: PseudonymScope, epoch: int, subject: str, subject_key: bytes
+) -> PseudonymRecord:
+    """Return a line of the link table: whose a pseudonym is, for who has the subject's key."""
+    return PseudonymRecord(
+        scope=scope,
+        pseudonym=pseudonym,
+        subject_encrypted=sealed_subject(subject, subject_key, pseudonym),
+        key_id="subject",
+        valid_from_s=epoch * EPOCH_S,
+        valid_to_s=(epoch + 1) * EPOCH_S,
+    )

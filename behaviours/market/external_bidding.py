@@ -9,11 +9,14 @@ delivered as far as the grid lets it, and the rest is paid as imbalance.
 """
 
 from collections import defaultdict
+from typing import TypeVar
+
+import msgspec
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.coalition.products import product_of_activation, product_of_sale
 from behaviours.decisions.dispatch import MemberRange, disaggregate
-from behaviours.decisions.external_bids import NORDIC, ProductRules, bid_of, spare_power
+from behaviours.decisions.external_bids import NORDIC, ProductRules, bid_of, shared_out, spare_power
 from behaviours.decisions.flexibility import flexibility_of_portfolio
 from behaviours.market.opening import AggregatorSettings, TrafficLightObedience
 from behaviours.market.portfolio import PortfolioKeeping
@@ -34,6 +37,7 @@ from ontology.market import (
     ExternalSettlement,
     ReserveAssignment,
     ReserveOffer,
+    SegmentShare,
 )
 
 __all__ = ["ExternalBidding", "ExternalDelivering", "ReserveKeeping"]
@@ -118,6 +122,7 @@ class ExternalBidding(Behaviour):
                 self.keep(name, None)
                 self.agent.counts["bids accepted" if result.accepted else "bids declined"] += 1
                 if result.accepted:
+                    bid = taken_of(bid, result)
                     self._promise(bid)
                     self.sibling(ExternalDelivering).sell(bid, result)
                 else:
@@ -129,7 +134,25 @@ class ExternalBidding(Behaviour):
         start_s = next_s + BID_AHEAD_S
         rules = self.rules(product)
         free_w, cost = self._free(product, next_s, start_s)
-        return bid_of(product, rules, free_w, cost, start_s, [GridState.GREEN])
+        bid = bid_of(product, rules, free_w, cost, start_s, [GridState.GREEN])
+        if bid is None:
+            return None
+        shares = shared_out(bid.energy_wh, self._weights(product, next_s, start_s))
+        return msgspec.structs.replace(bid, shares=shares)
+
+    def _weights(self, product: ExternalProduct, next_s: int, start_s: int) -> dict[str, int]:
+        """Return how much of a product each segment's members could give, in W."""
+        segment_of = {member.site: member.segment_id for member in self.settings.portfolio}
+        if product in FREQUENCY_PRODUCTS:
+            able_w = self.sibling(ReserveKeeping).offered_by_site_w(product, start_s)
+        else:
+            present = self.sibling(PortfolioKeeping).present(next_s)
+            able_w = {each.subject: spare_power(each, start_s) for each in present}
+        weights: dict[str, int] = defaultdict(int)
+        for site, power_w in able_w.items():
+            if site in segment_of:
+                weights[segment_of[site]] += power_w
+        return weights
 
     def _free(self, product: ExternalProduct, next_s: int, start_s: int) -> tuple[int, int]:
         """Return the power that is free for a product in an interval, and what it costs."""
@@ -200,6 +223,28 @@ class ExternalBidding(Behaviour):
             self.keep(name, None)
 
 
+def taken_of(bid: ExternalBid, result: ExternalBidResult) -> ExternalBid:
+    """Return what was sold of a bid: all, or what the DSO's limits leave."""
+    if result.energy_wh is None:
+        return bid
+    return msgspec.structs.replace(bid, energy_wh=result.energy_wh, shares=result.shares)
+
+
+P = TypeVar("P", ExternalBid, ExternalActivation)
+
+
+def parts_of(sold: P) -> list[P]:
+    """Return what each segment is to deliver by a plant of its own; all together where no place is named."""
+    if len(sold.shares) <= 1:
+        return [sold]
+    return [
+        msgspec.structs.replace(
+            sold, bid_id=f"{sold.bid_id}-{each.segment_id}", energy_wh=each.energy_wh, shares=[each]
+        )
+        for each in sold.shares
+    ]
+
+
 class ExternalDelivering(Behaviour):
     """Sees to it that what was sold is delivered, says what was, and counts what it earned."""
 
@@ -216,7 +261,8 @@ class ExternalDelivering(Behaviour):
         if bid.product in FREQUENCY_PRODUCTS:
             self.agent.spawn(self.sibling(ReserveKeeping).assign(bid))
         elif bid.product is ExternalProduct.WS_INTRADAY and "external" in self.settings.plants_for:
-            self.sibling(VppInitiation).offer(product_of_sale(bid, result))
+            for part in parts_of(bid):
+                self.sibling(VppInitiation).offer(product_of_sale(part, result))
 
     @on(ExternalActivation)
     def activate(self, activation: ExternalActivation, letter: Letter) -> Acknowledgement:
@@ -229,9 +275,11 @@ class ExternalDelivering(Behaviour):
         bid = self.kept(_SALE + activation.bid_id, ExternalBid)
         if bid is None or bid.start_s != activation.start_s:
             raise Refused(f"{activation.bid_id} was not sold for {activation.start_s}")
-        product = product_of_activation(activation, 2 * NORDIC[ExternalProduct.WS_INTRADAY].mean_ticks)
-        if "external" in self.settings.plants_for and plant_of(product) not in self._plants():
-            self.sibling(VppInitiation).offer(product)
+        price = 2 * NORDIC[ExternalProduct.WS_INTRADAY].mean_ticks
+        for part in parts_of(activation):
+            product = product_of_activation(part, price)
+            if "external" in self.settings.plants_for and plant_of(product) not in self._plants():
+                self.sibling(VppInitiation).offer(product)
         self.agent.counts["reserves called"] += 1
         return Acknowledgement(of=letter.message_id)
 
@@ -272,7 +320,7 @@ class ExternalDelivering(Behaviour):
         """Return what members metered that they deviated by in the interval of a sale."""
         delivered_wh = self._delivered_wh.pop(bid.bid_id, 0)
         for vpp_id, record in self._plants().items():
-            if vpp_id in (f"vpp-{bid.bid_id}", f"vpp-{bid.bid_id}-called"):
+            if vpp_id == f"vpp-{bid.bid_id}" or vpp_id.startswith(f"vpp-{bid.bid_id}-"):
                 delivered_wh += sum(own.get(bid.start_s, 0) for own in record.delivered.values())
         return ExternalDelivery(bid_id=bid.bid_id, start_s=bid.start_s, delivered_wh=delivered_wh)
 
@@ -304,14 +352,25 @@ class ReserveKeeping(Behaviour):
 
     def offered_w(self, product: ExternalProduct, start_s: int) -> int:
         """Return what all batteries together would hold ready in an interval, in W."""
-        return sum(self._room(product, offer) for offer in self._of(start_s))
+        return sum(self.offered_by_site_w(product, start_s).values())
+
+    def offered_by_site_w(self, product: ExternalProduct, start_s: int) -> dict[str, int]:
+        """Return what each site's batteries would hold ready in an interval, in W."""
+        return {offer.subject: self._room(product, offer) for offer in self._of(start_s)}
 
     async def assign(self, bid: ExternalBid) -> None:
-        """Share a sale out among the batteries, in proportion to what they offered."""
-        offers = self._of(bid.start_s)
+        """Share a sale out among the batteries of each segment, in proportion to what they offered."""
         up = bid.product is ExternalProduct.FCR_D_UP
-        ranges = [MemberRange(offer.subject, 0, self._room(bid.product, offer)) for offer in offers]
-        shares_w = disaggregate(4 * abs(bid.energy_wh), ranges)
+        segment_of = {member.site: member.segment_id for member in self.settings.portfolio}
+        offered_w = self.offered_by_site_w(bid.product, bid.start_s)
+        shares_w: dict[str, int] = {}
+        for part in bid.shares or [SegmentShare(segment_id="", energy_wh=bid.energy_wh)]:
+            ranges = [
+                MemberRange(site, 0, power_w)
+                for site, power_w in offered_w.items()
+                if part.segment_id in ("", segment_of.get(site))
+            ]
+            shares_w |= disaggregate(4 * abs(part.energy_wh), ranges)
         prosumers = {member.site: member.prosumer for member in self.settings.portfolio}
         for site, power_w in sorted(shares_w.items()):
             assignment = ReserveAssignment(

@@ -1,12 +1,14 @@
 """The external markets, emulated: a book of bids, a gate, seeded prices, calls and settlement (SPEC 2.6)."""
 
 import zlib
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from behaviours.behaviour import Behaviour, every, on, when
 from behaviours.decisions.external_bids import (
+    INTERVALS_AN_HOUR,
     NORDIC,
     ProductRules,
     activated_share,
@@ -15,11 +17,13 @@ from behaviours.decisions.external_bids import (
     judged,
     reason_to_refuse,
     settled_sale,
+    within_limits,
 )
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.discourse import Acknowledgement
 from ontology.errors import ParityError, Refused
 from ontology.grid import GridState, GridStatusEvent
+from ontology.grid_coordination import ActivationLimits, ActivationPlan, ActivationStage
 from ontology.letter import Letter
 from ontology.market import (
     ExternalActivation,
@@ -29,6 +33,7 @@ from ontology.market import (
     ExternalDelivery,
     ExternalProduct,
     ExternalSettlement,
+    SegmentShare,
 )
 from ontology.measurements import Measurement, Quantity
 
@@ -39,6 +44,7 @@ _CALLED, _SETTLED, _LIGHT = "called ", "settled ", "light "
 FULL_ACTIVATION_S = 750
 """A reserve is called for so long before it has to be there (mFRR: 12.5 minutes)."""
 REMEMBERED_S = 2 * 86_400
+ANSWER_WITHIN_S = 5.0
 
 
 class ExternalMarketsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +58,21 @@ class ExternalMarketsSettings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     scale: float = 0.001
     real_time_s: int = 0
+
+
+async def asked_limits(
+    who: Behaviour, bid: ExternalBid, shares: Sequence[SegmentShare], stage: ActivationStage
+) -> ActivationLimits | None:
+    """Tell the DSO what is planned in its segments and ask how much of it may be; None without an answer."""
+    plan = ActivationPlan(
+        bid_id=bid.bid_id, product=bid.product, stage=stage, start_s=bid.start_s, shares=list(shares)
+    )
+    settings: ExternalMarketsSettings = who.settings
+    try:
+        return await who.ask(settings.dso, plan, ActivationLimits, within_s=ANSWER_WITHIN_S)
+    except ParityError:
+        who.agent.counts["activation limits unknown"] += 1
+        return None
 
 
 class BidClearing(Behaviour):
@@ -115,17 +136,47 @@ class BidClearing(Behaviour):
         for name in self.agent.kept_names(_OPEN):
             bid = self.kept(name, ExternalBid)
             if bid is not None and self.now_s() >= bid.start_s - self.rules(bid.product).gate_s:
-                self._clear(name, bid)
+                await self._clear(name, bid)
         for name in self.agent.kept_names(_RESULT):
             await self._tell(name)
 
-    def _clear(self, name: str, bid: ExternalBid) -> None:
+    async def _clear(self, name: str, bid: ExternalBid) -> None:
+        """Decide on a bid; what would be sold is first put to the DSO, whose limits may leave less of it.
+
+        A bid that is withdrawn meanwhile is withdrawn.
+        """
         result = judged(bid, self.price(bid.product, bid.start_s), self._lights.values())
+        if result.accepted and bid.shares:
+            result, bid = await self._prequalified(bid, result)
+            if self.kept(name, ExternalBid) is None:
+                return
         self.keep(name, None)
         self.keep(_RESULT + bid.bid_id, result)
         if result.accepted:
             self.keep(_SOLD + bid.bid_id, bid)
             self.keep(_PRICE + bid.bid_id, result)
+
+    async def _prequalified(
+        self, bid: ExternalBid, result: ExternalBidResult
+    ) -> tuple[ExternalBidResult, ExternalBid]:
+        """Return what the DSO's limits leave of a sale; nothing if it does not say what its segments bear."""
+        declined = msgspec.structs.replace(result, accepted=False)
+        limits = await asked_limits(self, bid, bid.shares, ActivationStage.PREQUALIFICATION)
+        if limits is None:
+            return msgspec.structs.replace(
+                declined, reason="the DSO does not say what its segments bear"
+            ), bid
+        rules = self.rules(bid.product)
+        step_wh, least_wh = (each // INTERVALS_AN_HOUR for each in (rules.step_w, rules.minimum_w))
+        shares = within_limits(bid.shares, limits.limits, max(1, step_wh), least_wh)
+        energy_wh = sum(each.energy_wh for each in shares)
+        if energy_wh == bid.energy_wh:
+            return result, bid
+        self.agent.counts["bids limited by the DSO"] += 1
+        if not energy_wh:
+            return msgspec.structs.replace(declined, reason="the DSO's limits leave nothing of it"), bid
+        taken = msgspec.structs.replace(bid, energy_wh=energy_wh, shares=shares)
+        return msgspec.structs.replace(result, energy_wh=energy_wh, shares=shares), taken
 
     async def _tell(self, name: str) -> None:
         result = self.kept(name, ExternalBidResult)
@@ -168,8 +219,19 @@ class ReserveCalling(Behaviour):
                 await self._activate(bid)
 
     async def _activate(self, bid: ExternalBid) -> None:
-        """Call for all of a reserve; who does not answer owes it nevertheless."""
-        order = ExternalActivation(bid_id=bid.bid_id, start_s=bid.start_s, energy_wh=bid.energy_wh)
+        """Call for a reserve as far as the DSO's segments bear it; who does not answer owes it nevertheless.
+
+        The sale stands: where the DSO says nothing, all of it is called for.
+        """
+        energy_wh, shares = bid.energy_wh, bid.shares
+        limits = await asked_limits(self, bid, shares, ActivationStage.ACTIVATION) if shares else None
+        if limits is not None:
+            shares = within_limits(shares, limits.limits)
+            energy_wh = sum(each.energy_wh for each in shares)
+            self.agent.counts["calls limited by the DSO"] += energy_wh != bid.energy_wh
+        if not energy_wh:
+            return
+        order = ExternalActivation(bid_id=bid.bid_id, start_s=bid.start_s, energy_wh=energy_wh, shares=shares)
         self.keep(_CALLED + bid.bid_id, order)
         try:
             await self.ask(self.settings.aggregator, order, Acknowledgement)

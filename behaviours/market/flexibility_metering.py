@@ -5,12 +5,13 @@ import msgspec
 from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.flexibility_market.baselines import ADJACENT_S, Baseline
 from behaviours.decisions.flexibility_market.flexibility_settlement import verdicts
-from behaviours.decisions.flexibility_market.terms import FlexibilityTerms
+from behaviours.decisions.flexibility_market.terms import FlexibilityTerms, Metered
 from behaviours.decisions.payments import tokens_of
 from behaviours.information.delivery import grouped
 from behaviours.market.flexibility_offering import FlexibilityOffering, SoldOrder
 from behaviours.market.opening import AggregatorSettings
 from behaviours.market.payments import PayerSettings, Paying
+from behaviours.vpp.initiation import VppInitiation
 from ontology.base import INTERVAL_S
 from ontology.codec import message_type_of
 from ontology.discourse import Query, QueryResult
@@ -36,6 +37,7 @@ ATTEMPTS = 96
 """How often it is tried to meter an order and to tell the DSO: a day long."""
 _REVISION = "flex metering revision"
 READINGS_A_QUERY = 100
+SECONDS_AN_HOUR = 3600
 _READING = message_type_of(IntervalReading)
 
 
@@ -105,6 +107,25 @@ class FlexibilityMetering(Behaviour):
         return revision
 
     async def _metered_w(self, sold: SoldOrder) -> dict[int, int]:
+        """Return what is measured of an order, in W by start of interval; nothing while that is not known."""
+        if self.terms is not None and self.terms.metered is Metered.DEVICES:
+            return self._metered_at_devices_w(sold)
+        return await self._drawn_w(sold)
+
+    def _metered_at_devices_w(self, sold: SoldOrder) -> dict[int, int]:
+        """Return the baseline, changed by what the devices of the order's plant were metered to deviate by.
+
+        Who has not said it did nothing.
+        """
+        record = self.sibling(VppInitiation).plants.get(f"vpp-{sold.order.order_reference}")
+        told = record.delivered.values() if record else ()
+        return {
+            start_s: sold.baseline_w[start_s]
+            + sum(own.get(start_s, 0) for own in told) * SECONDS_AN_HOUR // INTERVAL_S
+            for start_s in sold.powers_w
+        }
+
+    async def _drawn_w(self, sold: SoldOrder) -> dict[int, int]:
         """Return what the pool drew in W by start of interval; nothing while a reading is missing."""
         first_s, end_s = min(sold.powers_w) - self._margin_s, sold.end_s + self._margin_s
         sites = sorted(

@@ -240,7 +240,7 @@ class FlexibilityOffering(Behaviour):
                 raise Refused(f"flexibility is not traded while {light}")
 
     async def _options(self, request: FlexRequest, wanted_w: Mapping[int, int]) -> list[OfferOption]:
-        """Return the options for a request, from what members bid or else from what they said last.
+        """Return the options for a request, from members' bids, or what they said last if none can be asked.
 
         Raises: Refused when the request wants nothing.
         """
@@ -248,11 +248,32 @@ class FlexibilityOffering(Behaviour):
         if product is None:
             raise Refused("nothing is wanted")
         bids = await self.sibling(VppInitiation).sound(product)
-        members = members_by_bid(bids, product, wanted_w) or self._members(request.congestion_point, wanted_w)
         point, portfolio = request.congestion_point, self.sibling(PortfolioKeeping)
-        besides = ((_RESERVED,) if request.contract_id else ()) + ((_SOLD,) if bids else ())
-        taken_w = {s: portfolio.promised_w(s, point, besides=besides) for s in wanted_w}
-        return offer_options(wanted_w, members, taken_w)
+        if bids is None:
+            members = self._members(point, wanted_w)
+        else:
+            members = members_by_bid(bids, product, wanted_w)
+        besides: tuple[str, ...] = (_RESERVED,) if request.contract_id else ()
+        if bids is not None:  # who is promised already does not bid
+            besides += (_SOLD,)
+        offered_w = self._on_offer_w(request)
+        taken_w = {s: offered_w + portfolio.promised_w(s, point, besides=besides) for s in wanted_w}
+        penalty = self.terms.penalty_ticks_per_kwh if self.terms else 0
+        return offer_options(wanted_w, members, taken_w, USUAL_TERMS._replace(penalty_ticks_per_kwh=penalty))
+
+    def _on_offer_w(self, request: FlexRequest) -> int:
+        """Return the power of open offers that members could not deliver beside what is asked for now, in W.
+
+        A member joins one plant at a time: an offer binds those whom it needs from its beginning to its end.
+        """
+        return sum(
+            max(abs(each.power_w) for each in made.offer.options[0].intervals)
+            for made in self.offers.values()
+            if made.is_open(self.now_s())
+            and made.offer.congestion_point == request.congestion_point
+            and made.offer.period_start_s < request.period_end_s
+            and request.period_start_s < made.offer.period_end_s
+        )
 
     # -- orders ---------------------------------------------------------------------------------
 

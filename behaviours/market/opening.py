@@ -62,6 +62,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     external_scale: float = 0.001
     """Which part of the markets' minimum bids a bid must come to."""
     payer: PayerSettings | None = None
+    heeds_consent: bool = False
+    """Whether members' flexibility counts only as long as the repository tells that they agree."""
     real_time_s: int = 0
     """How often sites read their devices within an interval, in s (0: not): then plants are corrected."""
     flexibility: FlexibilityTerms | None = None

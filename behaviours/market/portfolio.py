@@ -4,24 +4,65 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from behaviours.behaviour import Behaviour, on
+from behaviours.behaviour import Behaviour, on, when
+from behaviours.market.opening import AggregatorSettings
+from ontology.errors import Refused
 from ontology.flexibility import FlexibilityForecast
 from ontology.letter import Letter
+from ontology.registration import Consent, ConsentPurpose
 
 __all__ = ["PortfolioKeeping"]
+
+_CONSENT = "consent "
 
 
 class PortfolioKeeping(Behaviour):
     """Knows how far each member could deviate from its plan."""
 
+    settings: AggregatorSettings
+
     def setup(self) -> None:
         """No member has reported, nothing is promised."""
         self._flexibility: dict[str, FlexibilityForecast] = {}
         self._promised: dict[str, tuple[str, Mapping[int, int]]] = {}
+        self._agreed: dict[str, Consent] = {}
+        for name in self.agent.kept_names(_CONSENT):
+            said = self.kept(name, Consent)
+            if said is not None:
+                self._agreed[said.subject] = said
+
+    @when("started")
+    def listen(self) -> None:
+        """Ask to be told of the members' consents."""
+        if self.settings.heeds_consent:
+            self.subscribe(self.settings.repository, Consent)
+
+    @on(Consent)
+    def heed(self, consent: Consent, letter: Letter) -> None:
+        """Count on a member's flexibility only while it agrees; the newest word holds.
+
+        Raises: Refused when it is not the repository that tells.
+        """
+        if letter.sender != self.settings.repository:
+            raise Refused("the repository tells of consents")
+        known = self._agreed.get(consent.subject)
+        if consent.purpose is ConsentPurpose.FLEXIBILITY and (not known or consent.time_s >= known.time_s):
+            self._agreed[consent.subject] = consent
+            self.keep(f"{_CONSENT}{consent.subject}", consent)
+            if not consent.given:
+                self._flexibility.pop(consent.subject, None)
+
+    def agrees(self, member: str) -> bool:
+        """Tell whether a member's flexibility may be counted on; where nothing was said it may not."""
+        said = self._agreed.get(member)
+        return said.given if said else not self.settings.heeds_consent
 
     @on(FlexibilityForecast)
     def note(self, flexibility: FlexibilityForecast, letter: Letter) -> None:
         """Note what a member could do."""
+        if not self.agrees(flexibility.subject):
+            self.agent.counts["flexibility without consent"] += 1
+            return
         self._flexibility[flexibility.subject] = flexibility
 
     def present(self, time_s: int) -> list[FlexibilityForecast]:

@@ -4,6 +4,7 @@ from behaviours.behaviour import Behaviour, every, on
 from behaviours.decisions.battery_control import fcr_d_power_w, fcr_d_reserve_wh, reserve_of
 from behaviours.site.battery_settings import BatterySettings
 from behaviours.site.contacts import SiteContacts
+from behaviours.site.planning import SitePlanning
 from ontology.base import INTERVAL_S
 from ontology.coalition import DeliveryReport
 from ontology.control import Instruction, InstructionBatch, Priority
@@ -139,7 +140,7 @@ class ReserveRelaying(Behaviour):
     @on(ReserveOffer)
     def offer(self, offer: ReserveOffer, letter: Letter) -> None:
         """Pass on what the battery offers."""
-        if letter.sender == self._contacts.bess:
+        if letter.sender == self._contacts.bess and self.sibling(SitePlanning).tells_flexibility:
             self.tell(self._contacts.aggregator, offer)
 
     @on(ReserveAssignment)

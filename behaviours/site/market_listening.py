@@ -6,7 +6,7 @@ from behaviours.site.prosumer_settings import ProsumerSettings
 from ontology.base import INTERVAL_S, INTERVALS_A_DAY
 from ontology.grid import GridState
 from ontology.letter import Letter
-from ontology.market import GREEN_PARAMETERS, Lem, LemResult, PriceProfile
+from ontology.market import GREEN_PARAMETERS, Lem, LemParameters, LemResult, PriceProfile
 
 __all__ = ["MarketListening", "shifted"]
 
@@ -23,7 +23,7 @@ class MarketListening(Behaviour):
         self.prices: PriceProfile | None = None
         self.market: Lem | None = None
         self.congested = self.kept(_CONGESTED, Lem)
-        """The last market in which flow was charged."""
+        """The last market that was YELLOW."""
         self.tokens = 0
 
     @when("started")
@@ -41,7 +41,7 @@ class MarketListening(Behaviour):
     def note_market(self, lem: Lem, letter: Letter) -> None:
         """Note the market that opens next."""
         self.market = lem
-        if lem.grid_state is GridState.YELLOW and lem.parameters.beta_ticks_per_kwh2:
+        if lem.grid_state is GridState.YELLOW:
             self.congested = lem
             self.keep(_CONGESTED, lem)
 
@@ -64,13 +64,23 @@ class MarketListening(Behaviour):
             tariff = self.market.parameters if self.market else GREEN_PARAMETERS
             buy, sell = tariff.buy_usual_ticks_per_kwh, tariff.sell_usual_ticks_per_kwh
             return [buy] * INTERVALS_A_DAY, [sell] * INTERVALS_A_DAY
-        tariff = self.market.parameters if self.market else GREEN_PARAMETERS
-        buy_ticks, sell_ticks = prices_with_block(profile, tariff)
+        buy_ticks, sell_ticks = prices_with_block(profile, self._tariff_ahead())
         shift = (start_s - profile.start_s) // INTERVAL_S
         return shifted(buy_ticks, shift), shifted(sell_ticks, shift)
 
+    def _tariff_ahead(self) -> LemParameters:
+        """Return the tariff that prices the hours ahead: of the coming market, in RED of the last YELLOW.
+
+        Local trade pauses for the emergency alone, and what follows it is YELLOW: the usual prices of a
+        paused market would make all devices of a segment catch up at once, which is the next emergency.
+        """
+        if self.market is None:
+            return GREEN_PARAMETERS
+        in_emergency = self.market.grid_state is GridState.RED
+        return self.congested.parameters if in_emergency and self.congested else self.market.parameters
+
     def flow_ahead(self, start_s: int, before_w: list[int]) -> FlowCharge | None:
-        """Return the flow charge to plan with: of the market that is YELLOW, or that was last.
+        """Return the flow charge to plan with: of the market that is YELLOW, or that was last; so in RED.
 
         A segment that was congested once will be again as soon as all take the same cheap hour; where
         prices do not differ, to plan for the charge costs nothing.
@@ -84,7 +94,7 @@ class MarketListening(Behaviour):
             return None
         net_wh = [c - p for c, p in zip(profile.consumed_wh, profile.produced_wh, strict=True)]
         shift = (start_s - profile.start_s) // INTERVAL_S
-        if not net_wh or (self.market is not None and self.market.grid_state is GridState.RED):
+        if not net_wh:
             return None
         return flow_ahead(
             shifted(net_wh, shift),

@@ -55,6 +55,10 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     export_max_w: int = 43_000
     real_time_s: int = 0
     reports: tuple[Metric, ...] = ()
+    controlled_by_dso: tuple[str, ...] = ()
+    """Assets that the DSO may steer directly; none by default."""
+    of_dso: tuple[str, ...] = ()
+    """Those among them that nobody else steers."""
 
 
 class DeviceReading(Behaviour):

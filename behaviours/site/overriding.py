@@ -2,8 +2,10 @@
 
 from behaviours.behaviour import Behaviour, on
 from behaviours.decisions.comfort import reliability_after_days, reliability_after_override
+from behaviours.site.planning import SitePlanning
 from behaviours.site.prosumer_settings import ProsumerSettings
-from ontology.control import UserOverride
+from ontology.base import INTERVAL_S
+from ontology.control import Instruction, Priority, UserOverride
 from ontology.discourse import Acknowledgement
 from ontology.errors import Refused
 from ontology.letter import Letter
@@ -39,6 +41,20 @@ class OverrideHeeding(Behaviour):
         if self.agent.surroundings.membership[letter.sender].role is not Role.UI or not manager:
             raise Refused("only the users of a site override its plans, of what is heated or lit")
         return await self.ask(manager, override, Acknowledgement)
+
+    @on(Instruction)
+    def plan_with(self, told: Instruction, letter: Letter) -> None:
+        """Plan anew with what a person has told a device at the gateway, for as long as it holds.
+
+        Raises: Refused for anyone but the site's gateway.
+        """
+        if letter.sender != self.settings.contacts.gateway or told.priority is not Priority.USER:
+            raise Refused("only the site's gateway tells what its people told devices")
+        self._kept, self._noted_s = reliability_after_override(self.kept_to_plans), self.now_s()
+        if told.setpoint_w is not None:
+            first_s = told.execution_time_s // INTERVAL_S * INTERVAL_S
+            starts = range(first_s, told.valid_until_s, INTERVAL_S)
+            self.sibling(SitePlanning).pin({told.asset_id: dict.fromkeys(starts, told.setpoint_w)})
 
     @property
     def kept_to_plans(self) -> float:

@@ -12,6 +12,7 @@ from behaviours.decisions.flexibility_costs import Curves, cost_steps
 from behaviours.decisions.markets.auction import limits_of_plan
 from behaviours.decisions.site_plan import SitePlan
 from behaviours.decisions.site_planners import planner_of
+from behaviours.site.fact_reporting import FactReporting
 from behaviours.site.heat_settings import MAX_CONTROL_S
 from behaviours.site.load_forecasting import LoadForecasting
 from behaviours.site.market_listening import MarketListening, shifted
@@ -56,6 +57,8 @@ class SitePlanning(Behaviour):
         self._plan = SitePlan({}, [])
         self._plan_start_s = 0
         self._limit_w: int | None = None
+        self.tells_flexibility = True
+        """Whether the site's people agree to it."""
         self._floor_w: int | None = None
         self._told_w: dict[str, int] = {}
         self._ramp_w: dict[str, int] = {}
@@ -195,7 +198,7 @@ class SitePlanning(Behaviour):
         self._plan, self._plan_start_s = self.planned(start_s), start_s
         self._plans_made += 1
         self._tell_flexibility(self._plan)
-        self.tell(self.settings.contacts.repository, net_forecast(self.settings.site, start_s, self._plan))
+        self.sibling(FactReporting).report(net_forecast(self.settings.site, start_s, self._plan))
 
     def planned(self, start_s: int) -> SitePlan:
         """Return the plan of the day from a time: load, envelopes, prices and limits brought together."""
@@ -261,6 +264,16 @@ class SitePlanning(Behaviour):
             day_ago_s = start_s - INTERVALS_A_DAY * INTERVAL_S
             held = {s: w for s, w in self._pins.get(asset_id, {}).items() if s >= day_ago_s}
             self._pins[asset_id] = held | dict(powers_w)
+        if self._plan.net_w:
+            self._make_plan(start_s)
+
+    def unpin(self) -> None:
+        """Hold no device to what was promised of the intervals to come."""
+        start_s = self._interval_s()
+        self._pins = {
+            asset_id: {s: w for s, w in powers_w.items() if s <= start_s}
+            for asset_id, powers_w in self._pins.items()
+        }
         if self._plan.net_w:
             self._make_plan(start_s)
 
@@ -356,6 +369,8 @@ class SitePlanning(Behaviour):
 
     def _tell_flexibility(self, plan: SitePlan) -> None:
         """Tell the aggregator how far the site could deviate in the next three hours."""
+        if not self.tells_flexibility:
+            return
         envelopes = [self._envelopes[name] for name in plan.setpoints]
         flexibility = flexibility_of_plan(
             self.settings.site,

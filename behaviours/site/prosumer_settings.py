@@ -34,6 +34,8 @@ class ProsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
     partners: tuple[str, ...] = ()
     """Sites to buy from rather than from others, where the market is an auction."""
     payer: PayerSettings | None = None
+    heeds_consent: bool = False
+    """Whether the site offers flexibility only as long as the repository tells that its people agree."""
     reports: tuple[Metric, ...] = ()
     wear_ticks_per_kwh: int = WEAR_TICKS_PER_KWH
     """What a kWh given by the battery costs it in life."""

@@ -26,7 +26,7 @@ from ontology.control import Instruction
 from ontology.errors import Refused
 from ontology.forecasts import ForecastKind
 from ontology.letter import Letter
-from ontology.measurements import Measurement
+from ontology.measurements import Measurement, Quality
 from ontology.weather import WeatherForecast
 
 __all__ = ["PvCurtailment", "PvForecasting", "PvMonitoring", "PvSettings"]
@@ -134,7 +134,10 @@ class PvForecasting(Behaviour):
         outlook, asset_id = self.outlook(self.weather, start_s), self.settings.asset_id
         contacts = self.settings.contacts
         self.tell(contacts.prosumer, photovoltaic_envelope(asset_id, outlook.power_w.tolist(), start_s))
-        self.tell(contacts.repository, outlook.as_forecast(asset_id, ForecastKind.PV, self.now_s(), start_s))
+        quality = self.weather.quality
+        self.agent.counts["forecasts on substituted weather"] += quality is not Quality.VALID
+        forecast = outlook.as_forecast(asset_id, ForecastKind.PV, self.now_s(), start_s, quality=quality)
+        self.sibling(FactReporting).report(forecast)
 
 
 class PvCurtailment(Behaviour):

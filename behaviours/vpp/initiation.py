@@ -130,9 +130,14 @@ class VppInitiation(Behaviour):
         record.formed_s = self.clock.now_s()
         self._enter(record, VppState.ACTIVE if record.commitments else VppState.DISSOLVED)
 
-    async def sound(self, product: FlexProduct) -> dict[str, CoalitionBid]:
-        """Ask who could contribute to a product, how far and at what price, without taking anybody."""
+    async def sound(self, product: FlexProduct) -> dict[str, CoalitionBid] | None:
+        """Ask who could contribute to a product, how far and at what price, without taking anybody.
+
+        None when there is nobody to ask; those who are asked and have nothing to give do not bid.
+        """
         near, far = await self._candidates(product)
+        if not (near or far):
+            return None
         net = ContractNet(self.agent, CoalitionBid)
         bids = await net.call([*near, *far], product, within_s=BID_WITHIN_S)
         net.reject_rest("only asked what is possible")

@@ -75,6 +75,8 @@ class VppMembership(Behaviour):
             if kept is not None:
                 self.promises[name.removeprefix(_PROMISE)] = msgspec.json.decode(kept, type=Promise)
         self._plan_start_s = 0
+        self.takes_part = True
+        """Whether the site's people agree to it."""
         self._delivering = 1.0
         self.earned_ticks = 0
         self.response_time_s = 0.0
@@ -99,6 +101,8 @@ class VppMembership(Behaviour):
 
         Raises: Refused when the site can contribute nothing, or has promised itself to another plant.
         """
+        if not self.takes_part:
+            raise Refused("takes no part in plants")
         if self._is_promised(product):
             raise Refused("promised to another plant in that time")
         able = self._able(product, self._baseline())
@@ -125,6 +129,8 @@ class VppMembership(Behaviour):
         known = self.promises.get(invitation.vpp_id)
         if known is not None and known.round == invitation.round:
             return self._commitment(invitation.vpp_id, known)
+        if not self.takes_part:
+            raise Refused("takes no part in plants")
         if self.agent.address not in invitation.group or invitation.settle_by_s <= self.now_s():
             raise Refused("not for this agent, or over")
         baseline = known.baseline_w if known else self._baseline()
@@ -161,8 +167,12 @@ class VppMembership(Behaviour):
     def _pins(
         self, product: FlexProduct, able: Deviations, row: int, first_s: int
     ) -> dict[str, dict[int, int]]:
-        """Return the powers to which the devices shall be held, by start of interval."""
-        ahead = [start_s for start_s in starts_of(product) if start_s > first_s]
+        """Return the powers to which the devices shall be held, by start of interval.
+
+        Until the product begins that is the plan: to make up for a promise in advance (to heat before it)
+        would only bring the congestion forward that the promise is to relieve.
+        """
+        ahead = range(first_s, end_of(product), INTERVAL_S)
         return {
             asset: {start_s: int(powers[row][(start_s - first_s) // INTERVAL_S]) for start_s in ahead}
             for asset, powers in able.setpoints_w.items()
@@ -191,6 +201,15 @@ class VppMembership(Behaviour):
         self.keep(_PROMISE + invitation.vpp_id, msgspec.json.encode(promise))
         self.sibling(SitePlanning).pin(held)
         return self._commitment(invitation.vpp_id, promise)
+
+    def withdraw(self) -> None:
+        """Leave all plants: devices are let go, and initiators that hear nothing more replace the site."""
+        if self.promises:
+            self.agent.counts["promises withdrawn"] += len(self.promises)
+            for vpp_id in self.promises:
+                self.keep(_PROMISE + vpp_id, None)
+            self.promises.clear()
+            self.sibling(SitePlanning).unpin()
 
     def widen(self, vpp_id: str, assets: Iterable[str]) -> None:
         """Count what more devices do towards a promise from now on, beside what is planned of them now."""

@@ -23,6 +23,7 @@ from ontology.discourse import Query, QueryResult
 from ontology.errors import ParityError, Refused
 from ontology.letter import Letter
 from ontology.measurements import Measurement
+from ontology.ownership import Party
 from ontology.performatives import Performative
 from ontology.policy import may_read
 from ontology.roles import Role
@@ -63,13 +64,13 @@ class VppReporting(Behaviour):
         return [plant for plant in found if plant.valid_to_s > query.start_s and plant.valid_from_s < end_s]
 
     async def _metrics(self, query: Query, asker: Member) -> list[ProsumerMetrics]:
-        """Ask prosumers, named by address or site; a prosumer is told of itself only."""
+        """Ask prosumers, named by address or site; who belongs to a site is told of it only."""
         members = self.agent.surroundings.membership
         wanted = set(query.subjects or ([query.subject] if query.subject else ()))
-        if asker.role is Role.PROSUMER:
+        if Party(asker.role, (asker.site,)).is_bound:
             if not wanted <= {asker.address, asker.site}:
-                raise Refused("a prosumer may not read of others")
-            wanted = {asker.address}
+                raise Refused(f"a {asker.role} may not read of others")
+            wanted = {asker.site}
         asked = [
             member.address
             for member in members.values()

@@ -3,27 +3,23 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from behaviours.decisions.grid.network import MAX_SITES, Network, Transformer, radial_feeder
+from behaviours.decisions.grid.network import MAX_SITES, Transformer, radial_feeder
 from behaviours.decisions.grid.power_flow import own_phase
 from environments.networks.case import NetworkCase
-from environments.networks.opendss_file import read_opendss
-from environments.networks.pandapower_file import read_pandapower
 from environments.networks.tree import Branch, Supply, network_of, tree_from
 from ontology.errors import InvalidInput, problem
 
-__all__ = ["FEEDERS", "NAMES", "built_in", "feeder_named", "is_file", "load_cases", "source_of"]
+__all__ = ["FEEDERS", "NAMES", "STREET", "built_in", "source_of"]
 
 NAMES: Mapping[str, tuple[str, ...]] = {"ieee-european-lv": ("566", "1", "1440"), "cigre-lv": ("peak",)}
 """Built-in networks and their snapshots, the usual one first."""
 FEEDERS = ("ieee-european-lv", "cigre-lv-residential", "cigre-lv-industrial", "cigre-lv-commercial")
 """Feeders of built-in networks, each with one transformer."""
-SUFFIXES = (".json", ".dss")
 STREET = "street-"
 STREET_SITE_W = 2_000.0
 """What every house of the street draws, at the power factor below, unless loads are given."""
@@ -66,29 +62,6 @@ class _Facts(msgspec.Struct, frozen=True):
     feeders: list[_Feeder]
 
 
-def load_cases(name: str) -> list[NetworkCase]:
-    """Return the networks of a built-in name (`ieee-european-lv@1`) or of a file.
-
-    A file is JSON that pandapower wrote, or makes a circuit of OpenDSS (`Master.dss`, or `Master.dss@566` for
-    the loads at a step of their shapes).
-
-    Raises: InvalidInput naming everything that is wrong with it, Unavailable without OpenDSS for its files.
-    """
-    if name.partition("@")[0] in NAMES or name.startswith(STREET):
-        return built_in(name)
-    file, _, step = name.rpartition("@") if ".dss@" in name.lower() else (name, "", "")
-    if not Path(file).exists():
-        expected = (
-            f"{', '.join(NAMES)}, {STREET}1 to {STREET}{MAX_SITES}, or a file (pandapower JSON, OpenDSS)"
-        )
-        raise InvalidInput(problem("NETWORK", name, expected))
-    if Path(file).suffix.lower() != ".dss":
-        return read_pandapower(Path(file))
-    if step and not step.isdecimal():
-        raise InvalidInput(problem("NETWORK", name, "a step of the loads' shapes behind @: 1, 2, …"))
-    return read_opendss(Path(file), int(step) if step else None)
-
-
 def built_in(name: str) -> list[NetworkCase]:
     """Return the networks of a built-in name, with a snapshot's loads: `NAME` or `NAME@SNAPSHOT`.
 
@@ -104,27 +77,6 @@ def built_in(name: str) -> list[NetworkCase]:
     if chosen not in known:
         raise InvalidInput(problem("NETWORK", name, f"{network}@ and one of {', '.join(known)}"))
     return [_case(feeder, chosen) for feeder in _facts(network).feeders]
-
-
-def is_file(name: str) -> bool:
-    """Return whether a network's name is that of a file, which need not be there."""
-    return Path(name.rpartition("@")[0] or name).suffix.lower() in SUFFIXES
-
-
-def feeder_named(name: str) -> Network:
-    """Return one feeder of a built-in network, or the one of a file.
-
-    Raises: InvalidInput when there is none of that name, or the file has several.
-    """
-    if is_file(name):
-        cases = load_cases(name)
-        if len(cases) != 1:
-            raise InvalidInput(problem("network", f"{name}: {len(cases)} transformers", "a file with one"))
-        return cases[0].network
-    if name not in FEEDERS:
-        raise InvalidInput(problem("network", name, f"one of {', '.join(FEEDERS)}"))
-    network = next(each for each in NAMES if name.startswith(each))
-    return next(each.network for each in built_in(network) if each.network.segment_id == name)
 
 
 def source_of(name: str) -> str:

@@ -5,28 +5,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from behaviours.decisions.grid.network import Network
 from behaviours.decisions.grid.power_flow import own_phase
+from environments.networks.load_series import LoadSeries
 from ontology.errors import InvalidInput, Problem, problem
 
-__all__ = ["LoadSeries", "read_series", "read_snapshot"]
+__all__ = ["read_series", "read_snapshot"]
 
 MOST_PROBLEMS = 50
 MOST_W = 10e6
 TOTALS = ("power_w", "reactive_var")
 PHASES = tuple(f"l{phase}_{unit}" for unit in ("w", "var") for phase in (1, 2, 3))
-
-
-class LoadSeries(NamedTuple):
-    """Powers of sites over time: epoch seconds (T,) and (T, sites) W, consumption positive."""
-
-    times_s: NDArray[np.int64]
-    power_w: NDArray[np.float64]
 
 
 def read_snapshot(path: Path, networks: Sequence[Network], reactive_per_w: float) -> NDArray[np.complex128]:

@@ -9,32 +9,26 @@ into impedances outside ±5 %.
 from collections.abc import Iterator, Sequence
 from math import hypot
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from behaviours.decisions.grid.network import THREE_PHASE, Transformer
+from behaviours.decisions.grid.network import Transformer
 from environments.networks.case import NetworkCase
+from environments.networks.load_series import LoadSeries
+from environments.networks.opendss_loads import Load, Shape, loads_of
 from environments.networks.tree import Branch, Supply, Tree, network_of, tree_from
 from ontology.errors import InvalidInput, Problem, Unavailable, problem
 
-__all__ = ["read_opendss"]
+__all__ = ["opendss_series", "read_opendss"]
 
 LOW_VOLTAGE_V = 1_000
 MEASURING = frozenset({"monitor", "energymeter", "sensor"})
 READ = frozenset({"vsource", "transformer", "line", "load"})
+METRES = (1.0, 1609.344, 304.8, 1000.0, 1.0, 0.3048, 0.0254, 0.01)
+"""By OpenDSS's units of length: none (taken as m), mi, kft, km, m, ft, in, cm."""
 UNEVEN = 0.1
 """How far a line's self and mutual impedances may differ from their means, relative to the self impedance."""
-CONSTANT_POWER = 1
-
-
-class _Load(NamedTuple):
-    name: str
-    bus: str
-    phase: int
-    power_w: float
-    reactive_var: float
 
 
 def read_opendss(path: Path, step: int | None = None) -> list[NetworkCase]:
@@ -46,12 +40,31 @@ def read_opendss(path: Path, step: int | None = None) -> list[NetworkCase]:
 
     Raises: InvalidInput naming everything that is wrong with it, Unavailable without OpenDSS.
     """
-    engine = _compiled(path)
-    reading = _Reading(engine, step)
+    reading = _Reading(_compiled(path), step)
     cases = reading.cases(path.stem)
     if reading.problems:
         raise InvalidInput(reading.problems)
     return cases
+
+
+def opendss_series(path: Path) -> LoadSeries:
+    """Return what a circuit's loads draw over the steps of their shapes, in the order of its networks.
+
+    The first step ends one interval of the shapes after the beginning of 1970: a circuit knows no date.
+
+    Raises: InvalidInput naming everything that is wrong with it, Unavailable without OpenDSS.
+    """
+    reading = _Reading(_compiled(path), None)
+    cases = reading.cases(path.stem)
+    shape = reading.common_shape() if not reading.problems else None
+    if shape is None:
+        raise InvalidInput(reading.problems)
+    steps = len(shape.active)
+    load_of = {load.name: load for load in reading.loads}
+    sites = [load_of[site] for case in cases for site in case.network.sites]
+    power_va = np.array([load.powers_va(steps).sum(axis=1) for load in sites]).T
+    times_s = np.rint(shape.step_s * np.arange(1, steps + 1)).astype(np.int64)
+    return LoadSeries(times_s, power_va.real, power_va.imag)
 
 
 def _compiled(path: Path) -> Any:
@@ -81,12 +94,18 @@ class _Reading:
         self.step = step
         self.problems: list[Problem] = []
         self.buses: dict[str, int] = {}
+        self.phases: dict[int, set[int]] = {}
+        """Of what lines and transformers bring to each bus."""
+        self.source_node = -1
+        self.loads: list[Load] = []
 
     def cases(self, name: str) -> list[NetworkCase]:
         """Return the networks, or nothing and problems; topology is judged once the elements are sound."""
         self._refuse_other_elements()
         source = self._source()
-        stations, branches, loads = list(self._stations(source)), list(self._branches()), list(self._loads())
+        stations, branches = list(self._stations(source)), list(self._branches())
+        loads = self.loads = list(loads_of(self.engine, self._complain))
+        self._check_step()
         if not stations and not self.problems:
             self._complain("transformer", "none", f"one with a side of at most {LOW_VOLTAGE_V} V")
         if self.problems:
@@ -107,6 +126,9 @@ class _Reading:
     def _node(self, bus: str) -> int:
         return self.buses.setdefault(bus.partition(".")[0].lower(), len(self.buses))
 
+    def _bring(self, node: int, phases: set[int]) -> None:
+        self.phases.setdefault(node, set()).update(phases)
+
     def _number(self, element: str, attribute: str) -> float:
         """Return what OpenDSS says an element's attribute is."""
         self.engine.Text.Command(f"? {element}.{attribute}")
@@ -123,6 +145,7 @@ class _Reading:
         """Return voltage in p.u., short-circuit power in VA and R/X of the source."""
         engine = self.engine
         engine.Vsources.First()
+        self.source_node = self._node(engine.CktElement.BusNames()[0])
         name = f"vsource.{engine.Vsources.Name()}"
         if engine.Vsources.Count() != 1:
             self._complain("vsource", engine.Vsources.Count(), "one source")
@@ -171,9 +194,12 @@ class _Reading:
             hypot(self._number(name, "%imag") / 100, no_load),
             volts[1 - low] * turns[1 - low],
             volts[low] * turns[low],
-            1 if "lag" in self._text(name, "leadlag") or low == 1 else 11,
+            11 if "lead" in self._text(name, "leadlag") else 1,
         )
-        busbar = self._node(engine.CktElement.BusNames()[low])
+        busbar, above = (self._node(engine.CktElement.BusNames()[side]) for side in (low, 1 - low))
+        self._bring(busbar, {1, 2, 3})
+        if above != self.source_node:
+            self._complain(f"{name}.buses", engine.CktElement.BusNames()[1 - low], "the bus of the source")
         return busbar, Supply(transformer, volts[1 - low], volts[low], *source)
 
     def _text(self, element: str, attribute: str) -> str:
@@ -202,12 +228,13 @@ class _Reading:
         if abs(impedance - even).max() > UNEVEN * abs(own):
             self._complain(f"{name}.rmatrix", "uneven phases", f"phases alike within {UNEVEN:.0%}")
         start, end = (self._node(bus) for bus in engine.CktElement.BusNames())
+        self._check_phases(name, start, end)
         positive, zero = own - mutual, own + 2 * mutual
         return Branch(
             name,
             start,
             end,
-            0.0,
+            engine.Lines.Length() * METRES[engine.Lines.Units()],
             positive.real,
             positive.imag,
             zero.real,
@@ -215,68 +242,61 @@ class _Reading:
             engine.Lines.NormAmps(),
         )
 
-    def _loads(self) -> Iterator[_Load]:
-        engine, found = self.engine, self.engine.Loads.First()
-        while found:
-            load = self._load(f"load.{engine.Loads.Name()}")
-            if load is not None:
-                yield load
-            found = engine.Loads.Next()
+    def _check_phases(self, name: str, start: int, end: int) -> None:
+        """Complain of a line that has other phases at its end, and note which it brings."""
+        order = [int(each) for each in self.engine.CktElement.NodeOrder()]
+        near, far = order[: len(order) // 2], order[len(order) // 2 :]
+        if near != far or not set(near) <= {1, 2, 3}:
+            self._complain(
+                f"{name}.bus2", self.engine.CktElement.BusNames()[1], f"the phases of bus1: {near}"
+            )
+        for node in (start, end):
+            self._bring(node, set(near))
 
-    def _load(self, name: str) -> _Load | None:
-        engine = self.engine
-        phases, bus = engine.CktElement.NumPhases(), engine.CktElement.BusNames()[0]
-        if engine.Loads.IsDelta():
-            self._complain(f"{name}.conn", "delta", "wye: loads between phase and neutral")
-        if engine.Loads.Model() != CONSTANT_POWER:
-            self._complain(f"{name}.model", engine.Loads.Model(), "1: constant power")
-        if phases not in (1, 3):
-            self._complain(f"{name}.phases", phases, "1 or 3")
-            return None
-        phase = engine.CktElement.NodeOrder()[0] - 1 if phases == 1 else THREE_PHASE
-        active, reactive = self._powers(name)
-        return _Load(engine.Loads.Name(), bus, phase, 1000 * active, 1000 * reactive)
-
-    def _powers(self, name: str) -> tuple[float, float]:
-        """Return the active and reactive power of the load that is looked at, in kW and kvar."""
-        engine = self.engine
-        active, reactive = engine.Loads.kW(), engine.Loads.kvar()
+    def _check_step(self) -> None:
         if self.step is None:
-            return active, reactive
-        shape = engine.Loads.Daily() or engine.Loads.Yearly() or engine.Loads.Duty()
-        if not shape:
-            return active, reactive
-        engine.LoadShape.Name(shape)
-        points = engine.LoadShape.PMult()
-        if not 1 <= self.step <= len(points):
-            self._complain(f"{name} shape {shape}", self.step, f"a step of 1 to {len(points)}")
-            return active, reactive
-        point = float(points[self.step - 1])
-        scaled = point if engine.LoadShape.UseActual() else active * point
-        return scaled, reactive * scaled / active if active else 0.0
+            return
+        for load in self.loads:
+            if load.shape is not None and not 1 <= self.step <= len(load.shape.active):
+                expected = f"a step of 1 to {len(load.shape.active)}"
+                self._complain(f"load.{load.name} shape", self.step, expected)
+        if not any(load.shape for load in self.loads):
+            self._complain("loadshape", "none", f"loads with shapes, for a step such as {self.step}")
 
-    def _check(self, trees: Sequence[Tree], branches: Sequence[Branch], loads: Sequence[_Load]) -> None:
+    def common_shape(self) -> Shape | None:
+        """Return one of the loads' shapes, or nothing and problems where they differ in their steps."""
+        shapes = [(load.name, load.shape) for load in self.loads if load.shape is not None]
+        if not shapes:
+            self._complain("loadshape", "none", "loads with shapes: the file has no loads over time")
+            return None
+        first = shapes[0][1]
+        for name, each in shapes:
+            if (each.step_s, len(each.active)) != (first.step_s, len(first.active)) or each.step_s <= 0:
+                have, wanted = (f"{len(one.active)} steps of {one.step_s:g} s" for one in (each, first))
+                self._complain(f"load.{name} shape", have, f"{wanted}, as the first has")
+        return None if self.problems else first
+
+    def _check(self, trees: Sequence[Tree], branches: Sequence[Branch], loads: Sequence[Load]) -> None:
         fed = {each.node for tree in trees for each in tree.nodes}
         for tree in trees:
             for index in tree.closing:
                 self._complain(branches[index].name, "closed", "no loop: open a line")
         for load in loads:
-            if self._node(load.bus) not in fed:
+            node = self._node(load.bus)
+            wanted = {load.phase + 1} if load.phase < 3 else {1, 2, 3}
+            if node not in fed:
                 self._complain(f"load.{load.name}.bus1", load.bus, "a bus that a transformer feeds")
+            elif not wanted <= self.phases[node]:
+                there = ", ".join(map(str, sorted(self.phases[node])))
+                self._complain(f"load.{load.name}.bus1", load.bus, f"phases that lines bring there: {there}")
 
     def _case(
-        self, name: str, supply: Supply, tree: Tree, branches: Sequence[Branch], loads: Sequence[_Load]
+        self, name: str, supply: Supply, tree: Tree, branches: Sequence[Branch], loads: Sequence[Load]
     ) -> NetworkCase:
         fed = {each.node for each in tree.nodes}
         bus = {node: each for each, node in self.buses.items()}
         mine = [load for load in loads if self._node(load.bus) in fed]
-        power_w, reactive_var = (
-            np.array([_over_phases(load.phase, value) for load, value in values]).reshape(-1, 3)
-            for values in (
-                [(load, load.power_w) for load in mine],
-                [(load, load.reactive_var) for load in mine],
-            )
-        )
+        power_va = np.array([self._powers_va(load) for load in mine]).reshape(-1, 3)
         network = network_of(
             name,
             supply,
@@ -287,8 +307,7 @@ class _Reading:
             [self._node(load.bus) for load in mine],
             [load.phase for load in mine],
         )
-        return NetworkCase(network, power_w, reactive_var)
+        return NetworkCase(network, power_va.real, power_va.imag)
 
-
-def _over_phases(phase: int, value: float) -> NDArray[np.float64]:
-    return np.full(3, value / 3) if phase == THREE_PHASE else np.where(np.arange(3) == phase, value, 0.0)
+    def _powers_va(self, load: Load) -> np.ndarray:
+        return load.powers_va() if self.step is None else load.powers_va(self.step)[-1]

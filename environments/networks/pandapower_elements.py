@@ -86,11 +86,20 @@ def transformer_of(row: Row) -> Transformer:
 
 
 def _turns(row: Row) -> tuple[float, float]:
-    """Return how the tap changes the rated voltages of both sides."""
+    """Return how the tap changes the rated voltages of both sides.
+
+    As in pandapower: since its version 3 a table says what kind of changer there is, and where it says none
+    the tap's position counts for nothing.
+    """
+    kind = row.text("tap_changer_type")
+    if row.has("tap_changer_type") and not kind:
+        return 1.0, 1.0
     position = row.number("tap_pos", 0.0)
     steps = position - row.number("tap_neutral", position)
-    if steps and row.number("tap_step_degree", 0.0):
+    if steps and (kind == "Ideal" or row.number("tap_step_degree", 0.0)):
         row.complain("tap_step_degree", row.number("tap_step_degree", 0.0), "0: no phase shifters")
+    if row.flag("tap_dependency_table", False):
+        row.complain("tap_dependency_table", True, "false: characteristics of taps are not read")
     factor = 1 + steps * row.number("tap_step_percent", 0.0) / 100
     return (1.0, factor) if row.text("tap_side") == "lv" else (factor, 1.0)
 

@@ -1,7 +1,8 @@
 """Low-voltage networks from a file that pandapower wrote, one for each transformer.
 
-Read are buses, lines, two-winding transformers, the external grid, switches, and loads and generators with
-constant power, symmetrical or not. All that is wrong with a file, or not supported, is said at once.
+Read are buses, lines, two-winding transformers, the external grid, switches, and loads, generators and
+batteries with constant power, symmetrical or not. All that is wrong with a file, or not supported, is said at
+once.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from behaviours.decisions.grid.network import THREE_PHASE
 from environments.networks.case import NetworkCase
+from environments.networks.network_file import is_network_json, read_network_json
 from environments.networks.pandapower_elements import (
     branch_of,
     powers_of,
@@ -25,14 +27,14 @@ from environments.networks.pandapower_tables import Row, Tables, tables_of
 from environments.networks.tree import Branch, Supply, Tree, network_of, tree_from
 from ontology.errors import InvalidInput, Problem, problem
 
-__all__ = ["cases_from_pandapower", "read_pandapower"]
+__all__ = ["DRAWS", "cases_from_pandapower", "read_pandapower"]
 
 LOW_VOLTAGE_V = 1_000
 NOT_SUPPORTED = (
-    *("gen", "storage", "shunt", "ward", "xward", "impedance", "trafo3w"),
+    *("gen", "shunt", "ward", "xward", "impedance", "trafo3w"),
     *("motor", "dcline", "tcsc", "svc", "ssc", "vsc"),
 )
-DRAWS = {"load": 1.0, "asymmetric_load": 1.0, "sgen": -1.0, "asymmetric_sgen": -1.0}
+DRAWS = {"load": 1.0, "asymmetric_load": 1.0, "sgen": -1.0, "asymmetric_sgen": -1.0, "storage": 1.0}
 """Tables of sites and the sign of their power."""
 
 
@@ -52,7 +54,7 @@ class _Station(NamedTuple):
 
 
 def read_pandapower(path: Path) -> list[NetworkCase]:
-    """Read a file's networks with their loads.
+    """Read a file's networks with their loads; the file may also be the copy that a run keeps of one.
 
     Raises: InvalidInput naming everything that is wrong with it.
     """
@@ -61,6 +63,8 @@ def read_pandapower(path: Path) -> list[NetworkCase]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "unreadable"
         raise InvalidInput(problem(str(path), reason, "a file that can be read")) from None
+    if is_network_json(text):
+        return [read_network_json(text, str(path))]
     return cases_from_pandapower(text, path.stem)
 
 

@@ -23,6 +23,10 @@ class Row:
         """Note that a cell is wrong."""
         self._problems.append(problem(f"{self.table}[{self.index}].{column}", value, expected))
 
+    def has(self, column: str) -> bool:
+        """Return whether the table has a column, be the cell empty or not."""
+        return column in self._cells
+
     def number(
         self,
         column: str,

@@ -12,8 +12,9 @@ from ontology.base import Concept
 from ontology.codec import message_type_of
 from ontology.discourse import AnyConcept
 from ontology.errors import InvalidInput, problem
+from ontology.users import User
 
-__all__ = ["ENTITIES", "Key", "is_timeless", "key_of", "require_entity"]
+__all__ = ["ENTITIES", "Key", "entity_of", "is_timeless", "key_of", "require_entity"]
 
 SUBJECT_FIELDS = (
     "subject",
@@ -33,6 +34,7 @@ OTHER_SUBJECTS = {
     "parity:Building": "building_id",
     "parity:BuildingType": "type_id",
     "parity:EvSocUpdate": "session_id",
+    "parity:FlexibilityContract": "contract_id",
     "parity:EvUserInput": "session_id",
     "parity:EvDisconnectionEvent": "session_id",
     "parity:ChargingSchedule": "session_id",
@@ -59,7 +61,10 @@ NO_SUBJECT = {"oadr:PriceProfile", "uftp:FlexSettlement"}
 """Types that are about the whole community."""
 VARIANTS = {
     "oadr:DRSignal": ("signal_id",),
+    "parity:AcquiredFlexibility": ("order_reference",),
     "parity:AssetAlarm": ("asset_id", "kind"),
+    "parity:EmergencyCall": ("signal_id",),
+    "parity:Consent": ("purpose",),
     "parity:EvSession": ("session_id",),
     "parity:Forecast": ("kind",),
     "parity:KpiMeasure": ("kpi_id",),
@@ -107,10 +112,22 @@ def _rule(entity: str, cls: type[Concept]) -> _Rule:
 
 
 def _subject(entity: str, cls: type[Concept]) -> Callable[[Any], str]:
+    if cls is User:
+        return _nameless
     if entity in NO_SUBJECT:
         return lambda fact: ""
     field = OTHER_SUBJECTS.get(entity) or next(f for f in SUBJECT_FIELDS if f in cls.__struct_fields__)
     return attrgetter(field)
+
+
+def _nameless(user: User) -> str:
+    """Return a user's id; who a person is only the registry keeps, sealed.
+
+    Raises: InvalidInput when the user has a name or an e-mail.
+    """
+    if user.name or user.email:
+        raise InvalidInput(problem("name, email", "…", "nothing: people are registered with the registry"))
+    return user.user_id
 
 
 def _variant(fields: tuple[str, ...]) -> Callable[[Any], str]:
@@ -137,6 +154,17 @@ def key_of(fact: Concept) -> Key:
         raise InvalidInput(problem("item", type(fact).__name__, "a concept that can be stored"))
     entity, subject, time_s, variant = rule
     return Key(entity, subject(fact), time_s(fact), variant(fact))
+
+
+def entity_of(cls: type[Concept]) -> str:
+    """Return under which message type facts of a class are stored.
+
+    Raises: InvalidInput when they are not.
+    """
+    rule = _RULES_BY_CLASS.get(cls)
+    if rule is None:
+        raise InvalidInput(problem("item", cls.__name__, "a concept that can be stored"))
+    return rule[0]
 
 
 def is_timeless(entity: str) -> bool:

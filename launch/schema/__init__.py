@@ -12,11 +12,20 @@ from launch.schema.markets import (
     Tariffs,
     Window,
 )
-from launch.schema.platform import Faults, Ledger, Planning, Server
+from launch.schema.platform import Faults, Ledger, Planning, Registry, Repository, Server
 from launch.schema.scenario import SHORT_FORMS, Scenario
 from launch.schema.section import Section
 from launch.schema.sites import Battery, Ev, HeatPump, HotWater, Lighting, Population, Pv, Shares, Site
-from launch.schema.world import Dstatcom, Grid, Location, Monitoring, Thresholds, Weather
+from launch.schema.world import (
+    Dstatcom,
+    Grid,
+    Location,
+    Monitoring,
+    NetworkEvent,
+    Thresholds,
+    Weather,
+    WeatherProvider,
+)
 
 __all__ = [
     "SHORT_FORMS",
@@ -38,10 +47,13 @@ __all__ = [
     "Lighting",
     "Location",
     "Monitoring",
+    "NetworkEvent",
     "Planning",
     "Population",
     "Product",
     "Pv",
+    "Registry",
+    "Repository",
     "Scenario",
     "Section",
     "Server",
@@ -54,5 +66,6 @@ __all__ = [
     "UftpCounterparty",
     "UftpPoint",
     "Weather",
+    "WeatherProvider",
     "Window",
 ]

@@ -75,6 +75,13 @@ class FlexibilityMarket(Section, frozen=True, kw_only=True):
         Literal["d-prognosis", "same-slot-7d", "high-5-of-10", "mbma", "control-group"],
         Meta(description="what a deviation is measured from"),
     ] = "d-prognosis"
+    metered: Annotated[
+        Literal["pool", "devices"],
+        Meta(
+            description="where delivery is measured: at all meters of the congestion point (UFTP), or at the "
+            "devices that deliver, against what was planned of them"
+        ),
+    ] = "pool"
     request_minutes: Annotated[int, Meta(ge=30, le=120, description="before delivery requests are made")] = 90
     offer_minutes: Annotated[int, Meta(ge=25, le=120, description="before delivery offers are due")] = 60
     order_minutes: Annotated[int, Meta(ge=20, le=120, description="before delivery orders are placed")] = 45

@@ -1,4 +1,4 @@
-"""What a scenario runs on: server, ledger, planning, faults."""
+"""What a scenario runs on: server, ledger, repository, planning, faults."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from launch.schema.section import Section
 
-__all__ = ["Faults", "Ledger", "Planning", "Server"]
+__all__ = ["Faults", "Ledger", "Planning", "Registry", "Repository", "Server"]
 
 
 class Server(Section, frozen=True, kw_only=True):
@@ -70,6 +70,31 @@ class Ledger(Section, frozen=True, kw_only=True):
     challenge_window_s: Annotated[
         int, Meta(ge=900, le=2_592_000, description="seconds in which a root can be challenged")
     ] = 86_400
+
+
+class Registry(Section, frozen=True, kw_only=True):
+    """Who is behind the sites. Short form: the folder."""
+
+    folder: Annotated[
+        str,
+        Meta(description="from `parity-mas registry init`; empty: nobody, pseudonyms follow from the seed"),
+    ] = ""
+
+
+class Repository(Section, frozen=True, kw_only=True):
+    """Where facts are kept. Short form: the URL."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="`sqlite:///FILE` or `postgresql://user@host/database?passfile=FILE`, never with a "
+            "password; empty: memory offline, a file for the time of a live run"
+        ),
+    ] = ""
+    market: Annotated[
+        str,
+        Meta(pattern="^[a-z0-9][a-z0-9_-]{0,62}$", description="whose facts: runs of one see the same"),
+    ] = "defaultmarket"
 
 
 class Planning(Section, frozen=True, kw_only=True):

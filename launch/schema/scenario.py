@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from launch.schema.flexibility import FlexibilityMarket
+from launch.schema.interface import Api
 from launch.schema.markets import Agreement, Contract, ExternalMarkets, Product, Tariffs
-from launch.schema.platform import Faults, Ledger, Planning, Server
+from launch.schema.platform import Faults, Ledger, Planning, Registry, Repository, Server
 from launch.schema.section import Section
 from launch.schema.sites import Population, Site
 from launch.schema.world import Grid, Location, Weather
@@ -79,7 +80,10 @@ class Scenario(Section, frozen=True, kw_only=True):
         tuple[Agreement, ...], Meta(description="service levels, judged and paid on the ledger")
     ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
+    api: Annotated[Api, Meta(description="REST interface of `parity-mas serve`")] = Api()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()
+    registry: Annotated[Registry, Meta(description="of the people behind the sites")] = Registry()
+    repository: Annotated[Repository, Meta(description="database of the community's facts")] = Repository()
     control: Annotated[
         bool,
         Meta(description="false: agents read the meters only, devices run by themselves, batteries idle"),
@@ -93,6 +97,8 @@ SHORT_FORMS: dict[type, dict[type, str]] = {
     Weather: {int: "reference_year"},
     Server: {str: "kind"},
     Ledger: {str: "url"},
+    Registry: {str: "folder"},
+    Repository: {str: "url"},
     FlexibilityMarket: {bool: "active"},
     Planning: {str: "solver"},
 }

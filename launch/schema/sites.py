@@ -8,6 +8,8 @@ from launch.schema.section import JabberId, Price, Section, Share
 
 __all__ = ["Battery", "Ev", "HeatPump", "HotWater", "Lighting", "Population", "Pv", "Shares", "Site"]
 
+Controller = Literal["site", "dso"]
+
 
 class Pv(Section, frozen=True, kw_only=True):
     """A photovoltaic plant."""
@@ -15,6 +17,9 @@ class Pv(Section, frozen=True, kw_only=True):
     kwp: Annotated[float, Meta(ge=0.01, le=10_000, description="peak power, kWp")]
     tilt_deg: Annotated[float, Meta(ge=0, le=90, description="0 = flat, 90 = on the wall")] = 35.0
     azimuth_deg: Annotated[float, Meta(ge=0, le=360, description="0 = north, 90 = east, 180 = south")] = 180.0
+    controlled_by: Annotated[
+        Controller, Meta(description="dso: the grid operator may curtail it directly")
+    ] = "site"
 
 
 class Battery(Section, frozen=True, kw_only=True):
@@ -37,6 +42,9 @@ class Battery(Section, frozen=True, kw_only=True):
         Literal["site", "feeder"],
         Meta(description="whose peaks: of its site, or (a community battery) of all sites on its feeder"),
     ] = "site"
+    controlled_by: Annotated[
+        Controller, Meta(description="dso: the grid operator's own, which nobody else steers")
+    ] = "site"
 
 
 class Ev(Section, frozen=True, kw_only=True):
@@ -51,6 +59,9 @@ class Ev(Section, frozen=True, kw_only=True):
     trip_kwh: Annotated[float, Meta(ge=0, le=1000, description="a mean day's driving, kWh")] = 7.0
     target_state_of_charge: Annotated[float, Meta(ge=0.1, le=1, description="wanted at departure")] = 0.90
     minimum_state_of_charge: Annotated[float, Meta(ge=0, le=1, description="charged for at once")] = 0.20
+    controlled_by: Annotated[
+        Controller, Meta(description="dso: the grid operator may limit its charging directly")
+    ] = "site"
 
 
 class HeatPump(Section, frozen=True, kw_only=True):

@@ -7,7 +7,16 @@ from msgspec import Meta
 from launch.schema.dso_systems import Access, DsoSystems
 from launch.schema.section import Section
 
-__all__ = ["Dstatcom", "Grid", "Location", "Monitoring", "Thresholds", "Weather"]
+__all__ = [
+    "Dstatcom",
+    "Grid",
+    "Location",
+    "Monitoring",
+    "NetworkEvent",
+    "Thresholds",
+    "Weather",
+    "WeatherProvider",
+]
 
 
 class Location(Section, frozen=True, kw_only=True):
@@ -17,12 +26,34 @@ class Location(Section, frozen=True, kw_only=True):
     longitude: Annotated[float, Meta(ge=-180, le=180, description="degrees east")]
 
 
+class WeatherProvider(Section, frozen=True, kw_only=True):
+    """Who foresees the weather of a live run."""
+
+    kind: Annotated[
+        Literal["open-meteo", "file", "reference-year"],
+        Meta(description="by HTTP in Open-Meteo's form, a CSV, or what is usual"),
+    ]
+    name: Annotated[str, Meta(description="in logs and forecasts; empty: its kind")] = ""
+    url: Annotated[
+        str, Meta(description="of the HTTP interface, such as `https://api.open-meteo.com/v1`")
+    ] = ""
+    token_file: Annotated[str | None, Meta(description="a bearer token, where the service asks for one")] = (
+        None
+    )
+    ca_file: Annotated[str | None, Meta(description="certificates to trust, PEM")] = None
+    file: Annotated[str | None, Meta(description="the CSV")] = None
+
+
 class Weather(Section, frozen=True, kw_only=True):
     """A DWD test reference year, which ships with demandlib. Short form: its number."""
 
     reference_year: Annotated[
         int, Meta(ge=1, le=15, description="test reference region, such as 4 Potsdam, 12 Mannheim")
     ] = 4
+    providers: Annotated[
+        tuple[WeatherProvider, ...],
+        Meta(description="of a live run's forecasts, in the order of asking; none: the simulated world's"),
+    ] = ()
 
 
 class Thresholds(Section, frozen=True, kw_only=True):
@@ -100,6 +131,25 @@ class Monitoring(Section, frozen=True, kw_only=True):
     access: Annotated[Access, Meta(description="to the source")] = Access()
 
 
+class NetworkEvent(Section, frozen=True, kw_only=True):
+    """Something that happens to the network, which the grid operator must react to at once."""
+
+    at: Annotated[str, Meta(description="when, local date and time, such as `2024-01-11T18:07`")]
+    segment: Annotated[str, Meta(description="where, such as `segment-001`")]
+    kind: Annotated[
+        Literal["transformer", "cable", "line-opened"],
+        Meta(
+            description="transformer: its rating falls to a share; cable: of several parallel ones in the "
+            "street that lead to a site's joint a share is left; line-opened: that cable is opened, and what "
+            "is behind is fed by a tie from another site's joint"
+        ),
+    ]
+    share: Annotated[float, Meta(ge=0.05, lt=1, description="what is left (transformer, cable)")] = 0.5
+    site: Annotated[str, Meta(description="the cable in the street is the one that leads to this site")] = ""
+    fed_from: Annotated[str, Meta(description="the tie begins at this site's joint (line-opened)")] = ""
+    tie_m: Annotated[float, Meta(ge=1, le=2000, description="length of the tie, metres")] = 100.0
+
+
 class Grid(Section, frozen=True, kw_only=True):
     """The low-voltage grid: one transformer with one feeder for every `sites_per_feeder` sites."""
 
@@ -109,7 +159,7 @@ class Grid(Section, frozen=True, kw_only=True):
             description="street is laid out for its sites; ieee-european-lv, cigre-lv-residential, "
             "cigre-lv-industrial and cigre-lv-commercial are known networks, with a transformer, cables and "
             "a voltage of their own, on whose connection points a feeder's sites are spread; or a file "
-            "(pandapower .json, OpenDSS .dss) with one transformer"
+            "(pandapower .json, OpenDSS .dss) with one transformer, or simbench:CODE"
         ),
     ] = "street"
     transformer_kva: Annotated[
@@ -146,4 +196,7 @@ class Grid(Section, frozen=True, kw_only=True):
     outlook_intervals: Annotated[
         int, Meta(ge=1, le=96, description="how far ahead the network is solved and the outlook published")
     ] = 96
+    events: Annotated[
+        tuple[NetworkEvent, ...], Meta(max_length=1000, description="what happens to the network, and when")
+    ] = ()
     thresholds: Annotated[Thresholds, Meta(description="of the traffic light")] = Thresholds()

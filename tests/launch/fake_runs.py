@@ -29,5 +29,5 @@ def run_offline(scenario, out, progress, mode="offline"):
     return result
 
 
-async def run_live(scenario, out, progress, shard, meeting_place):
+async def run_live(scenario, out, progress, shard, meeting_place, front=None):
     return run_offline(scenario, out, progress, scenario.server.kind)

@@ -192,3 +192,18 @@ def test_a_shard_needs_a_place_to_meet_and_a_number(cli, tmp_path, flags, compla
     outcome = cli("run", "small.yaml", *flags)
     assert outcome.exit_code == 2
     assert complaint in outcome.stderr
+
+
+def test_runs_are_put_side_by_side_and_on_a_page(cli, tmp_path):
+    for name in ("one", "two"):
+        cli("run", "small.yaml", "--offline", "--out", name)
+    shown = cli("compare", "one", "two", "--out", "both.html")
+    assert shown.exit_code == 0, shown.output
+    assert "Calls for direct control" in shown.output
+    assert "one" in (tmp_path / "both.html").read_text()
+
+
+def test_what_is_no_run_folder_is_not_compared(cli, tmp_path):
+    shown = cli("compare", "nowhere", "--out", "both.html")
+    assert shown.exit_code == 2
+    assert not (tmp_path / "both.html").exists()

@@ -7,7 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from launch.cli import app
+from launch.run_folder import RunFolder, read_run
 from tests.environments.networks.pandapower_samples import document
+from tests.launch.launch_samples import made_up_result
 
 
 def cli(*arguments):
@@ -117,3 +119,52 @@ def test_loads_beyond_what_the_network_can_carry_fail_and_say_so(tmp_path):
     outcome = cli("solve", "street-4", "--loads", loads)
     assert outcome.exit_code == 1
     assert "street-4" in outcome.stderr
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Return a run folder."""
+    monkeypatch.setattr("launch.report.render_report", lambda result: "a report")
+    result = made_up_result()
+    RunFolder(tmp_path / "run", result.scenario, result.mode).finish(result)
+    return tmp_path / "run"
+
+
+def test_a_run_is_reported_feeder_by_feeder(run, tmp_path):
+    outcome = cli("report", run, "--out", tmp_path / "out")
+    assert outcome.exit_code == 0, outcome.output
+    grid = read_run(run).tables.grid
+    rows = table(tmp_path / "out" / "feeders.csv")
+    assert [each["segment_id"] for each in rows] == sorted(set(grid["segment"]))
+    for row in rows:
+        mine = grid["segment"] == row["segment_id"]
+        lowest = grid["voltage_min_pu"][mine].min()
+        assert float(row["voltage_min_pu"]) == pytest.approx(lowest, abs=1e-6)
+        at = grid["start_s"][mine][grid["voltage_min_pu"][mine].argmin()]
+        assert int(row["voltage_min_pu_time_s"]) == at
+        assert float(row["losses_wh"]) == pytest.approx(grid["losses_w"][mine].sum() / 4, abs=1e-3)
+        states = [int(row[f"{state}_intervals"]) for state in ("green", "yellow", "red")]
+        assert sum(states) == int(row["intervals"]) == mine.sum()
+        assert row["segment_id"] in outcome.stdout
+
+
+def test_a_run_has_loads_of_its_own(run, tmp_path):
+    outcome = cli("report", run, "--loads", tmp_path / "day.csv")
+    assert outcome.exit_code == 2
+    assert "--loads" in outcome.stderr
+
+
+def test_a_network_without_loads_over_time_asks_for_a_file():
+    outcome = cli("report", "street-4")
+    assert outcome.exit_code == 2
+    assert "street-4 has no loads over time of its own" in outcome.stderr
+
+
+def test_a_circuit_is_reported_with_its_own_shapes(tmp_path):
+    pytest.importorskip("opendssdirect", reason="OpenDSS is not installed")
+    from tests.environments.networks.test_opendss_file import VILLAGE, written
+
+    outcome = cli("report", written(tmp_path, VILLAGE), "--out", tmp_path / "out")
+    assert outcome.exit_code == 0, outcome.output
+    loads_w = [float(each["load_w"]) for each in table(tmp_path / "out" / "instants.csv")]
+    assert loads_w == [9_800, 13_000, 11_000]

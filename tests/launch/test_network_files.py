@@ -1,5 +1,6 @@
 """Networks of files in scenarios, and sites at nodes of their own."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from benchmarks import opendss_reference
 from environments.networks import load_cases
 from environments.simulation.world import World
+from launch.run_folder import RunFolder
 from launch.scenario import InvalidScenario, load_scenario, scenario_hash
 from launch.world_settings import world_settings
 
@@ -54,6 +56,22 @@ def test_what_the_file_makes_up_decides_the_hash_not_where_it_lies(tmp_path: Pat
     feeder = there_file.with_name("feeder.dss")
     feeder.write_text(feeder.read_text().replace("pu=1.05", "pu=1.04"), encoding="utf-8")
     assert scenario_hash(here) != scenario_hash(load_scenario(there_file))
+
+
+@NEEDS_OPENDSS
+def test_a_run_keeps_a_copy_that_stands_for_the_file(tmp_path: Path) -> None:
+    scenario = load_scenario(with_feeder_file(tmp_path / "here"))
+    folder = RunFolder(tmp_path / "run", scenario, "offline").path
+    (tmp_path / "here" / "feeder.dss").unlink()
+    again = load_scenario(scenario_file(tmp_path / "again", str(folder / "network.json"), "n899"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert scenario_hash(again) == manifest["scenario_hash"]
+
+
+def test_a_run_on_a_built_in_network_keeps_none(tmp_path: Path) -> None:
+    scenario = load_scenario(scenario_file(tmp_path, "ieee-european-lv", "'899'"))
+    (tmp_path / "run").mkdir()
+    assert not (RunFolder(tmp_path / "run", scenario, "offline").path / "network.json").exists()
 
 
 def test_a_built_in_network_has_nodes_to_connect_to(tmp_path: Path) -> None:

@@ -38,9 +38,11 @@ _ORDERED: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
     ),
     "Lem": (("start_s", "end_s"),),
+    "AcquiredFlexibility": (("start_s", "end_s"),),
     "Sla": (("start_s", "end_s"),),
     "ProsumerMetrics": (("start_s", "end_s"),),
     "PseudonymRecord": (("valid_from_s", "valid_to_s"),),
+    "IssuedPseudonym": (("valid_from_s", "valid_to_s"),),
     "Vpp": (("valid_from_s", "valid_to_s"),),
     "Query": (("start_s", "end_s"),),
     "RequestInterval": (("power_min_w", "power_max_w"),),
@@ -125,6 +127,12 @@ def _repaired(name: str, values: dict[str, Any]) -> dict[str, Any]:
             values["members"] = values["members"] if abs(shares) < 2**52 else []
             shares = shares if values["members"] else 0
             values |= {"paid_ticks": shares, "initiator_ticks": 0}
+        case "ActivationLimits":
+            values["limits"] = values["limits"][:1]
+        case "User":
+            values |= {"name": "", "email": ""}
+        case "NewBuilding":
+            values["geo_zone"] = "DE-10115"
         case "DRSignal":
             values.setdefault("limit_w", 0)
         case "DstatcomCommand":

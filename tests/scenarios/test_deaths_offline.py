@@ -24,6 +24,7 @@ from launch.world_settings import world_settings
 from ontology.errors import Unavailable
 
 INTERVALS = 5
+STATE = "parity:GridStatusEvent"
 
 
 def everyone() -> list[str]:
@@ -211,3 +212,16 @@ def test_readings_taken_while_the_repository_is_dead_are_stored_after_its_restar
     model = offline(laboratory(intervals=6), Deaths({2: "repository"}, {4: "repository"}))
     stored = completed(model.community.ground.repository.query("parity:IntervalReading", "h001", 0, 2**40))
     assert [reading.start_s for reading in stored] == [MORNING_S + 900 * interval for interval in range(6)]
+
+
+def test_states_told_while_the_repository_was_dead_reach_it_after_its_restart():
+    model = offline(laboratory(intervals=8), Deaths({2: "repository"}, {5: "repository"}))
+    states = completed(model.community.ground.repository.query(STATE, "", 0, 2**40))
+    assert [(each.start_s - MORNING_S) // 900 for each in states] == list(range(1, 9))
+
+
+@pytest.mark.parametrize("subject", ["h002", "h002-pv"])
+def test_a_forecast_made_while_the_repository_was_dead_reaches_it_after_its_restart(subject):
+    model = offline(laboratory(intervals=8), Deaths({2: "repository"}, {7: "repository"}))
+    newest = completed(model.community.ground.repository.latest("parity:Forecast", subject))
+    assert MORNING_S + 2 * 900 < newest.start_s < MORNING_S + 7 * 900

@@ -52,6 +52,7 @@ def sales_of(run):
     return list(run.community.agents["aggregator@localhost"].behaviour(ExternalDelivering).settlements)
 
 
+@pytest.mark.slow
 def test_energy_that_was_sold_is_delivered_by_plants():
     sold, counts = settlements(STREET, 14)
     assert len(sold) >= 4
@@ -62,6 +63,7 @@ def test_energy_that_was_sold_is_delivered_by_plants():
     assert counts.get("errors", 0) == 0
 
 
+@pytest.mark.slow
 def test_a_called_reserve_is_delivered_by_plants_too():
     sold, _ = settlements(STREET | {"external_markets": {"products": ["mfrr"]}}, 20)
     called = [each for each in sold if each.ordered_wh]

@@ -41,7 +41,7 @@ NIGHT = {
     "population": {"sites": 12},
     "record": False,
 }
-LAST = 25
+LAST = 28
 """Intervals until the first orders are delivered and paid."""
 
 
@@ -217,6 +217,7 @@ def test_a_market_that_is_off_says_nothing():
     assert noted(run, FlexRequest) == noted(run, DPrognosis) == []
 
 
+@pytest.mark.slow
 def test_the_trade_is_the_same_in_every_run():
     one, other = (ran(market(10)).tables().flexibility for _ in range(2))
     assert len(one["order"]) > 0
@@ -228,6 +229,7 @@ def test_the_trade_is_the_same_in_every_run():
 # -- deaths and lost letters -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dso", "aggregator"])
 def test_whoever_dies_after_ordering_the_order_is_paid_once(name):
     run, first = until_ordered(LAST)
@@ -244,6 +246,7 @@ def test_whoever_dies_after_ordering_the_order_is_paid_once(name):
     assert run.community.counts().get("errors", 0) == 0
 
 
+@pytest.mark.slow
 def test_an_aggregator_that_dies_before_metering_meters_after_its_restart():
     run, first = until_ordered(LAST)
     reference = first.order.order_reference
@@ -272,6 +275,7 @@ def test_an_order_said_again_counts_once_and_another_under_its_reference_is_refu
         outcome(run, dso.ask("aggregator@localhost", other, FlexResponse))
 
 
+@pytest.mark.slow
 def test_lost_letters_cost_no_order_twice():
     lossy = ran(market(faults={"loss": 0.02}))
     payments = flexibility_payments(lossy)

@@ -48,7 +48,7 @@ from ontology.performatives import Performative as Act
 
 LAST = 16
 """Intervals until the first orders outside are delivered and settled."""
-CHEAP = {"all": (1.0, 300), "half": (0.5, 140)}
+CHEAP = {"all": (1.0, 600), "half": (0.5, 280)}
 DEAR = {"all": (1.0, 2999)}
 RUINOUS = {"all": (1.0, 9000)}
 

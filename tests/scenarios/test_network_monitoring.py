@@ -125,6 +125,7 @@ def test_every_measurement_and_outlook_is_in_the_repository(tmp_path):
     assert {len(each.states) for each in outlooks} == {96}
 
 
+@pytest.mark.slow
 def test_a_dso_that_was_away_brings_what_was_measured_meanwhile(tmp_path):
     model = CommunityModel(scenario_in(tmp_path))
     model.at(START_S + 600, model.kill, "dso@localhost")
@@ -144,6 +145,7 @@ def test_measurements_wait_for_a_repository_that_is_away(tmp_path):
     assert len(stored) == len(completed(model.world.network_meters.measurements(0)))
 
 
+@pytest.mark.slow
 def test_a_seed_is_measured_alike_every_time(tmp_path, surge):
     again = run_offline(scenario_in(tmp_path), tmp_path / "again")
     assert_same_tables(again.tables, surge.tables)

@@ -11,9 +11,9 @@ from scenario_helpers import MORNING_S, Deaths, entries_by_start, laboratory, of
 
 import launch.cast
 from behaviours.decisions.pseudonyms import EPOCH_S, EpochKeys, epoch_of, is_pseudonym
-from behaviours.information.pseudonymisation import opened_subject
 from behaviours.market.attestation_collecting import AttestationCollecting
 from behaviours.market.dataset_submission import DatasetSubmission
+from behaviours.sealing import opened_subject
 from launch.model import CommunityModel
 from launch.pseudonyms import pseudonyms_of
 from launch.results import completed
@@ -181,19 +181,19 @@ def test_an_engine_that_would_give_a_balance_to_somebody_else_finds_no_quorum(mo
     assert not any(key.startswith("carry-over") for key in settlements(model))
 
 
-def test_the_repository_has_the_link_table_and_only_who_has_an_epochs_key_can_read_it(crossed):
+def test_the_repository_has_the_link_table_and_only_who_has_the_subjects_key_can_read_it(crossed):
     names = pseudonyms_of(crossed.scenario)
-    keys = names.keys.keys
     records = completed(crossed.community.ground.repository.query("parity:PseudonymRecord", "", 0, 2**40))
     assert len(records) == 4
     for record in records:
         epoch = epoch_of(record.valid_from_s)
-        subject = opened_subject(record.subject_encrypted, keys[epoch])
-        assert names.players(subject)[epoch] == record.pseudonym
+        (site,) = [each for each in SITES if names.players(each)[epoch] == record.pseudonym]
+        (other,) = {*SITES} - {site}
+        line = record.subject_encrypted
+        assert opened_subject(line, names.subject_keys[site], record.pseudonym) == site
         assert (record.valid_from_s, record.valid_to_s) == (epoch * EPOCH_S, (epoch + 1) * EPOCH_S)
-        other = keys[EPOCH if epoch == EPOCH - 1 else EPOCH - 1]
         with pytest.raises(InvalidInput):
-            opened_subject(record.subject_encrypted, other)
+            opened_subject(line, names.subject_keys[other], record.pseudonym)
     sealed = {record.subject_encrypted for record in records}
     assert len(sealed) == 4
     assert not any(site in each for each in sealed for site in SITES)

@@ -455,6 +455,52 @@ def test_buc10_a_d_statcom_evens_out_the_phases_where_they_are_uneven(street):
         assert [status.power_w for status in later] == [pytest.approx(each.content.power_w, abs=losses_w)]
 
 
+def test_buc10_from_what_is_measured_to_relief_that_is_measured_again(street):
+    """Monitoring foresees RED, units and loads are called upon, the feeder is back, all is on record."""
+    tables = street.tables()
+    grid, calls = tables.grid, tables.emergencies
+    red = {
+        (segment, start_s)
+        for segment, start_s, state in zip(grid["segment"], grid["start_s"], grid["grid_state"], strict=True)
+        if state == "RED"
+    }
+    assert red
+    assert {(p, s) for p, s in zip(calls["segment"], calls["start_s"], strict=True)} >= red
+    limited = calls["limit_w"]
+    assert all(0 < limit_w <= 9_000 * 0.8 for limit_w in limited.tolist())
+    reported = calls["reported"]
+    assert reported.any()
+    assert sum(calls["delivered_wh"][reported]) < 0
+    foreseen = {
+        (p, s): x for p, s, x in zip(grid["segment"], grid["start_s"], grid["loading_foreseen"], strict=True)
+    }
+    loading = {(p, s): x for p, s, x in zip(grid["segment"], grid["start_s"], grid["loading"], strict=True)}
+    worst = max(red, key=lambda key: foreseen[key])
+    assert foreseen[worst] > 1.0
+    assert loading[worst] < foreseen[worst]
+    balanced = {each.content.asset_id for each in street.noted(DstatcomCommand, sender="dso")}
+    assert balanced, "units come before loads"
+
+
+# -- TLC-WALK: all three states, end to end (SPEC 8); by the minute in tests/scenarios ----------------
+
+
+def test_tlc_walk_each_state_switches_its_own_markets(street):
+    of_state = {state: [] for state in ("GREEN", "YELLOW", "RED")}
+    for result in street.contents(LemResult):
+        if len(result.rows) > 1:
+            of_state[result.grid_state.value].append(result)
+    assert all(of_state.values()), "the street walks through all of them"
+    assert any(each.flow_ticks_per_kwh for each in of_state["YELLOW"])
+    assert not any(each.flow_ticks_per_kwh for each in of_state["GREEN"] + of_state["RED"])
+    assert not any(each.traded_wh for each in of_state["RED"])
+    red = {key for key, state in states(street).items() if state == "RED"}
+    called = {
+        (each.content.segment_id, each.content.start_s) for each in street.noted(DRSignal, sender="dso")
+    }
+    assert {key for key in called if key in states(street)} == red
+
+
 # -- BUC11: on-boarding --------------------------------------------------------------------------------
 
 PSEUDONYM = re.compile(r"p_[a-z2-7]{26}")

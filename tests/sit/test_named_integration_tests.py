@@ -7,13 +7,30 @@ import pytest
 from recorded_run import RecordedRun
 
 from behaviours.decisions.market_activity import Market, active_markets
+from launch.results import completed
 from launch.scenario import parse_scenario
+from launch.user_registry import create_registry, registry_in
 from ontology.codec import message_type_of
 from ontology.discourse import Query
 from ontology.grid import GridState, GridStatusEvent
 from ontology.measurements import IntervalReading
+from ontology.performatives import Performative
+from ontology.policy import may_send
+from ontology.registration import Onboarding, read_form
+from ontology.roles import Role
+from ontology.users import User
 from ontology.vpp import ProsumerMetrics, Vpp, VppState
 
+APPLICATION = {
+    "name": "Anna Bergström",
+    "email": "anna@example.org",
+    "role_id": "PROSUMER",
+    "site": "h001",
+    "segment_id": "segment-001",
+    "building": {"type_id": "RESIDENTIAL", "geo_zone": "DE-10115"},
+    "usage_point": {"phases": "3P", "import_max_w": 20_000, "export_max_w": 10_000},
+    "assets": [{"type_id": "PV", "rated_power_w": 5_000}],
+}
 STREET = """
 start: "2024-02-13"
 zone: Europe/Berlin
@@ -68,6 +85,25 @@ def test_lma_1_the_active_markets_follow_from_the_last_event_of_the_grid(night):
 )
 def test_lma_1_what_is_not_active_is_suspended(state, suspended):
     assert {*Market} - active_markets(state) == suspended
+
+
+def test_lma_2_a_user_who_is_registered_is_valid_json_stored_and_retrieved_on_demand(tmp_path):
+    registry = create_registry(tmp_path / "registry")
+    told, details = read_form(json.loads(json.dumps(APPLICATION)))
+    user = completed(registry.register(told, 1_714_636_800, "market operator", details))
+    registry.close()
+    with registry_in(tmp_path / "registry") as again:
+        retrieved = json.loads(msgspec.json.encode(again.user(user.user_id)))
+        assert again.portfolio() == [("h001", "segment-001", user.user_id)]
+    assert msgspec.convert(retrieved, User) == user
+    assert {key: retrieved[key] for key in ("name", "email", "role_id")} == {
+        key: APPLICATION[key] for key in ("name", "email", "role_id")
+    }
+
+
+@pytest.mark.parametrize("role", Role)
+def test_lma_2_only_the_market_operator_registers_users(role):
+    assert may_send(role, message_type_of(Onboarding), Performative.REQUEST) == (role is Role.MARKET_OPERATOR)
 
 
 def test_repo_2_readings_of_a_time_come_in_its_order(night):

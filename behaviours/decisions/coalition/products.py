@@ -75,6 +75,7 @@ def product_of_sale(bid: ExternalBid, result: ExternalBidResult) -> FlexProduct:
     return FlexProduct(
         product_id=bid.bid_id,
         kind=ProductKind.EXTERNAL,
+        segment_id=bid.shares[0].segment_id if len(bid.shares) == 1 else "",
         start_s=bid.start_s,
         target_w=[bid.energy_wh * W_PER_WH],
         price_ticks_per_kwh=result.price_ticks_per_kwh,
@@ -87,6 +88,7 @@ def product_of_activation(activation: ExternalActivation, price_ticks_per_kwh: i
     return FlexProduct(
         product_id=f"{activation.bid_id}-called",
         kind=ProductKind.EXTERNAL,
+        segment_id=activation.shares[0].segment_id if len(activation.shares) == 1 else "",
         start_s=activation.start_s,
         target_w=[activation.energy_wh * W_PER_WH],
         price_ticks_per_kwh=price_ticks_per_kwh,

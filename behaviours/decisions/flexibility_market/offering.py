@@ -34,6 +34,13 @@ class OfferTerms(NamedTuple):
     activation_min: float = 0.2
     """Of the largest option; the others are cheaper a kWh and indivisible."""
     least_w: int = 100
+    penalty_ticks_per_kwh: int = 0
+    """For what will be missing: the share that is not firm is expected to be, and asked for in the price."""
+
+    @property
+    def risk_ticks_per_kwh(self) -> float:
+        """What penalties are expected to cost for each kWh sold."""
+        return (1 - self.firm) * self.penalty_ticks_per_kwh
 
 
 USUAL_TERMS = OfferTerms()
@@ -108,7 +115,8 @@ def offer_options(
 ) -> list[OfferOption]:
     """Return the options of an offer, the largest first; none when there is too little to offer.
 
-    A kWh of an option costs what the dearest member costs that it needs, and the aggregator's margin.
+    A kWh of an option costs what the dearest member costs that it needs, with the aggregator's margin and
+    risk.
 
     Args:
         wanted_w: what is asked for by start of interval, in W; negative is consuming less.
@@ -123,7 +131,7 @@ def offer_options(
         if max(map(abs, power_w.values()), default=0) < terms.least_w:
             continue
         energy_wh = sum(map(abs, power_w.values())) * INTERVAL_S / 3600
-        unit = _marginal_cost(members, energy_wh / terms.firm) * (1 + terms.margin)
+        unit = _marginal_cost(members, energy_wh / terms.firm) * (1 + terms.margin) + terms.risk_ticks_per_kwh
         options.append(
             OfferOption(
                 option_reference=f"option-{number}",

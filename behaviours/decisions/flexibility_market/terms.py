@@ -1,22 +1,33 @@
 """What DSO and aggregators have agreed for trading flexibility, and when each step is due (SPEC 2.5)."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import msgspec
 
 from behaviours.decisions.flexibility_market.baselines import Baseline
 from ontology.base import INTERVAL_S
 
-__all__ = ["NOT_CHOSEN", "FlexibilityTerms", "ProcurementTerms"]
+__all__ = ["NOT_CHOSEN", "FlexibilityTerms", "Metered", "ProcurementTerms"]
 
 NOT_CHOSEN = "not chosen"
 """Why an offer is turned down that keeps every rule."""
+
+
+class Metered(StrEnum):
+    """Where delivery is measured."""
+
+    POOL = "POOL"
+    """At all meters of a congestion point, as UFTP has it: what others do differently counts, too."""
+    DEVICES = "DEVICES"
+    """At the devices that deliver (dedicated measurement devices, Regulation (EU) 2019/943 Article 7b)."""
 
 
 class FlexibilityTerms(msgspec.Struct, frozen=True, kw_only=True):
     """The market's terms, known to both sides."""
 
     baseline: Baseline = Baseline.D_PROGNOSIS
+    metered: Metered = Metered.POOL
     penalty_ticks_per_kwh: int = 2000
     """For each kWh that was ordered and is missing."""
     contracts_w: Mapping[str, int] = {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from behaviours.decisions.grid.network import Network
 from ontology.errors import Failed, InvalidInput, problem
 
-__all__ = ["FourWire", "FourWireResult"]
+__all__ = ["FourWire", "FourWireResult", "impedances", "paths", "thevenin", "transformer_impedance"]
 
 Array = NDArray[np.float64]
 Phasors = NDArray[np.complex128]
@@ -53,12 +53,12 @@ class FourWire:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._places = np.append(network.site_node, network.compensator_nodes).astype(np.int64)
-        self._path = _paths(network)
-        phase, neutral = _impedances(network)
+        self._path = paths(network)
+        phase, neutral = impedances(network)
         mine = self._path[:, self._places].astype(float)
         self._phase = mine.T @ (phase[:, None] * mine)
         self._neutral = mine.T @ (neutral[:, None] * mine)
-        self._source, self._internal = _thevenin(network)
+        self._source, self._internal = thevenin(network)
 
     def solve(
         self,
@@ -101,7 +101,7 @@ class FourWire:
         mine = self._path[:, self._places].astype(float)
         through = np.einsum("lp,tpk->tlk", mine, result.current_a, optimize=True)
         through = np.concatenate([through, -through.sum(axis=2, keepdims=True)], axis=2)
-        phase, neutral = _impedances(self.network)
+        phase, neutral = impedances(self.network)
         drop = through * np.stack([phase, phase, phase, neutral], axis=1)
         head = np.concatenate([result.busbar_v, np.zeros((len(result.busbar_v), 1))], axis=1)
         away = np.einsum("ln,tlk->tnk", self._path[:, 1:].astype(float), drop, optimize=True)
@@ -117,7 +117,7 @@ class FourWire:
         Returns: (nodes, 3, places, 3) ohm; places are the sites and, last, the D-STATCOMs.
         """
         there, here = self._path[:, nodes].astype(float), self._path[:, self._places].astype(float)
-        phase, neutral = (there.T @ (each[:, None] * here) for each in _impedances(self.network))
+        phase, neutral = (there.T @ (each[:, None] * here) for each in impedances(self.network))
         own = phase[:, None, :, None] * np.eye(3)[:, None, :]
         found: Phasors = own + neutral[:, None, :, None] + self._internal[:, None, :]
         return found
@@ -150,7 +150,7 @@ class FourWire:
         raise Failed(f"power flow of {self.network.segment_id}: no voltages carry this load")
 
 
-def _paths(network: Network) -> NDArray[np.bool_]:
+def paths(network: Network) -> NDArray[np.bool_]:
     """Return which lines lead from the busbar to which node, (lines, nodes); lines lead outwards."""
     path = np.zeros((len(network.line_to), len(network.nodes)), dtype=np.bool_)
     for line, (start, end) in enumerate(zip(network.line_from, network.line_to, strict=True)):
@@ -159,27 +159,23 @@ def _paths(network: Network) -> NDArray[np.bool_]:
     return path
 
 
-def _impedances(network: Network) -> tuple[Phasors, Phasors]:
+def impedances(network: Network) -> tuple[Phasors, Phasors]:
     """Return the impedance in ohm of a phase conductor and of the neutral of each line."""
     positive: Phasors = network.line_resistance + 1j * network.line_reactance
     zero: Phasors = network.line_zero_resistance + 1j * network.line_zero_reactance
     return positive, (zero - positive) / 3
 
 
-def _thevenin(network: Network) -> tuple[Phasors, Phasors]:
+def thevenin(network: Network) -> tuple[Phasors, Phasors]:
     """Return the busbar's open-circuit phase voltages (3) in V and internal impedance (3, 3) in ohm.
 
     The grid above counts for positive and negative sequence only: the delta winding stops zero sequence. The
     transformer's no-load admittance is half on either side.
     """
     kind = network.transformer
-    base = kind.low_v**2 / kind.rated_va
-    copper = kind.load_loss_w / kind.rated_va
-    series = base * (copper + 1j * np.sqrt(kind.short_circuit_voltage**2 - copper**2))
+    series, shunt = transformer_impedance(network)
     grid = (network.medium_voltage_v * kind.low_v / kind.high_v) ** 2 / network.short_circuit_va
     angle = np.arctan2(1, network.short_circuit_rx)
-    iron = kind.no_load_loss_w / kind.rated_va
-    shunt = (iron - 1j * np.sqrt(max(kind.no_load_current**2 - iron**2, 0.0))) / base / 2
     high = 1 + grid * np.exp(1j * angle) * shunt
     behind = grid * np.exp(1j * angle) / high + series
     low = 1 + behind * shunt
@@ -188,3 +184,14 @@ def _thevenin(network: Network) -> tuple[Phasors, Phasors]:
     positive, zero = behind / low, series / (1 + series * shunt)
     internal: Phasors = np.full((3, 3), (zero - positive) / 3) + np.eye(3) * positive
     return source, internal
+
+
+def transformer_impedance(network: Network) -> tuple[complex, complex]:
+    """Return a transformer's series impedance in ohm and half its no-load admittance in S, at low voltage."""
+    kind = network.transformer
+    base = kind.low_v**2 / kind.rated_va
+    copper = kind.load_loss_w / kind.rated_va
+    series = base * (copper + 1j * np.sqrt(kind.short_circuit_voltage**2 - copper**2))
+    iron = kind.no_load_loss_w / kind.rated_va
+    shunt = (iron - 1j * np.sqrt(max(kind.no_load_current**2 - iron**2, 0.0))) / base / 2
+    return complex(series), complex(shunt)

@@ -14,6 +14,7 @@ __all__ = [
     "MAIN_CABLE",
     "MAX_SITES",
     "SERVICE_CABLE",
+    "SINGLE_PHASE_MOST_W",
     "Cable",
     "Network",
     "Transformer",
@@ -33,6 +34,9 @@ SHORT_CIRCUIT_VA = 200e6
 SHORT_CIRCUIT_RX = 0.1
 THREE_PHASE = 3
 """Phase index of a site that is connected to all three phases."""
+
+SINGLE_PHASE_MOST_W = 4_600.0
+"""What equipment draws at most from a single phase; what is larger has all three (VDE-AR-N 4100)."""
 
 SITES_A_BRANCH = 20
 SITES_A_JOINT = 2
@@ -146,6 +150,16 @@ class Network:
     """Of the grid above, at the medium-voltage busbar."""
     short_circuit_rx: float = SHORT_CIRCUIT_RX
     """Resistance over reactance of the grid above."""
+    site_three_phase_w: NDArray[np.float64] | None = None
+    """(sites, 2) W: what the three-phase equipment of a site draws at least (negative: feeds in) and at most,
+    by a register; None where there is none"""
+
+    @property
+    def three_phase_range_w(self) -> NDArray[np.float64]:
+        """Return `site_three_phase_w`, and (sites, 2) without bounds where there is no register."""
+        if self.site_three_phase_w is not None:
+            return self.site_three_phase_w
+        return np.tile([-np.inf, np.inf], (len(self.sites), 1))
 
 
 def joint_of(network: Network, site: str) -> int:

@@ -17,7 +17,7 @@ from power_grid_model import (
 )
 from power_grid_model.errors import PowerGridError
 
-from behaviours.decisions.grid.network import LINE_VOLTAGE_V, THREE_PHASE, Network
+from behaviours.decisions.grid.network import LINE_VOLTAGE_V, SINGLE_PHASE_MOST_W, THREE_PHASE, Network
 from ontology.errors import Failed, InvalidInput, problem
 
 __all__ = ["FlowResult", "PowerFlow", "describe", "flow_result", "over_phases"]
@@ -30,8 +30,8 @@ PHASE_VOLTAGE_V = LINE_VOLTAGE_V / 3**0.5
 TOLERANCE = 1e-9
 NODE_INSTANTS = 400_000
 """Nodes times instants that are solved at once: their full results take about 100 MB."""
-SINGLE_PHASE_W = 2_000.0
-"""What a house is taken to draw from its own phase alone when only its total is known."""
+BESIDE_W = 400.0
+"""What a household is taken to draw from its own phase while its three-phase equipment runs: its mean."""
 
 _OUTPUT: dict[ComponentType, list[str]] = {
     ComponentType.node: ["u_pu", "u_angle"],
@@ -230,14 +230,22 @@ def flow_result(network: Network, output: Output, demand_w: Array) -> FlowResult
     )
 
 
-def over_phases(net_w: Array, site_phase: NDArray[np.int64]) -> Array:
-    """Spread known totals (T, sites) over three phases (T, sites, 3).
+def over_phases(net_w: Array, site_phase: NDArray[np.int64], three_phase_w: Array | None = None) -> Array:
+    """Spread known totals (T, sites) over three phases (T, sites, 3) as they most likely are.
 
-    Of a single-phase site, the first 2 kW are on its own phase and the rest, which can only be large
-    three-phase equipment (VDE-AR-N 4100), on all three.
+    Of a single-phase site, as much as single-phase equipment may draw is on its own phase. When it draws more
+    or feeds in, its three-phase equipment runs, as far as that goes, and beside it a household's mean.
+
+    Args:
+        net_w: totals in W.
+        site_phase: 0, 1, 2 or 3 for all three, by site.
+        three_phase_w: what its three-phase equipment draws at least and at most, (sites, 2); any without it.
     """
-    own = np.where(site_phase == THREE_PHASE, 0.0, np.clip(net_w, -SINGLE_PHASE_W, SINGLE_PHASE_W))
-    spread: Array = ((net_w - own) / 3)[..., None] + own[..., None] * own_phase(site_phase)
+    least, most = (-np.inf, np.inf) if three_phase_w is None else three_phase_w.T
+    runs = (net_w < 0) | (net_w > SINGLE_PHASE_MOST_W)
+    shared = np.where(runs, np.clip(net_w - BESIDE_W, least, most), 0.0)
+    shared = np.where(site_phase == THREE_PHASE, net_w, shared)
+    spread: Array = (shared / 3)[..., None] + (net_w - shared)[..., None] * own_phase(site_phase)
     return spread
 
 

@@ -48,7 +48,6 @@ MINUTE_DEVIATION_W = 300.0
 """By which a minute differs from its quarter of an hour: kettles and hobs."""
 QUANTILES = 2.563
 """Distance between the 10 and 90 % quantiles of a normal distribution, in standard deviations."""
-SINGLE_PHASE_MOST_W = 4_600.0
 PHASE_DOUBT = 0.1
 """Share of a total of which one does not know on which phase it is."""
 
@@ -169,6 +168,7 @@ def expected_loads(
     site_phase: NDArray[np.int64],
     reactive_share: float,
     compensation_va: NDArray[np.complex128] | None = None,
+    three_phase_w: Array | None = None,
 ) -> ExpectedLoads:
     """Return the pseudo-measurements of state estimation, as (T, sites, 3).
 
@@ -179,8 +179,9 @@ def expected_loads(
         site_phase: 0, 1, 2 or 3 for all three, by site.
         reactive_share: var that a consumed W brings with it; how much is known as badly as it is large.
         compensation_va: what D-STATCOMs draw, (T, units, 3).
+        three_phase_w: what each site's three-phase equipment draws at least and at most, (sites, 2).
     """
-    power_w = likely_phases(expectation.net_w, site_phase)
+    power_w = over_phases(expectation.net_w, site_phase, three_phase_w)
     reactive_var = np.maximum(power_w, 0.0) * reactive_share
     shares = own_phase(site_phase)
     own_w = expectation.deviation_w[..., None] * np.where(site_phase == 3, 3**-0.5, shares.T).T
@@ -188,17 +189,6 @@ def expected_loads(
     deviation_var = reactive_share * (deviation_w + np.abs(power_w))
     surprise_w = expectation.surprise_w[..., None] / 3 * np.ones(3)
     return ExpectedLoads(power_w, reactive_var, deviation_w, deviation_var, surprise_w, compensation_va)
-
-
-def likely_phases(net_w: Array, site_phase: NDArray[np.int64]) -> Array:
-    """Spread totals (T, sites) over phases (T, sites, 3) as they most likely are.
-
-    A single-phase site may have as much on its own phase as single-phase equipment may draw; what draws more
-    has all three phases (VDE-AR-N 4100), and only what a household draws beside it is on its own.
-    """
-    single = np.abs(net_w) <= SINGLE_PHASE_MOST_W
-    alone: Array = net_w[..., None] * own_phase(site_phase)
-    return np.where(single[..., None], alone, over_phases(net_w, site_phase))
 
 
 def _share_out(values: Array, deviations: Array, at: tuple[Any, ...], sums: Array, errors: Array) -> None:

@@ -6,8 +6,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from behaviours.decisions.grid.contingency import after_events
 from behaviours.decisions.grid.four_wire import FourWire
-from behaviours.decisions.grid.network import Network, connect_sites, joint_of, radial_feeder
+from behaviours.decisions.grid.network import (
+    SINGLE_PHASE_MOST_W,
+    Network,
+    connect_sites,
+    joint_of,
+    radial_feeder,
+)
 from behaviours.decisions.grid.power_flow import FlowResult, PowerFlow, own_phase
 from behaviours.decisions.grid.traffic_light import Strain
 from environments.networks import feeder_named
@@ -21,9 +28,6 @@ from ontology.grid import GridSegment
 __all__ = ["Feeders", "is_single_phase", "strain_of"]
 
 Array = NDArray[np.float64]
-
-SINGLE_PHASE_MAX_VA = 4_600
-"""Above this, equipment is three-phase (VDE-AR-N 4100)."""
 
 REACTIVE_SHARE = {
     "base": 0.20,
@@ -56,9 +60,19 @@ class Feeders:
         self.of_site = np.repeat(np.arange(len(self.networks)), [len(each.sites) for each in self.networks])
         self.compensators = _compensators(self.networks, settings)
         self.networks = [_with_compensators(each, self.compensators) for each in self.networks]
+        register = {site.id: _three_phase_w(site) for site in sites}
+        self.networks = [
+            replace(each, site_three_phase_w=np.array([register[site] for site in each.sites]))
+            for each in self.networks
+        ]
         self._compensation_va = np.zeros((len(self.compensators), 3), dtype=np.complex128)
         self.revision = 0
         """Counts the changes of what D-STATCOMs draw and are told."""
+        self.events = tuple(sorted(settings.events, key=lambda each: (each.time_s, each.event_id)))
+        self._built = tuple(self.networks)
+        for network in self._built:
+            after_events(network, self.events)  # what cannot happen is found before the first step
+        self._happened = 0
         self._share = _phase_shares(sites, np.concatenate([each.site_phase for each in self.networks]))
         self._reactive = np.array([REACTIVE_SHARE[name] for name in DEVICES])
         self._flow = PowerFlow(self.networks)
@@ -74,6 +88,15 @@ class Feeders:
                 return position
         names = ", ".join(each.segment_id for each in self.segments[:10])
         raise InvalidInput(problem("segment_id", segment_id, f"one of {names}"))
+
+    def happen(self, before_s: int) -> None:
+        """Change the networks by all events before a time."""
+        happened = sum(event.time_s < before_s for event in self.events)
+        if happened > self._happened:
+            self._happened = happened
+            self.networks = [after_events(each, self.events[:happened]) for each in self._built]
+            self._flow = PowerFlow(self.networks)
+            self.revision += 1
 
     def compensate(self, position: int, drawn_va: NDArray[np.complex128]) -> None:
         """Let a D-STATCOM draw powers (3,) in VA from now on."""
@@ -167,15 +190,23 @@ def _phase_shares(sites: Sequence[SiteSettings], site_phase: NDArray[np.int64]) 
     share[DEVICES.index("base")] = own
     for index, site in enumerate(sites):
         for name, power_w in _rated_w(site).items():
-            if power_w <= SINGLE_PHASE_MAX_VA:
+            if power_w <= SINGLE_PHASE_MOST_W:
                 share[DEVICES.index(name), index] = own[index]
     return share
 
 
 def is_single_phase(site: SiteSettings) -> bool:
     """Tell whether a site is said to have one phase, and has no equipment that takes all three."""
-    small = max(_rated_w(site).values()) <= SINGLE_PHASE_MAX_VA
+    small = max(_rated_w(site).values()) <= SINGLE_PHASE_MOST_W
     return small and site.phases not in (None, Phases.THREE)
+
+
+def _three_phase_w(site: SiteSettings) -> tuple[float, float]:
+    """Return what a site's three-phase equipment draws at least (it feeds in) and at most."""
+    large = {name: power_w for name, power_w in _rated_w(site).items() if power_w > SINGLE_PHASE_MOST_W}
+    feeding = {"pv", "battery", "ev"} if site.ev and site.ev.v2g else {"pv", "battery"}
+    least_w = -sum((power_w for name, power_w in large.items() if name in feeding), 0.0)
+    return least_w, sum((power_w for name, power_w in large.items() if name != "pv"), 0.0)
 
 
 def _rated_w(site: SiteSettings) -> dict[str, float]:

@@ -7,10 +7,11 @@ import msgspec
 
 from behaviours.decisions.dstatcom import Priority
 from behaviours.decisions.grid.network import MAX_SITES
-from environments.networks import FEEDERS, is_file
+from environments.networks import FEEDERS, is_imported
 from ontology.assets import Phases
 from ontology.base import INTERVAL_S
 from ontology.errors import Problem, problem
+from ontology.network_events import NetworkEvent
 
 __all__ = [
     "BatterySettings",
@@ -162,6 +163,8 @@ class FeederSettings(Settings, frozen=True, kw_only=True):
     """None is one at the far end of every feeder."""
     four_wires: bool = False
     """Whether the neutral is solved as a conductor of its own, beside the phases."""
+    events: tuple[NetworkEvent, ...] = ()
+    """What happens to the networks."""
 
 
 class MonitoringSettings(Settings, frozen=True, kw_only=True):
@@ -228,10 +231,9 @@ def _world_problems(world: WorldSettings) -> Iterator[Problem]:
 
 
 def _feeder_problems(feeder: FeederSettings) -> Iterator[Problem]:
-    if feeder.network not in (STREET, *FEEDERS) and not is_file(feeder.network):
-        expected = (
-            f"one of {', '.join((STREET, *FEEDERS))}, or a file of pandapower (.json) or OpenDSS (.dss)"
-        )
+    if feeder.network not in (STREET, *FEEDERS) and not is_imported(feeder.network):
+        known = ", ".join((STREET, *FEEDERS))
+        expected = f"one of {known}, simbench:CODE, or a file of pandapower (.json) or OpenDSS (.dss)"
         yield problem("feeder.network", feeder.network, expected)
     yield from _ranges(
         "feeder",

@@ -250,6 +250,7 @@ class World(mesa.Model):  # type: ignore[misc]
         start_s, step_s = self.now_s, self.settings.step_s
         self._load_block()
         self._column = (start_s - self._block_s) // step_s
+        self.grid.happen(start_s + step_s)
         for controls in self._all_controls():
             controls.begin_step(start_s, start_s + step_s)
         self.occupants.step(start_s, start_s + step_s)

@@ -72,7 +72,8 @@ class Street:
         self.live(ChargingGateway, "gateway", "street", gateway, devices=self.world.devices())
 
     def live(self, cls, name, site, settings, **ports):
-        member = self.town.register(name, cls.role, site=site)
+        names = tuple(point.name for point in self.settings.points)
+        member = self.town.register(name, cls.role, site=site, assets=names if site else ())
         agent = cls(member, settings, dataclasses.replace(self.town.surroundings(), **ports))
         self.town.soon(agent.start)
         return agent

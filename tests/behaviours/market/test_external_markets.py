@@ -2,7 +2,7 @@
 
 import pytest
 
-from behaviours.behaviour import Behaviour
+from behaviours.behaviour import Behaviour, on
 from behaviours.market.external_bidding import ExternalBidding, ExternalDelivering, ReserveKeeping
 from behaviours.market.external_clearing import (
     BidClearing,
@@ -11,7 +11,7 @@ from behaviours.market.external_clearing import (
     ReserveCalling,
     SaleSettling,
 )
-from behaviours.market.opening import AggregatorSettings, TrafficLightObedience
+from behaviours.market.opening import AggregatorSettings, PortfolioMember, TrafficLightObedience
 from behaviours.market.portfolio import PortfolioKeeping
 from behaviours.signing import Signer
 from behaviours.vpp.initiation import VppInitiation
@@ -19,6 +19,7 @@ from ontology.discourse import Acknowledgement
 from ontology.errors import Refused
 from ontology.flexibility import FlexibilityForecast
 from ontology.grid import GridState, GridStatusEvent
+from ontology.grid_coordination import ActivationLimit, ActivationLimits, ActivationPlan, ActivationStage
 from ontology.market import (
     ExternalBid,
     ExternalBidWithdrawal,
@@ -35,9 +36,24 @@ DAY_S = 1_750_032_000
 
 
 class Lights(Behaviour):
-    """A DSO that publishes what it is told to."""
+    """A DSO that publishes what it is told to, and caps activations at `room_w`, or says nothing (None)."""
 
     publishes = (GridStatusEvent,)
+
+    def setup(self):
+        self.room_w = 1_000_000
+        self.plans = []
+
+    @on(ActivationPlan)
+    def limit(self, plan, letter):
+        if self.room_w is None:
+            raise Refused("nothing is foreseen")
+        self.plans.append(plan)
+        limits = [
+            ActivationLimit(segment_id=each.segment_id, less_max_w=self.room_w, more_max_w=self.room_w)
+            for each in plan.shares
+        ]
+        return ActivationLimits(bid_id=plan.bid_id, start_s=plan.start_s, limits=limits)
 
     def show(self, state, start_s):
         event = GridStatusEvent(
@@ -60,8 +76,10 @@ class Trade:
     def __init__(self, town):
         self.town = town
         town.clock.advance_to(DAY_S)
-        self.signers = {name: Signer(bytes([i]) * 32) for i, name in enumerate(("aggregator", "markets"))}
-        self.dso = town.agent("dso", Role.DSO, Lights)
+        self.signers = {
+            name: Signer(bytes([i]) * 32) for i, name in enumerate(("aggregator", "markets", "dso"))
+        }
+        self.dso = town.agent("dso", Role.DSO, Lights, signer=self.signers["dso"])
         self.start_markets()
         self.start_aggregator()
         town.run(1)
@@ -87,7 +105,7 @@ class Trade:
             repository="",
             external_markets=MARKETS,
             segments=("f1",),
-            portfolio=(),
+            portfolio=(PortfolioMember(site="h001", segment_id="f1", prosumer="h001-prosumer@town"),),
             external_products=products,
         )
         self.aggregator = self.town.agent(
@@ -276,3 +294,48 @@ def test_a_reserve_is_called_now_and_then_and_paid_for_being_there_at_any_rate(t
     assert all(each.energy_ticks == each.imbalance_ticks == 0 for each in idle)
     assert all(each.imbalance_ticks > 0 for each in called)  # nobody delivers in this town
     assert trade.aggregator.counts["reserves called"] >= len(called)
+
+
+# -- the DSO's limits ----------------------------------------------------------------------------------------
+
+
+def lights(trade):
+    return trade.dso.behaviour(Lights)
+
+
+def test_at_the_gate_the_dso_is_told_where_a_bid_is_to_be_delivered(trade):
+    bid_id = a_sale(trade)
+    (plan,) = lights(trade).plans
+    assert (plan.bid_id, plan.stage, plan.start_s) == (
+        bid_id,
+        ActivationStage.PREQUALIFICATION,
+        DAY_S + 90 * 60,
+    )
+    assert [(each.segment_id, each.energy_wh) for each in plan.shares] == [("f1", -2_000)]
+
+
+def test_only_what_the_dsos_segments_bear_is_sold(trade):
+    bid_id = an_open_bid(trade)
+    lights(trade).room_w = 4_950
+    trade.until(30, 2)
+    sold = trade.aggregator.kept(f"external sale {bid_id}", ExternalBid)
+    assert sold.energy_wh == -1_225, "whole steps of 100 W"
+    assert trade.markets.kept(f"sold {bid_id}", ExternalBid) == sold
+    assert trade.markets.counts["bids limited by the DSO"] == 1
+
+
+def test_nothing_is_sold_where_the_dsos_limits_leave_nothing(trade):
+    bid_id = an_open_bid(trade)
+    lights(trade).room_w = 99
+    trade.until(30, 2)
+    assert not trade.book("sold ")
+    assert not trade.aggregator.kept_names(f"external sale {bid_id}")
+    assert trade.aggregator.counts["bids declined"] == 1
+
+
+def test_nothing_is_sold_while_the_dso_does_not_say_what_its_segments_bear(trade):
+    an_open_bid(trade)
+    lights(trade).room_w = None
+    trade.until(30, 10)
+    assert not trade.book("sold ")
+    assert trade.markets.counts["activation limits unknown"] == 1

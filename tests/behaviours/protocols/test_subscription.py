@@ -95,7 +95,7 @@ def test_who_also_subscribes_to_a_subject_is_told_once(town, gateway):
 @pytest.mark.parametrize(
     ("role", "publishes", "why"),
     [
-        (Role.DSO, (Measurement,), "no parity:Measurement for a dso here"),
+        (Role.EXTERNAL_MARKETS, (Measurement,), "no parity:Measurement for a external-markets here"),
         (Role.BESS, (), "no parity:Measurement for a bess here"),
     ],
     ids=["the role may not be told", "nobody publishes it"],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from behaviours.decisions.grid import FourWire, PowerFlow
-from benchmarks import opendss_reference
+from benchmarks import opendss_reference, pandapower_reference
 from environments.networks import FEEDERS, NAMES, NetworkCase, feeder_named, load_cases, source_of
 from ontology.errors import InvalidInput
 
@@ -36,8 +36,14 @@ def test_currents_of_the_european_feeder_are_those_of_opendss(minute):
     assert flow_of(case).line_current_a[0, 0] == pytest.approx(OPENDSS[minute]["line_current_a"], rel=0.001)
 
 
-@pytest.mark.skipif(not opendss_reference.AVAILABLE, reason="OpenDSS (the extra opendss) is not installed")
-@pytest.mark.parametrize("name", ["ieee-european-lv", "cigre-lv", "street-13"])
+NEEDS_OPENDSS = pytest.mark.skipif(
+    not opendss_reference.AVAILABLE, reason="OpenDSS (the extra opendss) is not installed"
+)
+SNAPSHOTS = [f"ieee-european-lv@{minute}" for minute in NAMES["ieee-european-lv"]]
+
+
+@NEEDS_OPENDSS
+@pytest.mark.parametrize("name", [*SNAPSHOTS, "cigre-lv", "street-13"])
 def test_every_node_and_line_is_that_of_opendss_today(name):
     from benchmarks.power_flow import errors, four_wire_error
 
@@ -46,6 +52,18 @@ def test_every_node_and_line_is_that_of_opendss_today(name):
         assert voltage_mv < 5
         assert current_percent < 0.1
         assert four_wire_error(case) < 1
+
+
+@NEEDS_OPENDSS
+@pytest.mark.skipif(not pandapower_reference.AVAILABLE, reason="pandapower is not installed")
+@pytest.mark.parametrize("name", ["ieee-european-lv", "cigre-lv", "street-13"])
+def test_pandapowers_own_asymmetric_flow_agrees(name):
+    from benchmarks.power_flow import pandapower_errors
+
+    for case in load_cases(name):
+        voltage_mv, current_percent = pandapower_errors(case)
+        assert voltage_mv < 0.5
+        assert current_percent < 0.1
 
 
 @pytest.mark.parametrize("minute", NAMES["ieee-european-lv"])

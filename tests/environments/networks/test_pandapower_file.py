@@ -82,13 +82,38 @@ def test_names_that_are_given_twice_are_told_apart():
     assert case.network.sites == ("house-0", "house-1")
 
 
+TAP = {"tap_pos": 2, "tap_neutral": 0, "tap_step_percent": 2.5, "tap_side": "hv"}
+
+
+@pytest.mark.parametrize(("kind", "high_v"), [("Ratio", 21_000), ("Symmetrical", 21_000), (None, 20_000)])
+def test_a_tap_counts_where_the_table_says_what_changes_it(kind, high_v):
+    (case,) = cases_from_pandapower(document(trafo=[{**TRAFO, **TAP, "tap_changer_type": kind}]), "net")
+    assert case.network.transformer.high_v == pytest.approx(high_v)
+
+
+def test_a_tap_of_a_table_without_kinds_counts():
+    (case,) = cases_from_pandapower(document(trafo=[{**TRAFO, **TAP}]), "net")
+    assert case.network.transformer.high_v == pytest.approx(21_000)
+
+
+def test_taps_that_turn_phases_are_refused():
+    found = complaints(document(trafo=[{**TRAFO, **TAP, "tap_changer_type": "Ideal"}]))
+    assert found["trafo[0].tap_step_degree"] == "0: no phase shifters"
+
+
+def test_a_battery_is_a_site_that_draws_when_it_charges():
+    (case,) = cases_from_pandapower(document(storage=[{"bus": 2, "p_mw": -0.006, "in_service": True}]), "net")
+    assert case.network.sites[-1] == "storage-0"
+    assert case.power_w[-1].tolist() == pytest.approx([-2_000.0] * 3)
+
+
 def test_all_problems_are_told_at_once():
     found = complaints(
         document(
             line=[{**LINE, "length_km": -1, "to_bus": 9, "max_i_ka": None}],
             trafo=[{**TRAFO, "vector_group": "Yzn", "vkr_percent": 5, "shift_degree": 0}],
             load=[{"bus": 2, "p_mw": "much", "const_z_p_percent": 30, "in_service": True}],
-            storage=[{"bus": 2, "p_mw": 0.1, "in_service": True}],
+            shunt=[{"bus": 2, "q_mvar": 0.1, "in_service": True}],
         )
     )
     assert found == {
@@ -100,7 +125,7 @@ def test_all_problems_are_told_at_once():
         "trafo[0].vkr_percent": "at most vk_percent",
         "load[0].p_mw": "a number",
         "load[0].const_z_p_percent": "0: loads of constant power",
-        "storage[0].in_service": "false: storage elements are not supported",
+        "shunt[0].in_service": "false: shunt elements are not supported",
     }
 
 

@@ -87,3 +87,13 @@ def test_what_is_sold_elsewhere_or_uncertain_is_not_offered():
     (option, *_) = offer_options(wanted_w, members, {START_S: 2000})
     assert option.intervals[0].power_w == -6500
     assert offer_options(wanted_w, members, {START_S: 8450}) == []
+
+
+def test_the_price_covers_what_is_expected_to_be_missing():
+    wanted_w = {START_S: -4000}
+    members = members_by_forecast([could("h1", [10_000], cost=300)], wanted_w)
+    (usual, *_), (careful, *_) = (
+        offer_options(wanted_w, members, terms=OfferTerms(penalty_ticks_per_kwh=penalty))
+        for penalty in (0, 2000)
+    )
+    assert careful.price_ticks - usual.price_ticks == pytest.approx(0.15 * 2000 * 1, abs=1), "of one kWh"

@@ -145,12 +145,39 @@ def test_a_compensator_that_balances_the_phases_lowers_the_losses(street: Networ
     assert after.unbalance_max[0] < before.unbalance_max[0]
 
 
-def test_totals_are_spread_over_phases_without_loss() -> None:
-    net_w = np.array([[11_000.0, 500.0, -9_000.0, 600.0]])
-    spread = over_phases(net_w, np.array([0, 1, 2, 3]))
-    assert spread.sum(axis=2) == pytest.approx(net_w)
-    assert spread[0, 1].tolist() == [0.0, 500.0, 0.0]
-    assert spread[0, 0].tolist() == [5_000.0, 3_000.0, 3_000.0]
+NO_BOUNDS = (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize(
+    ("total_w", "phase", "three_phase_w", "expected_w"),
+    [
+        (3_500, 0, (-10_000, 11_000), [3_500, 0, 0]),  # kettle and hob, perhaps
+        (11_500, 1, (0, 11_000), [3_667, 4_167, 3_667]),  # the car charges, and something else
+        (-5_600, 2, (-10_000, 0), [-2_000, -2_000, -1_600]),  # the sun shines on a large plant
+        (-3_000, 0, (0, 0), [-3_000, 0, 0]),  # or on a small one
+        (6_000, 0, (0, 0), [6_000, 0, 0]),  # several small ones at once
+        (900, 3, (0, 0), [300, 300, 300]),
+        (6_400, 0, NO_BOUNDS, [2_400, 2_000, 2_000]),
+    ],
+)
+def test_totals_are_spread_as_the_registered_equipment_makes_likely(
+    total_w: float, phase: int, three_phase_w: tuple[float, float], expected_w: list[float]
+) -> None:
+    spread = over_phases(np.array([[total_w]]), np.array([phase]), np.array([three_phase_w]))
+    assert spread[0, 0] == pytest.approx(expected_w, abs=1)
+
+
+@given(
+    st.lists(st.floats(-30_000, 30_000), min_size=4, max_size=4),
+    st.lists(st.tuples(st.floats(-20_000, 0), st.floats(0, 20_000)), min_size=4, max_size=4),
+)
+def test_totals_are_spread_over_phases_without_loss(net_w: list[float], three_phase_w: list[tuple]) -> None:
+    spread = over_phases(np.array([net_w]), np.arange(4), np.array(three_phase_w))
+    assert spread[0].sum(axis=1) == pytest.approx(net_w, abs=1e-6)
+    others = np.array([[1, 2], [0, 2], [0, 1]])
+    for site, (least_w, most_w) in enumerate(three_phase_w[:3]):
+        assert least_w / 3 - 1e-6 <= spread[0, site, others[site]].min()
+        assert spread[0, site, others[site]].max() <= most_w / 3 + 1e-6
 
 
 def test_a_load_beyond_all_reason_fails_with_the_feeders_name(street: Network) -> None:

@@ -1,0 +1,45 @@
+// Keeps open pages up to date: rows that a server-sent stream brings, older rows on demand, faults of changes.
+"use strict";
+
+const HELD = ":hover, :focus-within";
+
+function follow(target) {
+  const state = document.querySelector("[data-stream-state]");
+  const say = (words) => { if (state) state.textContent = words; };
+  const source = new EventSource(target.dataset.stream);
+  let waiting = null;
+  const show = () => {
+    if (waiting === null || target.matches(HELD)) return;
+    target.innerHTML = waiting;
+    waiting = null;
+    say("Live");
+  };
+  source.addEventListener("letters", (event) => {
+    waiting = event.data;
+    if (target.matches(HELD)) say("Held, new letters wait");
+    show();
+  });
+  source.onerror = () => say("No connection, trying again");
+  source.onopen = () => say("Live");
+  target.addEventListener("mouseleave", show);
+  target.addEventListener("focusout", () => setTimeout(show));
+}
+
+async function older(button) {
+  const rows = document.getElementById("letters");
+  const last = [...rows.querySelectorAll("[data-number]")].pop();
+  if (!last) return;
+  const joined = button.dataset.older.includes("?") ? "&" : "?";
+  const answer = await fetch(`${button.dataset.older}${joined}before=${last.dataset.number}`);
+  if (answer.ok) rows.insertAdjacentHTML("beforeend", await answer.text());
+}
+
+document.querySelectorAll("[data-stream]").forEach(follow);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-older]");
+  if (button) older(button);
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const faults = document.getElementById("faults");
+  if (faults && event.detail.xhr.status !== 401) faults.innerHTML = event.detail.xhr.responseText;
+});

@@ -1,0 +1,1 @@
+"""How the repository's tables changed from version to version (alembic)."""
