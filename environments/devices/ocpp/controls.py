@@ -37,6 +37,8 @@ class ConnectorControls:
     def __init__(self, connector: int, settings: ChargePointSettings) -> None:
         """Begin with nothing told; `connector` counts from 1."""
         self.connector, self._settings = connector, settings
+        self.by_connector = len(settings.names) > 1
+        """Whether limits are told to the connector: of several, or where the station takes none for itself."""
         self.plan: Told | None = None
         self.limit: Told | None = None
 
@@ -85,9 +87,9 @@ class ConnectorControls:
         return found
 
     def _limiting(self, limit: Told, now_s: int) -> Profile:
-        """Return a limit as a profile: of the station where it has one connector, else of the connector."""
-        purpose = Purpose.STATION if self._is_alone else Purpose.DEFAULT
-        most_w = float(self._settings.power_max_w if self._is_alone else self._settings.fallback_w)
+        """Return a limit as a profile: of the station, or of whoever comes to the connector."""
+        purpose = Purpose.DEFAULT if self.by_connector else Purpose.STATION
+        most_w = float(self._settings.fallback_w if self.by_connector else self._settings.power_max_w)
         start_s = max(now_s, limit.powers[0][0])
         turns = sorted({start_s} | {when_s for when_s, _ in limit.powers if when_s > start_s})
         periods = [Period(when_s - start_s, min(most_w, limit.at(when_s) or 0.0)) for when_s in turns]
@@ -117,10 +119,6 @@ class ConnectorControls:
             start_s,
             max(1, until_s - start_s),
         )
-
-    @property
-    def _is_alone(self) -> bool:
-        return len(self._settings.names) == 1
 
     def _id(self, kind: int) -> int:
         return self.connector * _ROOM + kind

@@ -231,12 +231,14 @@ class Station:
     async def tell(self, connector: int) -> None:
         """Bring what is held for a connector to the charge point, the limit first.
 
-        What does not arrive is told again, while it holds, until it does.
+        What does not arrive is told again, while it holds, until it does. A limit that the station does not
+        take for itself is told to the connector.
 
         Raises: Unavailable when it is not connected or does not answer, Refused when it will not.
         """
         now_s, running = int(self._clock.now_s()), self.record.running(connector)
-        profiles = self.controls[connector].profiles(now_s, in_session=running is not None)
+        controls = self.controls[connector]
+        profiles = controls.profiles(now_s, in_session=running is not None)
         refused: Refused | None = None
         for profile in profiles:
             where = 0 if profile.purpose is Purpose.STATION else connector
@@ -245,8 +247,12 @@ class Station:
             try:
                 await self.link().set_profile(where, profile, transaction_id)
             except Refused as error:
-                refused = error
                 self.count("profiles refused")
+                if profile.purpose is Purpose.STATION:
+                    controls.by_connector = True
+                    await self.tell(connector)
+                    return
+                refused = error
             except Unavailable:
                 self._tell_later(connector)
                 raise
