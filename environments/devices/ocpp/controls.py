@@ -38,7 +38,7 @@ class ConnectorControls:
         """Begin with nothing told; `connector` counts from 1."""
         self.connector, self._settings = connector, settings
         self.by_connector = len(settings.names) > 1
-        """Whether limits are told to the connector: of several, or where the station takes none for itself."""
+        """Whether limits are told to the connector: of several, or where the station takes none."""
         self.plan: Told | None = None
         self.limit: Told | None = None
 
