@@ -93,10 +93,13 @@ async def listen(
         if limit_w is not None:
             for device in central.devices():
                 await _tried(device.instruct(_limit(device.name, limit_w, clock)))
+        last: dict[str, Concept] = {}
         while True:
             for device in central.devices():
                 for report in await _tried(device.percepts()) or ():
-                    told(device.name, report)
+                    if last.get(device.name) != report:
+                        told(device.name, report)
+                    last[device.name] = report
             await clock.sleep_until(clock.now_s() + _READ_S)
 
 
