@@ -232,10 +232,16 @@ class Station:
         """Bring what is held for a connector to the charge point, the limit first.
 
         What does not arrive is told again, while it holds, until it does. A limit that the station does not
-        take for itself is told to the connector.
+        take for itself is told to the connector. One that did not answer is not waited for again, so that
+        others are told in time: what holds by then is told with the next attempt.
 
         Raises: Unavailable when it is not connected or does not answer, Refused when it will not.
         """
+        if connector in self._untold:
+            raise Unavailable(f"{self.settings.identity} does not answer; it is told as soon as it does")
+        await self._tell_now(connector)
+
+    async def _tell_now(self, connector: int) -> None:
         now_s, running = int(self._clock.now_s()), self.record.running(connector)
         controls = self.controls[connector]
         profiles = controls.profiles(now_s, in_session=running is not None)
@@ -250,7 +256,7 @@ class Station:
                 self.count("profiles refused")
                 if profile.purpose is Purpose.STATION:
                     controls.by_connector = True
-                    await self.tell(connector)
+                    await self._tell_now(connector)
                     return
                 refused = error
             except Unavailable:
@@ -293,7 +299,7 @@ class Station:
             for connector, profile in standing_profiles(self.settings, int(self._clock.now_s())):
                 await self._stand(link, connector, profile)
             for connector in self.controls:
-                await self.tell(connector)
+                await self._tell_now(connector)
         except ParityError as error:
             self.count("settling failed")
             log.info("charge point not settled", charge_point=self.settings.identity, why=str(error))
@@ -324,7 +330,7 @@ class Station:
             failures += 1
             await self._clock.sleep_until(self._clock.now_s() + _AGAIN.after(failures))
             try:
-                await self.tell(connector)
+                await self._tell_now(connector)
             except ParityError as error:
                 log.info("charge point not told", charge_point=self.settings.identity, why=str(error))
         self._untold.discard(connector)

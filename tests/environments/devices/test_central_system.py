@@ -19,6 +19,7 @@ from environments.repository.agent_store import MemoryAgentStore, SqliteAgentSto
 from environments.simulation.clock import WallClock
 from environments.wire.frames import iso
 from ontology.charging import EvConnectionEvent, EvDisconnectionEvent, EvSocUpdate, EvUserInput
+from ontology.control import Priority
 from ontology.errors import InvalidInput, Unavailable
 
 
@@ -225,6 +226,26 @@ def test_what_breaks_the_schema_or_is_not_known_is_answered_with_an_error(tmp_pa
         assert answer == "PropertyConstraintViolation"
 
     by_hand(act, tmp_path)
+
+
+def test_who_does_not_answer_is_waited_for_once_and_told_what_holds_when_it_does(tmp_path: Path) -> None:
+    async def act(yard: Yard) -> None:
+        limits = list[float]()
+        async with connected(yard) as socket:
+            await until(lambda: yard.station.is_connected)
+            for limit_w, why in ((5_000, "no answer"), (6_000, "as soon as"), (7_000, "as soon as")):
+                with pytest.raises(Unavailable, match=why):
+                    await yard.instruct(power_max_w=limit_w, priority=Priority.DSO_RED)
+            while not limits or limits[-1] != 7_000:
+                message = json.loads(await asyncio.wait_for(socket.recv(), 8))
+                await socket.send(json.dumps([3, message[1], {"status": "Accepted"}]))
+                profile = message[3].get("csChargingProfiles", {})
+                if profile.get("stackLevel") == 1:
+                    (period,) = profile["chargingSchedule"]["chargingSchedulePeriod"]
+                    limits.append(period["limit"])
+            await until(lambda: not yard.station.health().untold)
+
+    in_yard(act, tmp_path, "1.6", answer_s=0.3)
 
 
 # -- sent twice, late or odd ----------------------------------------------------------------------
