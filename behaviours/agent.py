@@ -6,13 +6,13 @@ devices, repository, ledger) and knows nothing of which it is.
 
 import asyncio
 import inspect
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -53,7 +53,7 @@ from ontology.letter import Letter
 from ontology.performatives import Performative
 from ontology.roles import Role
 
-__all__ = ["Agent", "Surroundings"]
+__all__ = ["Agent", "Fault", "Surroundings"]
 
 log = structlog.get_logger()
 
@@ -73,6 +73,17 @@ _ERROR_ACT: dict[type[Concept], Performative] = {
     FailureReport: Performative.FAILURE,
     Rejection: Performative.NOT_UNDERSTOOD,
 }
+
+
+FAULTS_KEPT = 20
+
+
+class Fault(NamedTuple):
+    """A bug that a handler met: when (epoch seconds), in which handler, and what it said."""
+
+    time_s: float
+    where: str
+    error: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +130,8 @@ class Agent:
         self.surroundings = surroundings
         self.clock = surroundings.clock
         self.counts: Counter[str] = Counter()
+        self.faults: deque[Fault] = deque(maxlen=FAULTS_KEPT)
+        """The last errors of its handlers, the newest last."""
         self._kept = surroundings.store.load(member.address)
         self._changes: dict[str, bytes | None] = {}
         self.boots = self._count_boot()
@@ -184,6 +197,11 @@ class Agent:
             timer.cancel()
         for task in list(self._tasks):
             task.cancel()
+
+    @property
+    def inbox(self) -> int:
+        """How many letters wait for their turn, or are being worked on."""
+        return self.post.waiting + len(self._handling)
 
     def emit(self, event: str) -> None:
         """Let the behaviours react to an event."""
@@ -396,6 +414,7 @@ class Agent:
         expected = isinstance(error, ParityError)
         self.counts["refusals" if expected else "errors"] += 1
         if not expected:
+            self.faults.append(Fault(self.clock.now_s(), where, f"{type(error).__name__}: {error}"[:300]))
             log.error(
                 "handler failed",
                 agent=self.address,

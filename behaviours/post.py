@@ -107,6 +107,8 @@ class Post:
     ) -> None:
         """Open the post of a member; `run_id` makes ids unique over runs and restarts."""
         self.counts: Counter[str] = Counter()
+        self.spoke_at_s: float | None = None
+        """When it sent its last letter, epoch seconds."""
         self._member = member
         self._address = member.address
         self._role = member.role
@@ -272,8 +274,14 @@ class Post:
             protocol=envelope.protocol,
         )
 
+    @property
+    def waiting(self) -> int:
+        """How many letters are set aside until their predecessors come."""
+        return sum(map(len, self._early.values()))
+
     def post(self, envelope: Envelope) -> None:
         """Hand a finished envelope to the transport."""
+        self.spoke_at_s = envelope.sent_at_s
         if self._barrier is not None:
             self._barrier.sent(envelope.to)
         try:

@@ -42,6 +42,7 @@ from launch.pseudonyms import Pseudonyms, pseudonyms_of
 from launch.scenario import Scenario, lem_parameters
 from launch.site_parts import site_parts
 from launch.uftp import buyers_of, gateways_of, sellers_of
+from launch.watching import keeper_parts, watcher_parts
 from launch.world_settings import metering_of, sells_frequency, thresholds
 from ontology.grid import DstatcomObjective, GridState
 from ontology.market import ExternalProduct
@@ -65,6 +66,8 @@ class Cast:
     """Account (pseudonym) to a name that a reader knows: a site's id, `aggregator`, `grid`."""
     engine: str
     """The address of the market engine."""
+    watchers: tuple[Part, ...] = ()
+    """Members that run on no host: clients that look on."""
 
 
 def cast_community(
@@ -74,6 +77,7 @@ def cast_community(
     outside: Outside | None = None,
     *,
     portals: bool = False,
+    live: bool = False,
 ) -> Cast:
     """Cast every agent that a scenario calls for around a world.
 
@@ -84,6 +88,7 @@ def cast_community(
             the community's own agents.
         outside: systems of the DSO that take the place of the world's.
         portals: whether people and programs outside may speak with the agents.
+        live: whether others may look on, as far as the scenario lets them.
     """
     at = AddressBook(scenario, domains or {})
     names = pseudonyms_of(scenario)
@@ -94,9 +99,13 @@ def cast_community(
         *_community(scenario, world, at, names, (aggregator, grid), outside or Outside()),
         *(part for site in sites for part in site_parts(scenario, world, site, at, names)),
         *(portal_parts(at, [site.id for site in sites]) if portals else ()),
+        *(keeper_parts(scenario, domains or {}) if live else ()),
     ]
     return Cast(
-        tuple(parts), {**accounts} | {aggregator: "aggregator", grid: "grid"}, at["aggregator-blockchain"]
+        tuple(parts),
+        {**accounts} | {aggregator: "aggregator", grid: "grid"},
+        at["aggregator-blockchain"],
+        watcher_parts(scenario) if live else (),
     )
 
 

@@ -138,15 +138,17 @@ def serve(
     settings: Settings = None,
     verbose: Verbose = False,
 ) -> None:
-    """Run a community live behind its REST interface, until interrupted (see `parity-mas api token`)."""
+    """Run a community live behind REST interface and console, until interrupted (`parity-mas api token`)."""
     flags = {"seed": seed, "pace_s": pace, "api.port": port}
     with _errors():
         loaded = _load(scenario, {k: v for k, v in flags.items() if v is not None}, settings)
         folder = out or _next_folder(loaded)
         _log(verbose)
         from launch.serving import Front
+        from launch.simulations import LocalSimulations
 
-        result = _run(loaded, folder, False, front=Front(loaded.api, _say_served))
+        front = Front(loaded.api, _say_served, LocalSimulations(folder.parent))
+        result = _run(loaded, folder, False, front=front)
     from launch.console import print_result
 
     print_result(result)
@@ -155,7 +157,7 @@ def serve(
 
 
 def _say_served(url: str) -> None:
-    print(f"serving at {url}; stop with Ctrl-C", flush=True)
+    print(f"serving at {url}, console at {url}/console/; stop with Ctrl-C", flush=True)
 
 
 @app.command()

@@ -80,7 +80,9 @@ class Community:
         self.ground = ground
         self.cast = cast
         self._parts = {part.address: part for part in cast.parts}
-        self._signers = {part.address: _signer(scenario, part.address) for part in cast.parts}
+        self._signers = {
+            part.address: _signer(scenario, part.address) for part in (*cast.parts, *cast.watchers)
+        }
         self.membership = {
             part.address: Member(
                 part.address,
@@ -89,7 +91,7 @@ class Community:
                 self._signers[part.address].verify_key,
                 is_portal=issubclass(part.agent, Portal),
             )
-            for part in cast.parts
+            for part in (*cast.parts, *cast.watchers)
         }
         self.agents: dict[str, Agent] = {}
         self._counts_of_the_dead: Counter[str] = Counter()

@@ -1,6 +1,7 @@
 """The command `parity-mas console`: a run folder in the browser, while it is written or afterwards."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from environments.http.console.community import AgentView
     from environments.http.console.recorded import RecordedCommunity
     from launch.scenario import Scenario
+    from launch.simulations import LocalSimulations
 
 __all__ = ["console"]
 
@@ -38,17 +40,25 @@ def console(
     site: Annotated[
         list[str] | None, typer.Option(help="The prosumer's own site; may be repeated.", show_default=False)
     ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="Folder of a registry of users, to manage it.", show_default=False)
+    ] = None,
 ) -> None:
     """Look at a run in the browser: messages, agents, markets. It is served to this machine alone."""
     with errors():
-        asyncio.run(_serve(run, port, role, site or ()))
+        asyncio.run(_serve(run, port, role, site or (), registry))
 
 
-async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> None:
+async def _serve(
+    folder: Path, port: int, role: str, sites: Sequence[str], registry: Path | None = None
+) -> None:
     """Serve a run folder until interrupted; what is still being written is followed."""
     import uvicorn
 
-    community, app, token = await _opened(folder, role, sites)
+    from launch.simulations import LocalSimulations
+
+    simulations = LocalSimulations(folder / os.pardir)
+    community, app, token = await _opened(folder, role, sites, simulations, registry)
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
     )
@@ -61,10 +71,17 @@ async def _serve(folder: Path, port: int, role: str, sites: Sequence[str]) -> No
         await serving
     finally:
         following.cancel()
+        await simulations.close()
         community.close()
 
 
-async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[RecordedCommunity, Api, str]":
+async def _opened(
+    folder: Path,
+    role: str,
+    sites: Sequence[str],
+    simulations: "LocalSimulations",
+    registry: Path | None = None,
+) -> "tuple[RecordedCommunity, Api, str]":
     """Open a run folder: what the console shows, the application, and a token for this visit."""
     from environments.http.access_database import AccessDatabase
     from environments.http.application import application
@@ -73,7 +90,10 @@ async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[Recor
     from environments.http.services import Services
     from environments.repository import MemoryRepository
     from environments.simulation.clock import WallClock
+    from environments.simulation.world import World
     from launch.run_folder import MESSAGES, read_run
+    from launch.user_registry import open_registry
+    from launch.world_settings import world_settings
 
     found = read_run(folder)
     repository = MemoryRepository()
@@ -85,7 +105,13 @@ async def _opened(folder: Path, role: str, sites: Sequence[str]) -> "tuple[Recor
         finished=bool(found.manifest["complete"]),
     )
     await community.catch_up()
-    more = {"community": community, "sleep": _real_seconds}
+    more = {
+        "community": community,
+        "sleep": _real_seconds,
+        "simulations": simulations,
+        "networks": World(world_settings(found.scenario)).grid.networks,
+        "registry": open_registry(registry) if registry else None,
+    }
     services = Services(repository, AccessDatabase(), WallClock().now_s, more=more)
     token, _ = services.tokens.create("this visit", role, sites, rights=("bodies",), days=1)
     return community, application(services, routes=CONSOLE_ROUTES), token

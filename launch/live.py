@@ -35,6 +35,7 @@ from launch.schema import Uftp
 from launch.sharding import WHOLE, MeetingPlace, Shard, clock_of, domains_of
 from launch.uftp import exchanges_of, office_of, start_office
 from launch.user_registry import registry_of
+from launch.watching import Watching
 from launch.weather import weather_of
 from launch.world_settings import world_settings
 from ontology.base import INTERVAL_S
@@ -83,6 +84,7 @@ class LiveCommunity:
         self._portals = portals
         self.server = None if meeting_place else server_of(scenario)
         self._recorder = recorder
+        self._watching = Watching(scenario, recorder)
         self._chain = chain
         self._state = TemporaryDirectory(prefix="parity-state-")
         self.office: UftpOffice | None = None
@@ -98,7 +100,10 @@ class LiveCommunity:
 
         Raises: Unavailable when the server does not come up or refuses an agent.
         """
-        cast = cast_community(self.scenario, self.world, self.domains, self.outside, portals=self._portals)
+        cast = cast_community(
+            self.scenario, self.world, self.domains, self.outside, portals=self._portals, live=True
+        )
+        self._watchers = new_accounts(part.address for part in cast.watchers)
         self.passwords = new_accounts(part.address for part in cast.parts if self.shard.has(part.address))
         self.transport = await self._connected()
         folder = Path(self._state.name)
@@ -122,7 +127,7 @@ class LiveCommunity:
             registers=registers_of(self.scenario, cast.parts, self._ledger) if self._ledger else None,
             service_levels=self._levels(),
             exchanges=exchanges_of(cast.parts, self.office.exchanges) if self.office else {},
-            recorder=self._recorder,
+            recorder=self._watching.recorder,
             barrier=self.clock,
             presence=self._presence,
             weather=self._weather,
@@ -136,6 +141,7 @@ class LiveCommunity:
             await self._open(self.office, trade)
         await self._meet_systems()
         self.community.start()
+        self._watching.begin(self.community.agents)
         return self
 
     async def _meet_systems(self) -> None:
@@ -180,7 +186,9 @@ class LiveCommunity:
             return population
         for address, password in self.passwords.items():
             self.server.register(address, password)
+        self._watching.admit(self.server, self._watchers)
         await self.server.start()
+        self._watching.tell(self.server, self._watchers)
         transport = XmppTransport(self.server.endpoint(), seed=self.scenario.seed, now_s=self.clock.now_s)
         await transport.start_all(self.passwords)
         return transport
@@ -207,6 +215,7 @@ class LiveCommunity:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop agents, connections and server; leave nothing behind."""
+        await self._watching.end()
         for agent in self.community.agents.values():
             agent.kill()
         if self.office is not None:
@@ -232,6 +241,11 @@ class LiveCommunity:
         return self._ledger.service_levels() if self._ledger and self.scenario.agreements else None
 
     @property
+    def recorder(self) -> Recorder | None:
+        """Who takes the letters, if anybody does."""
+        return self._recorder
+
+    @property
     def repository(self) -> SqlRepository:
         """Where the community's facts are."""
         return self._repository
@@ -254,6 +268,21 @@ class LiveCommunity:
         self.clock.forget(address)
         self.community.kill(address)
         self.transport.kill(address)
+
+    async def stop(self, address: str) -> None:
+        """Let an agent say farewell and leave, its last letters sent; `restart` brings it back.
+
+        Raises: InvalidInput when no such agent lives.
+        """
+        if address in self.community.agents:
+            self.community.agents[address].emit("stopping")
+        self.clock.forget(address)
+        self.community.kill(address)
+        self.transport.forget(address)
+        if isinstance(self.transport, XmppTransport):
+            await self.transport.stop(address)
+        else:
+            self.transport.kill(address)
 
     async def restart(self, address: str) -> None:
         """Bring a dead agent back on a new connection."""

@@ -466,8 +466,22 @@ def _servers(scenario: Scenario) -> Iterator[Complaint]:
         yield "server.port", 0, "must be given for an external server, such as 5222"
     if server.connection == "component" and server.kind != "prosody":
         yield "server.connection", "component", "must be accounts unless the server's kind is prosody"
+    yield from _watch(scenario)
     if server.ca_file is not None and not Path(server.ca_file).is_file():
         yield "server.ca_file", server.ca_file, "not found"
+
+
+def _watch(scenario: Scenario) -> Iterator[Complaint]:
+    watch, taken = scenario.watch, set(COMMUNITY_AGENTS) | {"record"}
+    for index, name in enumerate(watch.clients):
+        if name in taken:
+            yield f"watch.clients[{index}]", name, "must not be an agent's name, nor stand there twice"
+        taken.add(name)
+    for index, name in enumerate(watch.bodies):
+        if name not in watch.clients:
+            yield f"watch.bodies[{index}]", name, "must be one of watch.clients"
+    if watch.clients and scenario.server.connection == "component":
+        yield "watch.clients", list(watch.clients), "needs server.connection accounts: clients have accounts"
 
 
 def _registry(scenario: Scenario) -> Iterator[Complaint]:

@@ -1,7 +1,9 @@
 """The command `parity-mas tap`: what agents say to each other, from a run folder, also while it grows."""
 
+import asyncio
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +15,7 @@ from launch.exits import fail as fail_with
 
 if TYPE_CHECKING:
     from environments.repository.letter_archive import LetterArchive, LetterSelection, RecordedLetter
+    from ontology.letter_record import LetterNote
 
 __all__ = ["tap"]
 
@@ -21,7 +24,14 @@ BODY_LENGTH = 160
 
 
 def tap(
-    run: Annotated[Path, typer.Argument(help="A run folder, or its messages.sqlite.", show_default=False)],
+    run: Annotated[
+        Path | None, typer.Argument(help="A run folder, or its messages.sqlite.", show_default=False)
+    ] = None,
+    live: Annotated[
+        Path | None,
+        typer.Option(help="Look on live, by the way in of one of `watch.clients`.", metavar="FILE"),
+    ] = None,
+    client: Annotated[str, typer.Option(help="With --live: spade or aioxmpp.")] = "spade",
     agent: Annotated[
         str, typer.Option(help="Of or to an agent: its address, its name, or its site's name.")
     ] = "",
@@ -41,6 +51,13 @@ def tap(
 ) -> None:
     """Show the letters of a run: who said what to whom, when, and what became of it."""
     with errors():
+        if live is not None:
+            look_on(live, client, agent, bodies, as_json)
+            return
+        if run is None:
+            from ontology.errors import InvalidInput, problem
+
+            raise InvalidInput(problem("RUN", "missing", "a run folder, or --live with a way in"))
         from environments.repository.letter_archive import LetterArchive, LetterSelection
 
         wanted = LetterSelection(
@@ -63,6 +80,42 @@ def tap(
                     _show(fresh, bodies, as_json)
     if not letters and not follow:
         fail_with("no such letters", 1)
+
+
+def look_on(file: Path, client: str, agent: str, bodies: bool, as_json: bool) -> None:
+    """Show what a live host records from now on, as one of its XMPP clients, until interrupted.
+
+    Raises: InvalidInput when the way in or the client is none, Refused when the host does not grant it,
+        Unavailable when it cannot be reached.
+    """
+    from environments.live.record_client import AioxmppLink, Link, RecordClient, SpadeLink, WayIn, read_way_in
+    from ontology.errors import InvalidInput, problem
+
+    links: dict[str, Callable[[WayIn], Link]] = {"spade": SpadeLink, "aioxmpp": AioxmppLink}
+    if client not in links:
+        raise InvalidInput(problem("--client", client, "spade or aioxmpp"))
+    try:
+        way = read_way_in(file.read_bytes(), str(file))
+    except OSError as error:
+        raise InvalidInput(problem("--live", str(file), f"a readable file ({error.strerror})")) from error
+
+    async def show() -> None:
+        dropped = 0
+        async with RecordClient(links[client](way), way) as host:
+            async for batch in host.batches(agent, bodies=bodies):
+                _show([_recorded(note) for note in batch.letters], bodies, as_json)
+                if batch.dropped > dropped:
+                    print(f"{batch.dropped - dropped} letters left out", file=sys.stderr, flush=True)
+                    dropped = batch.dropped
+
+    asyncio.run(show())
+
+
+def _recorded(note: "LetterNote") -> "RecordedLetter":
+    from behaviours.information.record_offering import envelope_of
+    from environments.repository.letter_archive import RecordedLetter
+
+    return RecordedLetter(0, note.time_s, note.outcome, envelope_of(note))
 
 
 def _draw(path: Path, letters: "list[RecordedLetter]") -> None:

@@ -51,6 +51,7 @@ from ontology.grid import GridMeasurementBatch
 from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import PaymentOrder
 from ontology.letter import LANGUAGE, Envelope, Letter
+from ontology.letter_record import RecordedLetters, RecordSubscription
 from ontology.market import (
     ExternalActivation,
     ExternalDelivery,
@@ -116,6 +117,7 @@ _SERVICES = (
     ProxyAnswer,
 )
 _SAMPLES = (SampleBatch, SampleReceipt)
+_RECORDS = (RecordSubscription, RecordedLetters)
 _MEMBERSHIP = (Onboarding, PseudonymRequest, IssuedPseudonym, ErasureRequest)
 
 
@@ -128,6 +130,7 @@ MESSAGE_TYPES: dict[str, type[Concept]] = {
     for cls in (
         *get_args(AnyConcept),
         *_DISCOURSE,
+        *_RECORDS,
         *_DIRECTORY,
         *_COALITION,
         *_MARKET,

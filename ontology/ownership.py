@@ -147,7 +147,14 @@ def _own_part(party: Party, fact: C) -> C:
     kept: dict[str, list[object]] = {
         field: [each for each in members if party.owns(_name_of(each))] for field, members in _lists_in(fact)
     }
-    return msgspec.structs.replace(fact, **kept) if kept else fact
+    changes: dict[str, object] = dict(kept)
+    if isinstance(fact, VppPayoff):  # what is left must still add up: it is what is paid to one's own
+        own = [each for each in fact.members if party.owns(each.member)]
+        changes |= {
+            "paid_ticks": sum(each.cost_ticks + each.surplus_ticks for each in own),
+            "initiator_ticks": 0,
+        }
+    return msgspec.structs.replace(fact, **changes) if changes else fact
 
 
 def _lists_in(fact: Concept) -> Iterable[tuple[str, list[object]]]:

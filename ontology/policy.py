@@ -81,6 +81,7 @@ from ontology.grid import (
 )
 from ontology.grid_coordination import ActivationLimits, ActivationPlan
 from ontology.ledger import LedgerEntry, PaymentOrder, Wallet
+from ontology.letter_record import RecordedLetters, RecordSubscription
 from ontology.market import (
     ExternalActivation,
     ExternalBid,
@@ -179,6 +180,9 @@ TABLE: tuple[Row, ...] = (
     # -- portals: what is wanted from outside; the agent asked decides, and its own rights hold -------
     Row((ProxyRequest,), (Act.REQUEST,), PORTALS, PRINCIPALS),
     Row((ProxyAnswer,), (Act.INFORM,), PRINCIPALS, PORTALS),
+    # -- records of letters: a host's keeper decides whom it shows what -----------------------------------
+    Row((RecordSubscription,), (Act.SUBSCRIBE, Act.CANCEL), (Role.UI,), (Role.UI,)),
+    Row((RecordedLetters,), (Act.INFORM,), (Role.UI,), (Role.UI,)),
     # -- the directory ---------------------------------------------------------------------------
     Row((DirectoryEntry,), (Act.REQUEST, Act.CANCEL), EVERYONE, (Role.MARKET_OPERATOR,), readers=EVERYONE),
     Row((DirectorySearch,), ASK, EVERYONE, (Role.MARKET_OPERATOR,)),
@@ -434,7 +438,7 @@ TABLE: tuple[Row, ...] = (
         (Act.CFP, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR, EDGE),
         (Role.AGGREGATOR, Role.PROSUMER, EDGE, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.UI, Role.DSO),
     ),
     Row(
         (FlexOffer,),
@@ -447,7 +451,7 @@ TABLE: tuple[Row, ...] = (
         (Act.ACCEPT_PROPOSAL, Act.REQUEST, Act.INFORM),
         (Role.DSO, Role.AGGREGATOR, EDGE),
         (Role.AGGREGATOR, Role.PROSUMER, EDGE, Role.REPOSITORY),
-        readers=(Role.UI,),
+        readers=(Role.UI, Role.DSO),
     ),
     Row(
         (FlexSettlement,),

@@ -14,6 +14,8 @@ from ontology.roles import Role
 __all__ = ["OverrideHeeding"]
 
 DAY_S = 86_400
+AUTOMATIC = "auto"
+"""The mode in which a device is given back to the site's plans."""
 
 
 class OverrideHeeding(Behaviour):
@@ -27,6 +29,7 @@ class OverrideHeeding(Behaviour):
     def setup(self) -> None:
         """Nobody has overridden anything yet."""
         self._kept, self._noted_s = 1.0, self.now_s()
+        self._by_hand: dict[str, range] = {}
 
     @on(UserOverride)
     async def heed(self, override: UserOverride, letter: Letter) -> Acknowledgement | None:
@@ -46,15 +49,21 @@ class OverrideHeeding(Behaviour):
     def plan_with(self, told: Instruction, letter: Letter) -> None:
         """Plan anew with what a person has told a device at the gateway, for as long as it holds.
 
+        A device that is given back before is planned for as ever.
+
         Raises: Refused for anyone but the site's gateway.
         """
         if letter.sender != self.settings.contacts.gateway or told.priority is not Priority.USER:
             raise Refused("only the site's gateway tells what its people told devices")
+        planning = self.sibling(SitePlanning)
+        if told.mode == AUTOMATIC:
+            planning.release(told.asset_id, self._by_hand.pop(told.asset_id, ()))
+            return
         self._kept, self._noted_s = reliability_after_override(self.kept_to_plans), self.now_s()
         if told.setpoint_w is not None:
             first_s = told.execution_time_s // INTERVAL_S * INTERVAL_S
-            starts = range(first_s, told.valid_until_s, INTERVAL_S)
-            self.sibling(SitePlanning).pin({told.asset_id: dict.fromkeys(starts, told.setpoint_w)})
+            starts = self._by_hand[told.asset_id] = range(first_s, told.valid_until_s, INTERVAL_S)
+            planning.pin({told.asset_id: dict.fromkeys(starts, told.setpoint_w)})
 
     @property
     def kept_to_plans(self) -> float:

@@ -1,6 +1,6 @@
 """The prosumer's plan: when its devices run, from what they could do and what energy will cost (D8.1 3.8)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -276,6 +276,14 @@ class SitePlanning(Behaviour):
         }
         if self._plan.net_w:
             self._make_plan(start_s)
+
+    def release(self, asset_id: str, starts: Iterable[int]) -> None:
+        """Hold a device no longer to what it was held to in the intervals that start then."""
+        gone = frozenset(starts)
+        held = self._pins.get(asset_id, {})
+        self._pins[asset_id] = {s: w for s, w in held.items() if s not in gone}
+        if self._plan.net_w:
+            self._make_plan(self._interval_s())
 
     def _present(self, envelope: FlexEnvelope, start_s: int) -> FlexEnvelope:
         """Return what a device could do from a time on: its last word, less what it was told to do since."""

@@ -9,6 +9,7 @@ from litestar import Request
 from behaviours.repository_port import Repository
 from environments.http.access_database import AccessDatabase
 from environments.http.audit import AuditLog
+from environments.http.console.control_leases import LeaseStore
 from environments.http.console.sessions import SessionStore
 from environments.http.idempotency import Replies
 from environments.http.portals import Portals
@@ -48,6 +49,7 @@ class Services:
         self.repository = repository
         self.tokens = TokenStore(database, now_s)
         self.sessions = SessionStore(database, self.tokens, now_s)
+        self.leases = LeaseStore(database)
         self.audit = AuditLog(database, now_s)
         self.replies = Replies(database, now_s)
         self.rates = Rates(requests_per_s, now_s)

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-__all__ = ["METADATA", "audit", "replies", "secrets", "sessions", "tokens"]
+__all__ = ["METADATA", "audit", "leases", "replies", "secrets", "sessions", "tokens"]
 
 METADATA = sa.MetaData()
 
@@ -39,6 +39,21 @@ sessions = sa.Table(
     sa.Column("hash", sa.Text, primary_key=True, comment="SHA-256 of the cookie, hexadecimal"),
     sa.Column("token_id", sa.Text, nullable=False),
     sa.Column("expires_s", sa.BigInteger, nullable=False),
+)
+
+leases = sa.Table(
+    "console_leases",
+    METADATA,
+    sa.Column("lease_id", sa.Text, primary_key=True),
+    sa.Column("asset_id", sa.Text, nullable=False, index=True),
+    sa.Column("slot", sa.Text, nullable=True, unique=True, comment="the asset, while it is on loan"),
+    sa.Column("token_id", sa.Text, nullable=False, comment="whose token took it"),
+    sa.Column("holder", sa.Text, nullable=False, comment="name of that token"),
+    sa.Column("from_s", sa.BigInteger, nullable=False, comment="of the agents' clock"),
+    sa.Column("until_s", sa.BigInteger, nullable=False),
+    sa.Column("told", sa.Text, nullable=False, comment="the instruction, as JSON"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
 )
 
 secrets = sa.Table(

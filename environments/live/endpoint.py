@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Endpoint", "verified_context"]
+__all__ = ["Endpoint", "authority_context", "verified_context"]
 
 
 class Endpoint(NamedTuple):
@@ -17,6 +17,16 @@ class Endpoint(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.domain} at {self.host}:{self.port}"
+
+
+def authority_context(authority: str) -> ssl.SSLContext:
+    """Return a client's TLS context (1.2 or later) that trusts one authority (PEM) and checks the name.
+
+    Raises: ssl.SSLError when the text holds no certificate.
+    """
+    context = ssl.create_default_context(cadata=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def verified_context(ca_file: Path) -> ssl.SSLContext:

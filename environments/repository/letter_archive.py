@@ -127,6 +127,35 @@ class LetterArchive:
         """Return all letters of a conversation in the order in which they were read, at most 1,000."""
         return self._of_conversation(conversation, (0, 1 << 62), MOST_LETTERS, "ASC")
 
+    def beside(self, letters: Sequence[RecordedLetter], within: int = 5_000) -> list[RecordedLetter]:
+        """Return the letters of the same conversations, oldest first, as far as they lie near in the record.
+
+        Args: within: how many numbers before the oldest of them are looked through.
+        """
+        if not letters:
+            return []
+        numbers = [letter.number for letter in letters]
+        conversations = sorted({letter.envelope.conversation for letter in letters})
+        marks = ", ".join("?" * len(conversations))
+        where = f"WHERE id >= ? AND id <= ? AND conversation IN ({marks}) ORDER BY id"
+        return self._read(where, (min(numbers) - within, max(numbers), *conversations))
+
+    def number_at(self, time_s: float) -> int:
+        """Return the number of the last letter that was recorded before a time (epoch seconds), or 0."""
+        low, high = 0, self.newest_number()
+        while low < high:
+            middle = (low + high + 1) // 2
+            row = self._record.execute(
+                "SELECT time_s FROM messages WHERE id >= ? ORDER BY id LIMIT 1", (middle,)
+            ).fetchone()
+            low, high = (middle, high) if row[0] < time_s else (low, middle - 1)
+        return low
+
+    def span_s(self) -> tuple[float, float]:
+        """Return when the first and the last letter were recorded; zeros where there is none."""
+        first, last = self.letter(self._first_number()), self.letter(self.newest_number())
+        return (first.time_s, last.time_s) if first and last else (0.0, 0.0)
+
     def letter(self, number: int) -> RecordedLetter | None:
         """Return the letter with a number, if it was recorded."""
         return next(iter(self._read("WHERE id = ?", (number,))), None)
@@ -144,6 +173,9 @@ class LetterArchive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _first_number(self) -> int:
+        return int(self._record.execute("SELECT coalesce(min(id), 0) FROM messages").fetchone()[0])
 
     def _of_conversation(
         self, conversation: str, bounds: tuple[int, int], limit: int, order: str

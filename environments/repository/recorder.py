@@ -59,6 +59,7 @@ class SqliteRecorder:
     """
 
     def __init__(self, path: Path, batch: int = 5_000) -> None:
+        self.path = path
         self._batch = batch
         self._waiting: list[tuple[Envelope, str, float]] = []
         try:

@@ -135,6 +135,10 @@ class ScaledClock:
         if not self._in_flight and self._changed is not None:
             self._changed.set()
 
+    def on_their_way(self, address: str) -> int:
+        """Return how many letters to an address here have not been dealt with."""
+        return self._in_flight.get(address, 0)
+
     def expect(self, address: str) -> None:
         """Wait for letters to an address from now on."""
         self._alive.add(address)

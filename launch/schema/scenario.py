@@ -10,6 +10,7 @@ from launch.schema.markets import Agreement, Contract, ExternalMarkets, Product,
 from launch.schema.platform import Faults, Ledger, Planning, Registry, Repository, Server
 from launch.schema.section import Section
 from launch.schema.sites import Population, Site
+from launch.schema.watch import Watch
 from launch.schema.world import Grid, Location, Weather
 
 __all__ = ["SHORT_FORMS", "Scenario"]
@@ -81,6 +82,7 @@ class Scenario(Section, frozen=True, kw_only=True):
     ] = ()
     server: Annotated[Server, Meta(description="XMPP server of a live run")] = Server()
     api: Annotated[Api, Meta(description="REST interface of `parity-mas serve`")] = Api()
+    watch: Annotated[Watch, Meta(description="letters of a live run for those who look on")] = Watch()
     ledger: Annotated[Ledger, Meta(description="chain of the settlement")] = Ledger()
     registry: Annotated[Registry, Meta(description="of the people behind the sites")] = Registry()
     repository: Annotated[Repository, Meta(description="database of the community's facts")] = Repository()

@@ -35,6 +35,9 @@ class AgentView(msgspec.Struct, frozen=True, kw_only=True):
     """Each behaviour and what it handles."""
     counts: Mapping[str, int] = {}
     inbox: int = 0
+    """Letters on their way to it, waiting for their turn, or being worked on."""
+    faults: Sequence[tuple[float, str, str]] = ()
+    """Errors of its handlers, oldest first: when, where, what."""
 
 
 class Community(Protocol):

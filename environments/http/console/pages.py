@@ -16,6 +16,7 @@ from environments.http.access import Rule
 from environments.http.answers import answer_error
 from environments.http.console.sessions import Session
 from environments.http.services import services_of
+from environments.http.tokens import Caller
 
 __all__ = ["CONSOLE", "NavigationEntry", "answer_page_error", "fragment", "html", "page", "register_entry"]
 
@@ -43,22 +44,25 @@ class NavigationEntry(NamedTuple):
     title: str
     rule: Rule
     group: str = ""
+    needs: str = ""
+    """Name of what the host must offer beside the usual, if anything."""
 
 
 _ENTRIES: list[NavigationEntry] = []
 
 
-def register_entry(path: str, title: str, rule: Rule, group: str = "") -> None:
-    """Let a page stand in the navigation."""
-    _ENTRIES.append(NavigationEntry(path, title, rule, group))
+def register_entry(path: str, title: str, rule: Rule, group: str = "", needs: str = "") -> None:
+    """Let a page stand in the navigation, where what it needs is there."""
+    _ENTRIES.append(NavigationEntry(path, title, rule, group, needs))
 
 
 def page(request: Any_, template: str, status: int = 200, **context: Any) -> Response[str]:
     """Return a whole page."""
     session: Session | None = request.scope.get("auth")
     caller = session.caller if session else None
-    entries = [e for e in _ENTRIES if caller is not None and e.rule.permits(caller.role, {})]
-    context.setdefault("community", services_of(request).more.get("community"))
+    offered = services_of(request).more
+    entries = [entry for entry in _ENTRIES if caller is not None and _leads_somewhere(entry, caller, offered)]
+    context.setdefault("community", offered.get("community"))
     html = (
         _environment()
         .get_template(template)
@@ -71,6 +75,11 @@ def page(request: Any_, template: str, status: int = 200, **context: Any) -> Res
         )
     )
     return Response(html, status_code=status, media_type=MediaType.HTML, headers=SECURITY)
+
+
+def _leads_somewhere(entry: NavigationEntry, caller: Caller, offered: Mapping[str, Any]) -> bool:
+    """Tell whether a page is there, and for this caller."""
+    return entry.rule.permits(caller.role, {}) and (not entry.needs or entry.needs in offered)
 
 
 def fragment(template: str, **context: Any) -> str:
@@ -113,7 +122,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        time=_time, clock=_clock, name=_name, words=_words, turned_away=_turned_away, figure=_figure
+        time=_time,
+        clock=_clock,
+        name=_name,
+        words=_words,
+        turned_away=_turned_away,
+        figure=_figure,
+        label=_label,
+        device=_device,
     )
     return environment
 
@@ -133,6 +149,41 @@ def _name(address: str) -> str:
 def _words(name: str) -> str:
     """Return `LOCAL_ENERGY` or `consumed_wh` as people write it."""
     return name.replace("_", " ").lower()
+
+
+_UNITS = {
+    "wh": "Wh",
+    "w": "W",
+    "va": "VA",
+    "degc": "°C",
+    "tokens": "tokens",
+    "ticks": "ticks",
+    "pu": "p.u.",
+    "ms": "ms",
+    "v": "V",
+    "a": "A",
+    "var": "var",
+}
+"""Ends of field names that are units; `_s` of a time is said by the time itself."""
+
+
+def _label(field: str) -> str:
+    """Return the heading of a field: `peak_w` is "peak, W"."""
+    words, _, unit = field.rpartition("_")
+    if not words:
+        return field
+    if unit == "s":
+        return words.replace("_", " ")
+    return f"{words.replace('_', ' ')}, {_UNITS[unit]}" if unit in _UNITS else field.replace("_", " ")
+
+
+_DEVICES = {"bess": "battery", "ev": "charger", "dhw": "hot water", "pv": "photovoltaics"}
+
+
+def _device(asset_id: str, site: str) -> str:
+    """Return what people call a device of a site."""
+    name = asset_id.removeprefix(f"{site}-")
+    return _DEVICES.get(name, _words(name))
 
 
 def _turned_away(counts: Mapping[str, int]) -> int:

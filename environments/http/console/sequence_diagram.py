@@ -9,12 +9,14 @@ from behaviours.protocols.conformance import Said, violations_of
 from environments.repository.letter_archive import RecordedLetter
 from ontology.performatives import Performative
 
-__all__ = ["breaches", "sequence_diagram"]
+__all__ = ["breaches", "breaches_among", "sequence_diagram"]
 
 TIME_WIDTH, LANE_WIDTH, LANE_LEAST = 92, 190, 40
 HEAD_HEIGHT, ROW_HEIGHT, MARGIN = 46, 34, 14
 NAME_LENGTH = 24
 HANDLED = "handled"
+STANDING = ">"
+"""In the id of a conversation without an end."""
 ACTS = frozenset(Performative)
 STYLE = """
 .sequence { font: 12px system-ui, sans-serif; color: #1b2733; background: #fff }
@@ -46,6 +48,21 @@ def breaches(letters: Sequence[RecordedLetter]) -> dict[int, str]:
         for violation in violations_of(said)
         if violation.place <= len(letters)
     }
+
+
+def breaches_among(letters: Sequence[RecordedLetter], beside: Sequence[RecordedLetter]) -> dict[int, str]:
+    """Return which of some letters of many conversations their protocols do not allow, as `breaches` does.
+
+    Args: beside: letters of the same conversations, oldest first. A conversation whose beginning is not among
+        them is not judged, nor what agents tell each other over and over.
+    """
+    by_conversation: dict[str, list[RecordedLetter]] = {}
+    for letter in beside:
+        if STANDING not in letter.envelope.conversation:
+            by_conversation.setdefault(letter.envelope.conversation, []).append(letter)
+    whole = [each for each in by_conversation.values() if not each[0].envelope.in_reply_to]
+    found = {number: why for conversation in whole for number, why in breaches(conversation).items()}
+    return {letter.number: found[letter.number] for letter in letters if letter.number in found}
 
 
 def sequence_diagram(letters: Sequence[RecordedLetter]) -> str:

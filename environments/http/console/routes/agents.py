@@ -57,7 +57,7 @@ async def stop_agent(request: Any_, address: str) -> Response[str]:
     """
     await _require_confirmation(request, address)
     await community_of(request).stop(_visible(request, address).address)
-    return html(fragment("agent_state.html", agent=_visible(request, address)))
+    return _steering(request, address)
 
 
 @post("/agents/{address:str}/start", opt=shown_to(roles(*STEERING)))
@@ -67,7 +67,7 @@ async def start_agent(request: Any_, address: str) -> Response[str]:
     Raises: Refused when nothing can be started here.
     """
     await community_of(request).start(_visible(request, address).address)
-    return html(fragment("agent_state.html", agent=_visible(request, address)))
+    return _steering(request, address)
 
 
 def community_of(request: Any_) -> Community:
@@ -87,6 +87,10 @@ def _visible(request: Any_, address: str) -> AgentView:
     if found is None:
         raise NotFoundException(f"no agent {address}")
     return found
+
+
+def _steering(request: Any_, address: str) -> Response[str]:
+    return html(fragment("agent_steering.html", agent=_visible(request, address), may_steer=True))
 
 
 async def _require_confirmation(request: Any_, address: str) -> None:

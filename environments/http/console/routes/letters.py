@@ -1,6 +1,7 @@
 """The message inspector: who said what to whom, live or recorded; conversations as pictures."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -8,12 +9,14 @@ from litestar import Request, Response, get
 from litestar.response import Stream
 
 from environments.http.access import caller_of, token_holders
-from environments.http.console.letter_feed import NEWEST, LetterFeed
-from environments.http.console.pages import SECURITY, fragment, html, page, register_entry
+from environments.http.console.letter_feed import NEWEST, LetterFeed, rendered
+from environments.http.console.pages import SECURITY, html, page, register_entry
 from environments.http.console.sequence_diagram import breaches, sequence_diagram
 from environments.http.console.signing_in import may_read_bodies, shown_to
 from environments.http.services import services_of
+from environments.live.stanzas import write_stanza
 from environments.repository.letter_archive import LetterArchive, LetterSelection, RecordedLetter
+from ontology.codec import to_fipa
 from ontology.errors import InvalidInput, Unavailable, problem
 from ontology.ownership import Party
 from ontology.performatives import Performative
@@ -24,6 +27,8 @@ Any_ = Request[Any, Any, Any]
 ANYBODY = token_holders()
 MOST_EXPORTED = 100_000
 _PAGE = 1_000
+FASTEST = 3_600
+SPEEDS = (1, 10, 60, 300, 900, 3600)
 
 register_entry("/console/letters", "Messages", ANYBODY, "Community")
 
@@ -38,6 +43,25 @@ class Wanted(msgspec.Struct, frozen=True):
     conversation: str = ""
     words: str = ""
     slower_than_s: str = ""
+    speed: str = ""
+    start: str = ""
+
+    def replay(self) -> tuple[float, float] | None:
+        """Return from when on (0: the beginning) and how much faster the record is shown again, if it is.
+
+        Raises: InvalidInput with all that is wrong.
+        """
+        if not self.speed:
+            return None
+        wrong = []
+        if not self.speed.isdecimal() or not 1 <= int(self.speed) <= FASTEST:
+            wrong.append(problem("speed", self.speed, f"1 to {FASTEST}"))
+        start_s = _epoch_s(self.start)
+        if start_s is None:
+            wrong.append(problem("start", self.start, "a time such as 2025-06-15T12:00, in UTC"))
+        if wrong:
+            raise InvalidInput(wrong)
+        return start_s or 0.0, float(self.speed)
 
     def selection(self) -> LetterSelection:
         """Return the selection of letters.
@@ -63,8 +87,12 @@ class Wanted(msgspec.Struct, frozen=True):
 async def letters_page(request: Any_) -> Response[str]:
     """Show the newest letters that match, and go on with those that come."""
     wanted, caller = _wanted(request), caller_of(request)
-    feed = _feed(request)
-    newest, rows = feed.rows(_permitted(caller.party, wanted.selection()), may_read_bodies(caller))
+    feed, replay = _feed(request), wanted.replay()
+    newest, rows = (
+        feed.rows(_permitted(caller.party, wanted.selection()), may_read_bodies(caller))
+        if replay is None
+        else (0, "")
+    )
     return page(
         request,
         "letters.html",
@@ -72,6 +100,8 @@ async def letters_page(request: Any_) -> Response[str]:
         rows=rows,
         newest=newest,
         acts=list(Performative),
+        speeds=SPEEDS,
+        is_replay=replay is not None,
         query=request.url.query,
     )
 
@@ -82,15 +112,20 @@ async def letter_rows(request: Any_, before: int | None = None) -> Response[str]
     caller = caller_of(request)
     selection = _permitted(caller.party, _wanted(request).selection())
     letters = _archive(request).select(selection, before=before, limit=NEWEST)
-    return html(fragment("letter_rows.html", letters=letters, bodies=may_read_bodies(caller)))
+    return html(rendered(_archive(request), letters, may_read_bodies(caller)))
 
 
 @get("/letters/stream", opt=shown_to(ANYBODY))
 async def letter_stream(request: Any_) -> Stream:
-    """Send the newest letters whenever there are new ones, at most once a second."""
-    caller = caller_of(request)
-    selection = _permitted(caller.party, _wanted(request).selection())
-    events = _feed(request).follow(selection, may_read_bodies(caller))
+    """Send the newest letters whenever there are new ones, at most once a second; or a record again."""
+    caller, wanted = caller_of(request), _wanted(request)
+    selection, bodies = _permitted(caller.party, wanted.selection()), may_read_bodies(caller)
+    feed, replay = _feed(request), wanted.replay()
+    if replay is None:
+        events = feed.follow(selection, bodies)
+    else:
+        start_s, speed = replay
+        events = feed.replay(selection, bodies, start_s or feed.archive.span_s()[0], speed)
     return Stream(events, media_type="text/event-stream", headers=SECURITY)
 
 
@@ -114,8 +149,9 @@ async def letter_page(request: Any_, number: int) -> Response[str]:
     letter = _archive(request).letter(number)
     if letter is None or not _may_see(caller.party, letter):
         raise InvalidInput(problem("number", number, "the number of a letter"))
-    body = _pretty(letter) if may_read_bodies(caller) or _is_side(caller.party, letter) else None
-    return page(request, "letter.html", letter=letter, body=body)
+    readable = may_read_bodies(caller) or _is_side(caller.party, letter)
+    xml = _as_xml(letter if readable else _without_body(letter))
+    return page(request, "letter.html", letter=letter, body=_pretty(letter) if readable else None, xml=xml)
 
 
 @get("/conversations", opt=shown_to(ANYBODY))
@@ -185,6 +221,28 @@ def _may_see(party: Party, letter: RecordedLetter) -> bool:
 
 def _without_body(letter: RecordedLetter) -> RecordedLetter:
     return letter._replace(envelope=msgspec.structs.replace(letter.envelope, body=b""))
+
+
+def _epoch_s(text: str) -> float | None:
+    """Return a time in UTC as epoch seconds, 0 for none, None for what is no time."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() if text else 0.0
+    except ValueError:
+        return None
+
+
+def _as_xml(letter: RecordedLetter) -> str:
+    """Return a letter as the stanza that carries it over XMPP, an element a line.
+
+    Nothing is lost or added but the line ends: in text, angle brackets are escaped.
+    """
+    envelope = letter.envelope
+    try:
+        metadata, body = to_fipa(envelope)
+    except InvalidInput as error:
+        return f"It cannot be written as XML: {error}"
+    stanza = write_stanza(envelope.to, envelope.message_id, envelope.conversation, metadata, body)
+    return stanza.replace("><", ">\n<")
 
 
 def _pretty(letter: RecordedLetter) -> str:
