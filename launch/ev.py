@@ -1,10 +1,12 @@
-"""The command `parity-mas ev`: charging sites. `simulate` replays recorded sessions through their agents."""
+"""The command `parity-mas ev`: `simulate` replays recorded sessions; others are about charge points."""
 
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from launch.ev_points import add_commands
 
 if TYPE_CHECKING:
     from behaviours.charging.settings import Tariff
@@ -18,10 +20,11 @@ __all__ = ["app"]
 COLUMNS = ("%", "kWh", "demands met", "peak, kW", "energy cost", "peak cost", "CPU ms a plan")
 
 app = typer.Typer(
-    help="Charging sites: replay recorded sessions through the agents.",
+    help="Charging sites and charge points.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+add_commands(app)
 
 
 class Objective(StrEnum):
@@ -40,7 +43,7 @@ class Wishes(StrEnum):
 
 @app.callback()
 def ev() -> None:
-    """Charging sites: replay recorded sessions through the agents."""
+    """Charging sites and charge points."""
 
 
 @app.command()

@@ -3,6 +3,8 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from behaviours.behaviour import Behaviour, on, when
 from behaviours.charging.settings import ChargingSiteSettings
 from behaviours.decisions.charging.load import LoadHistory
@@ -26,6 +28,8 @@ __all__ = ["UsageMonitoring"]
 
 HISTORY_S = 56 * 86_400
 CONNECTION, WISH, GIVEN = "connection ", "wish ", "given "
+_ENDED = "ended"
+_ENDED_KEPT = 500
 
 
 class UsageMonitoring(Behaviour):
@@ -45,6 +49,8 @@ class UsageMonitoring(Behaviour):
         self.load = LoadHistory(settings.zone, max(point.power_max_w for point in settings.points))
         self._zone = ZoneInfo(settings.zone)
         self._begun: tuple[int, int] = (0, 0)
+        ended = self.agent.kept_bytes(_ENDED)
+        self._ended = msgspec.json.decode(ended, type=list[str]) if ended else []
         for name in self.agent.kept_names(CONNECTION):
             connection = self.kept(name, EvConnectionEvent)
             if connection is not None:
@@ -90,8 +96,8 @@ class UsageMonitoring(Behaviour):
 
     @on(EvConnectionEvent)
     def begin(self, event: EvConnectionEvent, letter: Letter) -> None:
-        """A vehicle was plugged in."""
-        if event.session_id in self.active:
+        """A vehicle was plugged in; told again, after a restart of who reads the point, it is no news."""
+        if event.session_id in self.active or event.session_id in self._ended:
             return
         self.active[event.session_id] = begun(event)
         self.keep(CONNECTION + event.session_id, event)
@@ -125,6 +131,8 @@ class UsageMonitoring(Behaviour):
         session = self.active.pop(event.session_id)
         for name in (CONNECTION, WISH, GIVEN):
             self.keep(name + event.session_id, None)
+        self._ended = [*self._ended, event.session_id][-_ENDED_KEPT:]
+        self.keep(_ENDED, msgspec.json.encode(self._ended))
         wish, delivered_wh = session.wish, event.energy_delivered_wh
         requested_wh = wish.requested_energy_wh if wish else delivered_wh
         if wish is not None:

@@ -29,6 +29,8 @@ from ontology.letter import Letter
 __all__ = ["ChargingOffering", "EvSettings", "SessionMonitoring"]
 
 _PAST = "past"
+_ENDED = "ended"
+_ENDED_KEPT = 20
 _PAST_KEPT = 60
 
 
@@ -62,6 +64,8 @@ class SessionMonitoring(Behaviour):
         kept = self.agent.kept_bytes(_PAST)
         self._past = msgspec.json.decode(kept, type=list[PastSession]) if kept else []
         self._history = UsageHistory(self.settings.zone, self._past)
+        ended = self.agent.kept_bytes(_ENDED)
+        self._ended = msgspec.json.decode(ended, type=list[str]) if ended else []
         self.changed = True
 
     def wish(self) -> EvUserInput | None:
@@ -94,7 +98,10 @@ class SessionMonitoring(Behaviour):
 
     @on(EvConnectionEvent)
     def begin(self, event: EvConnectionEvent, letter: Letter) -> None:
-        """A vehicle was plugged in."""
+        """A vehicle was plugged in; told again, after a restart of who reads the charger, it is no news."""
+        running = self.session.session_id if self.session else ""
+        if event.session_id == running or event.session_id in self._ended:
+            return
         self.session, self.changed = begun(event), True
         self.keep("connection", event)
         self.keep("wish", None)
@@ -148,6 +155,8 @@ class SessionMonitoring(Behaviour):
         self._history.add(past)
         self._past = [*self._past, past][-_PAST_KEPT:]
         self.keep(_PAST, msgspec.json.encode(self._past))
+        self._ended = [*self._ended, session.session_id][-_ENDED_KEPT:]
+        self.keep(_ENDED, msgspec.json.encode(self._ended))
 
 
 class ChargingOffering(Behaviour):

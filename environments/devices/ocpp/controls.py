@@ -37,26 +37,29 @@ class ConnectorControls:
     def __init__(self, connector: int, settings: ChargePointSettings) -> None:
         """Begin with nothing told; `connector` counts from 1."""
         self.connector, self._settings = connector, settings
+        self.by_connector = len(settings.names) > 1
+        """Whether limits are told to the connector: of several, or where the station takes none."""
         self.plan: Told | None = None
         self.limit: Told | None = None
 
-    def is_outranked(self, instruction: Instruction, now_s: int) -> bool:
-        """Tell whether something of a higher priority holds where an instruction would go."""
+    def is_outranked(self, instruction: Instruction) -> bool:
+        """Tell whether something of a higher priority holds where and when an instruction would."""
         held = self.limit if instruction.setpoint_w is None else self.plan
-        return held is not None and held.until_s > now_s and held.priority > instruction.priority
+        later = held is not None and held.until_s > instruction.execution_time_s
+        return held is not None and later and held.priority > instruction.priority
 
-    def take(self, instruction: Instruction) -> None:
-        """Hold what an instruction says: its set-point as the plan, its highest power as the limit."""
-        start_s, until_s, priority = (
-            instruction.execution_time_s,
-            instruction.valid_until_s,
-            instruction.priority,
-        )
+    def take(self, instruction: Instruction, now_s: int) -> None:
+        """Hold what an instruction says: its set-point as the plan, its highest power as the limit.
+
+        What begins later leaves what holds until then.
+        """
+        self.expire(now_s)
         if instruction.setpoint_w is not None:
-            self.plan = Told(((start_s, float(instruction.setpoint_w)),), until_s, priority)
+            told = _told(instruction, float(instruction.setpoint_w))
+            self.plan = _joined(self.plan, told, now_s, float(self._settings.fallback_w))
         if instruction.power_max_w is not None:
-            most_w = max(0.0, float(instruction.power_max_w))
-            self.limit = Told(((start_s, most_w),), until_s, priority)
+            told = _told(instruction, max(0.0, float(instruction.power_max_w)))
+            self.limit = _joined(self.limit, told, now_s, float(self._settings.power_max_w))
 
     def release(self, priority: Priority, now_s: int) -> list[int]:
         """Let go of what has that priority or a lower one, and return the ids of its profiles."""
@@ -84,21 +87,20 @@ class ConnectorControls:
         return found
 
     def _limiting(self, limit: Told, now_s: int) -> Profile:
-        """Return a limit as a profile: of the station where it has one connector, else of the connector."""
+        """Return a limit as a profile: of the station, or of whoever comes to the connector."""
+        purpose = Purpose.DEFAULT if self.by_connector else Purpose.STATION
+        most_w = float(self._settings.fallback_w if self.by_connector else self._settings.power_max_w)
         start_s = max(now_s, limit.powers[0][0])
-        power_w, purpose = limit.powers[0][1], Purpose.STATION
-        if not self._is_alone:
-            power_w, purpose = min(power_w, float(self._settings.fallback_w)), Purpose.DEFAULT
-        return Profile(
-            self._id(_LIMIT), purpose, 1, (Period(0, power_w),), start_s, max(1, limit.until_s - start_s)
-        )
+        turns = sorted({start_s} | {when_s for when_s, _ in limit.powers if when_s > start_s})
+        periods = [Period(when_s - start_s, min(most_w, limit.at(when_s) or 0.0)) for when_s in turns]
+        return Profile(self._id(_LIMIT), purpose, 1, tuple(periods), start_s, max(1, limit.until_s - start_s))
 
     def _planned(self, plan: Told, now_s: int) -> Profile:
         """Return the plan as the session's profile, nowhere above the limit."""
         start_s = max(now_s, plan.powers[0][0])
         turns = {start_s} | {when_s for when_s, _ in plan.powers}
         if self.limit:
-            turns |= {self.limit.powers[0][0], self.limit.until_s}
+            turns |= {when_s for when_s, _ in self.limit.powers} | {self.limit.until_s}
         periods = list[Period]()
         for when_s in sorted(each for each in turns if start_s <= each < plan.until_s):
             power_w = max(0.0, plan.at(when_s) or 0.0)
@@ -118,12 +120,23 @@ class ConnectorControls:
             max(1, until_s - start_s),
         )
 
-    @property
-    def _is_alone(self) -> bool:
-        return len(self._settings.names) == 1
-
     def _id(self, kind: int) -> int:
         return self.connector * _ROOM + kind
+
+
+def _told(instruction: Instruction, power_w: float) -> Told:
+    return Told(((instruction.execution_time_s, power_w),), instruction.valid_until_s, instruction.priority)
+
+
+def _joined(held: Told | None, told: Told, now_s: int, between_w: float) -> Told:
+    """Return what holds now and then what is told for later; with the higher priority of both."""
+    start_s = told.powers[0][0]
+    if held is None or start_s <= now_s:
+        return told
+    before = tuple(each for each in held.powers if each[0] < start_s)
+    if held.until_s < start_s:
+        before = (*before, (held.until_s, between_w))
+    return Told((*before, *told.powers), told.until_s, max(held.priority, told.priority))
 
 
 def standing_profiles(settings: ChargePointSettings, now_s: int) -> list[tuple[int, Profile]]:

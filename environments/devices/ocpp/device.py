@@ -9,7 +9,7 @@ from environments.devices.ocpp.station import Station
 from ontology.base import Concept
 from ontology.charging import ChargingSchedule
 from ontology.control import Instruction, InstructionState, InstructionStatus, Priority
-from ontology.errors import Refused, Unavailable
+from ontology.errors import Refused
 
 __all__ = ["ChargePointDevice"]
 
@@ -29,6 +29,8 @@ class ChargePointDevice:
     async def percepts(self) -> Sequence[Concept]:
         """Return comings and goings, in order, and the session's progress where it was measured lately.
 
+        Where it was not, the charge point is asked for meter values, which come with the next percepts.
+
         Raises: Unavailable when nothing is to be told and the charge point is not connected.
         """
         station, record = self._station, self._station.record
@@ -36,13 +38,11 @@ class ChargePointDevice:
         if not reports:
             station.link()
         progress = record.progress(self.connector)
-        is_due = progress is None or self._is_stale(progress.time_s)
-        if is_due and station.is_connected and record.running(self.connector) is not None:
-            await self._ask_meter()
-            progress = record.progress(self.connector)
-        if progress is None or self._is_stale(progress.time_s):
-            return reports
-        return [*reports, progress]
+        if progress is not None and not self._is_stale(progress.time_s):
+            return [*reports, progress]
+        if record.running(self.connector) is not None:
+            station.ask_meter(self.connector)
+        return reports
 
     async def instruct(self, instruction: Instruction) -> InstructionStatus:
         """Put an instruction into effect: a set-point for the session, a limit for whatever comes, or a mode.
@@ -94,13 +94,13 @@ class ChargePointDevice:
             return InstructionState.REJECTED
         if told.setpoint_w is None and told.power_max_w is None:
             return await self._put_in_mode(told.mode.lower(), told.priority)
-        if controls.is_outranked(told, now_s):
+        if controls.is_outranked(told):
             return InstructionState.REJECTED
         if told.setpoint_w is not None and (
             told.setpoint_w < 0 or station.record.running(self.connector) is None
         ):
             return InstructionState.REJECTED
-        controls.take(told)
+        controls.take(told, now_s)
         begun = told.execution_time_s <= now_s
         return await self._told(InstructionState.STARTED if begun else InstructionState.ACCEPTED)
 
@@ -125,12 +125,6 @@ class ChargePointDevice:
         except Refused:
             return InstructionState.REJECTED
         return InstructionState.STARTED
-
-    async def _ask_meter(self) -> None:
-        try:
-            await self._station.link().ask_meter(self.connector)
-        except (Refused, Unavailable):
-            self._station.count("meter values not given")
 
     def _is_stale(self, measured_s: int) -> bool:
         return measured_s < self._clock.now_s() - _STALE * self._station.settings.meter_every_s

@@ -75,6 +75,7 @@ class Station:
         self._heard_s = 0
         self._settled: ChargePointLink | None = None
         self._untold: set[int] = set()
+        self._asking: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- its connection -----------------------------------------------------------------------
@@ -230,12 +231,20 @@ class Station:
     async def tell(self, connector: int) -> None:
         """Bring what is held for a connector to the charge point, the limit first.
 
-        What does not arrive is told again, while it holds, until it does.
+        What does not arrive is told again, while it holds, until it does. A limit that the station does not
+        take for itself is told to the connector. One that did not answer is not waited for again, so that
+        others are told in time: what holds by then is told with the next attempt.
 
         Raises: Unavailable when it is not connected or does not answer, Refused when it will not.
         """
+        if connector in self._untold:
+            raise Unavailable(f"{self.settings.identity} does not answer; it is told as soon as it does")
+        await self._tell_now(connector)
+
+    async def _tell_now(self, connector: int) -> None:
         now_s, running = int(self._clock.now_s()), self.record.running(connector)
-        profiles = self.controls[connector].profiles(now_s, in_session=running is not None)
+        controls = self.controls[connector]
+        profiles = controls.profiles(now_s, in_session=running is not None)
         refused: Refused | None = None
         for profile in profiles:
             where = 0 if profile.purpose is Purpose.STATION else connector
@@ -244,8 +253,12 @@ class Station:
             try:
                 await self.link().set_profile(where, profile, transaction_id)
             except Refused as error:
-                refused = error
                 self.count("profiles refused")
+                if profile.purpose is Purpose.STATION:
+                    controls.by_connector = True
+                    await self._tell_now(connector)
+                    return
+                refused = error
             except Unavailable:
                 self._tell_later(connector)
                 raise
@@ -261,6 +274,20 @@ class Station:
         for profile_id in self.controls[connector].release(priority, int(self._clock.now_s())):
             await self.link().clear_profile(profile_id)
 
+    def ask_meter(self, connector: int) -> None:
+        """Ask for meter values, without waiting for them; one question at a time."""
+        if self._link is not None and connector not in self._asking:
+            self._asking.add(connector)
+            self._spawn(self._meter_asked(self._link, connector))
+
+    async def _meter_asked(self, link: ChargePointLink, connector: int) -> None:
+        try:
+            await link.ask_meter(connector)
+        except ParityError:
+            self.count("meter values not given")
+        finally:
+            self._asking.discard(connector)
+
     async def settle(self) -> None:
         """After a boot, or a connection without one: configure, tell what always holds and what holds now."""
         link = self._link
@@ -272,7 +299,7 @@ class Station:
             for connector, profile in standing_profiles(self.settings, int(self._clock.now_s())):
                 await self._stand(link, connector, profile)
             for connector in self.controls:
-                await self.tell(connector)
+                await self._tell_now(connector)
         except ParityError as error:
             self.count("settling failed")
             log.info("charge point not settled", charge_point=self.settings.identity, why=str(error))
@@ -303,7 +330,7 @@ class Station:
             failures += 1
             await self._clock.sleep_until(self._clock.now_s() + _AGAIN.after(failures))
             try:
-                await self.tell(connector)
+                await self._tell_now(connector)
             except ParityError as error:
                 log.info("charge point not told", charge_point=self.settings.identity, why=str(error))
         self._untold.discard(connector)

@@ -221,8 +221,12 @@ class TransactionRecord:
     def _advance(self, running: Transaction, energy_wh: float, time_s: int) -> None:
         before = running.register
         running.register = before.advanced(energy_wh, time_s, self._settings.power_max_w)
-        if before.last_wh is not None and energy_wh < before.last_wh and time_s >= before.time_s:
+        if before.last_wh is None or time_s < before.time_s or running.register == before:
+            return
+        if running.register.last_wh == energy_wh < before.last_wh:
             self._count("registers begun anew")
+        elif energy_wh > before.last_wh and running.register.delivered_wh == before.delivered_wh:
+            self._count("readings not plausible")
 
     def _state_of_charge(self, running: Transaction) -> float:
         if running.state_of_charge is not None:

@@ -19,7 +19,7 @@ from behaviours.site.contacts import SiteContacts
 from environments.repository.memory import MemoryRepository
 from environments.simulation.charging_site import SimulatedChargingSite, Stay
 from launch.charging_replay import NoWeather
-from ontology.charging import EvSession, EvUserInput
+from ontology.charging import EvConnectionEvent, EvSession, EvUserInput
 from ontology.control import Instruction, InstructionStatus, Priority
 from ontology.discourse import Refusal, Rejection
 from ontology.flexibility import FlexibilityForecast
@@ -234,6 +234,17 @@ def test_a_restarted_site_knows_who_is_there_and_who_was(town):
     assert len(monitoring.usage) == 1
     street.step(60)
     assert street.world.served_wh["b"] == pytest.approx(24_000, abs=5)
+
+
+def test_a_session_that_is_told_again_after_its_end_is_no_news(town):
+    street = Street(town, comer("a", 0, 6_000, hours=1))
+    street.step(20)
+    monitoring = street.site.behaviour(UsageMonitoring)
+    gateway = town.mailbox("again", Role.GATEWAY, site="street")
+    told = EvConnectionEvent(asset_id="p1", session_id="a", time_s=START_S, vehicle="a", power_max_w=8_000)
+    town.soon(gateway.send, "site@town", told)
+    assert monitoring.active == {}
+    assert len(monitoring.usage) == 1
 
 
 def test_a_limit_is_kept_over_a_restart_and_from_the_second_that_it_begins(town):

@@ -133,3 +133,22 @@ def test_the_end_of_another_session_changes_nothing(town):
     home.unplug("s", START_S + 19_000, 5_000)
     assert home.manager.counts["sessions satisfied"] == 1
     assert max(home.envelope().power_max_w) == 0
+
+
+def test_what_is_told_again_after_a_restart_of_the_gateway_is_no_news(town):
+    home = Home(town)
+    home.plug_in("s", START_S + 60, says=(5_000, START_S + 20_000))
+    home.plug_in("s", START_S + 120)
+    session = home.manager.behaviour(SessionMonitoring).session
+    assert session is not None
+    assert session.wish is not None
+    for _ in range(2):
+        home.unplug("s", START_S + 19_000, 5_000)
+        home.plug_in("s", START_S + 19_000)
+    monitoring = home.manager.behaviour(SessionMonitoring)
+    assert monitoring.session is None
+    assert len(monitoring._history) == 1
+    home.manager.kill()
+    home.live()
+    home.plug_in("s", START_S + 19_100)
+    assert home.manager.behaviour(SessionMonitoring).session is None

@@ -8,6 +8,7 @@ from ocpp_helpers import DRIVER, TOKEN, Yard, in_yard, instruction, of_kind, unt
 
 from environments.devices.ocpp import Rate
 from environments.devices.ocpp.emulated import EmulatedVehicle
+from environments.devices.ocpp.emulated.profile_stack import HeldProfile
 from environments.devices.ocpp.profiles import Purpose
 from ontology.charging import ChargingSchedule, EvConnectionEvent, EvDisconnectionEvent, EvSocUpdate
 from ontology.control import InstructionState, Priority
@@ -157,6 +158,32 @@ def test_of_two_connectors_each_keeps_to_its_own_limit(version: str, tmp_path: P
 
 
 @both_versions
+def test_a_station_that_takes_no_limit_for_itself_keeps_its_connector_to_it(
+    version: str, tmp_path: Path
+) -> None:
+    async def act(yard: Yard) -> None:
+        point = await yard.point()
+        put = point.profiles.put
+
+        def put_of_connectors(profile: HeldProfile) -> None:
+            if profile.purpose is Purpose.STATION:
+                raise Refused("not supported")
+            put(profile)
+
+        point.profiles.put = put_of_connectors  # type: ignore[method-assign]
+        await yard.charging(point)
+        await yard.instruct(setpoint_w=9_000)
+        told = await yard.instruct(power_max_w=4_150, priority=Priority.DSO_RED)
+        assert told is InstructionState.STARTED
+        await until(lambda: point.connectors[1].power_w == 4_150)
+        await yard.instruct(mode="stop")
+        await until(lambda: point.connectors[1].session is None)
+        assert point.profiles.limit_w(1, yard.clock.now_s(), 0) == 4_150  # whoever comes next
+
+    in_yard(act, tmp_path, version)
+
+
+@both_versions
 def test_amperes_are_told_where_a_charge_point_wants_them(version: str, tmp_path: Path) -> None:
     async def act(yard: Yard) -> None:
         point = await yard.point()
@@ -175,10 +202,9 @@ def test_sessions_are_started_and_stopped_from_afar_and_connectors_reserved(
         point = await yard.point()
         now_s = int(yard.clock.now_s())
         reservation = await yard.device().reserve("CARD-9", now_s + 60)
-        point.plug(EmulatedVehicle(), TOKEN)
-        await until(lambda: point.connectors[1].status == "Preparing")
+        point.plug(EmulatedVehicle())
         await yard.instruct(mode="start")
-        await yard.clock.sleep_until(now_s + 1.2)
+        await yard.clock.sleep_until(yard.clock.now_s() + 0.3)
         assert yard.station.record.running(1) is None  # it is kept for another
         await yard.device().release(reservation)
         with pytest.raises(Refused):

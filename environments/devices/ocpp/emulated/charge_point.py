@@ -104,6 +104,8 @@ class EmulatedChargePoint:
         self.configuration = {"MeterValueSampleInterval": "60", "HeartbeatInterval": "300"}
         self.counts: Counter[str] = Counter()
         self.is_cut = False
+        self.failures = 0
+        """Attempts in a row that brought no connection."""
         self._link: PointSide | None = None
         self._socket: ClientConnection | None = None
         self._waiting: deque[SessionEvent] = deque()
@@ -126,13 +128,12 @@ class EmulatedChargePoint:
     async def run(self) -> None:
         """Connect, again and again, and charge, until cancelled."""
         ticking = asyncio.create_task(self._tick())
-        failures = 0
         try:
             while True:
                 if not self.is_cut and await self._connected():
-                    failures = 0
-                failures += 1
-                await self._pause(self.settings.pauses.after(failures))
+                    self.failures = 0
+                self.failures += 1
+                await self._pause(self.settings.pauses.after(self.failures))
         finally:
             ticking.cancel()
             for task in self._tasks:
