@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -24,6 +24,7 @@ _COLUMNS = (
     "id, time_s, outcome, performative, sender, recipient, message_type, conversation, sequence, message_id,"
     " sent_at_s, in_reply_to, reply_by_s, protocol, ontology, language, signature, key_id, body"
 )
+_METADATA = tuple(name.strip().replace("recipient", "to") for name in _COLUMNS.split(",")[3:-1])
 _INDEXED = ("performative", "sender", "recipient", "message_type", "conversation", "outcome", "body")
 _SCHEMA = f"""
 CREATE VIRTUAL TABLE IF NOT EXISTS letters USING fts5(
@@ -258,7 +259,8 @@ def _open_index(path: Path) -> sqlite3.Connection:
 
 def _letter(row: tuple[object, ...]) -> RecordedLetter:
     number, time_s, outcome, *fields, body = row
-    envelope = Envelope(*fields, str(body).encode())  # type: ignore[arg-type, call-arg]
+    metadata: dict[str, Any] = dict(zip(_METADATA, fields, strict=True))
+    envelope = Envelope(**metadata, body=str(body).encode())
     return RecordedLetter(number, time_s, outcome, envelope)  # type: ignore[arg-type]
 
 
