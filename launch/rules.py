@@ -426,6 +426,12 @@ def _readings(scenario: Scenario, file: str, path: str) -> Iterator[Complaint]:
             yield path, f"{name}: {problem.value}", f"must be {problem.expected}"
 
 
+def _beginnings(name: str) -> Iterator[str]:
+    """Yield what stands before each hyphen of a name."""
+    parts = name.split("-")
+    return ("-".join(parts[:end]) for end in range(1, len(parts)))
+
+
 def _identities(scenario: Scenario) -> Iterator[Complaint]:
     """Two sites with one id, two agents with one address."""
     domain = scenario.server.domain.lower()
@@ -441,7 +447,7 @@ def _identities(scenario: Scenario) -> Iterator[Complaint]:
         if name in known:
             yield (f"{path}.id" if site else path), name, f"already used by {known[name]}"
             continue
-        nested = next((other for other in known if name.startswith(f"{other}-")), "")
+        nested = next((other for other in _beginnings(name) if other in known), "")
         if nested:
             yield (f"{path}.id" if site else path), name, f"must not begin with {nested}-, as if of that site"
         known[name] = path

@@ -262,6 +262,7 @@ def test_an_aggregator_that_dies_before_metering_meters_after_its_restart():
     assert named.count(reference) == 1
 
 
+@pytest.mark.slow
 def test_an_order_said_again_counts_once_and_another_under_its_reference_is_refused():
     run, record = until_ordered()
     dso = agent(run, "dso")
@@ -358,6 +359,7 @@ def test_an_unasked_offer_is_declined_with_the_reason(calm):
         outcome(calm, asking)
 
 
+@pytest.mark.slow
 def test_an_offer_is_taken_back_when_the_portfolio_can_no_longer_do_it():
     run = RecordedRun(market(12)).step()
     offering = agent(run, "aggregator").behaviour(FlexibilityOffering)

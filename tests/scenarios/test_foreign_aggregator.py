@@ -161,6 +161,7 @@ def test_requests_of_a_day_bear_revisions_that_rise(traded):
     assert revisions == list(range(1, len(revisions) + 1))
 
 
+@pytest.mark.slow
 def test_what_was_bought_outside_is_not_asked_for_again(tmp_path):
     run = begin(tmp_path, Seller({"all": (1.0, 1)})).step(LAST)
     last_asked_w = {
@@ -384,6 +385,7 @@ def test_no_request_passes_the_local_midnight(tmp_path):
     assert run.community.counts().get("errors", 0) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
