@@ -80,6 +80,7 @@ class TrafficLightObedience(Behaviour):
     def setup(self) -> None:
         """Recall the states announced before a restart."""
         self._states: dict[tuple[str, int], GridState] = {}
+        self._missed: set[tuple[str, int]] = set()
         self.ever_told = False
         """Whether the time has come for the DSO to have spoken: before, no state is missing."""
         for name in self.agent.kept_names("grid state "):
@@ -102,7 +103,9 @@ class TrafficLightObedience(Behaviour):
         """Return the state of a segment in an interval; green where the DSO has said nothing."""
         state = self._states.get((segment_id, start_s))
         if state is None:
-            self.agent.counts["grid states missing"] += self.ever_told
+            if self.ever_told and (segment_id, start_s) not in self._missed:
+                self._missed.add((segment_id, start_s))
+                self.agent.counts["grid states missing"] += 1
             return GridState.GREEN
         return state
 

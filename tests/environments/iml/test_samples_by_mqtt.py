@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiomqtt
@@ -17,6 +18,7 @@ import pytest
 from iml_samples import SITE, MoodyRepository
 from mosquitto_broker import MosquittoBroker, running_broker
 
+from behaviours.repository_port import Selection
 from environments.iml.catalogue import Catalogue, SiteSensors
 from environments.iml.mqtt_forwarding import MqttForwarding
 from environments.iml.mqtt_intake import MqttIntake
@@ -25,6 +27,7 @@ from environments.iml.pipeline import SamplePipeline
 from environments.iml.sample_store import SampleStore
 from environments.iml.service import LayerService
 from environments.iml.topics import access_rules
+from environments.repository.store import SqlRepository
 from environments.simulation.clock import WallClock
 from environments.wire.addresses import Login, place_of
 from environments.wire.mqtt_link import Broker
@@ -259,11 +262,6 @@ def test_the_layer_killed_at_random_moments_loses_and_doubles_nothing(mosquitto,
 
 
 def _facts(folder):
-    with sqlite3.connect(folder / "repository.sqlite", timeout=20) as connection:
-        try:
-            (count,) = connection.execute(
-                "SELECT count(*) FROM facts WHERE entity = 'parity:Measurement'"
-            ).fetchone()
-        except sqlite3.OperationalError:
-            return 0
-    return count
+    repository = SqlRepository(f"sqlite:///{folder}/repository.sqlite")
+    with closing(repository), ThreadPoolExecutor(1) as aside:
+        return aside.submit(asyncio.run, repository.count(Selection("parity:Measurement"))).result()
