@@ -65,5 +65,5 @@ def test_the_first_host_records_what_the_second_does(meeting_place: Path) -> Non
     theirs = letters_to(meeting_place / "run-2", "s2.localhost")
     gathered = letters_to(meeting_place / "run-1", "s2.localhost")
     assert theirs > 50
-    assert 0.8 * theirs < gathered <= theirs
+    assert 0.2 * theirs < gathered <= theirs  # what comes after the first host has ended is its own record's
     assert letters_to(meeting_place / "run-2", "s1.localhost") == 0

@@ -86,9 +86,12 @@ def test_a_live_run_asks_the_providers_of_its_scenario(monkeypatch, failures, pr
             async with LiveCommunity(scenario) as live:
                 for _ in range(2):
                     await live.step()
-                await asyncio.sleep(4 if failures else 0)  # noqa: TID251 - a real service is tried over
                 await live.step()
-                found = await live._repository.query("parity:WeatherForecast", "", 0, 2**40)
+                for _ in range(300):
+                    found = await live._repository.query("parity:WeatherForecast", "", 0, 2**40)
+                    if found:
+                        break
+                    await asyncio.sleep(0.1)  # noqa: TID251 - a real service is tried over
                 return found[0], server.asked
 
     found, asked = asyncio.run(story())
