@@ -1,14 +1,31 @@
-"""What must fit together of events in the network, and of what the grid operator controls directly."""
+"""What must fit together of the grid: network, thresholds, D-STATCOMs, events, what its operator controls."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from launch.schema import NetworkEvent, Scenario
+from launch.schema import Grid, NetworkEvent, Scenario, Thresholds
+from ontology.base import INTERVAL_S
+from ontology.errors import InvalidInput, ParityError
 
-__all__ = ["control_complaints", "event_complaints", "local_s"]
+__all__ = ["grid_complaints", "local_s"]
 
 Complaint = tuple[str, object, str]
+STREET = "street"
+
+
+def grid_complaints(
+    scenario: Scenario, ids: list[str], span_s: Callable[[Scenario], tuple[int, int]]
+) -> Iterator[Complaint]:
+    """Yield everything that does not fit together in a scenario's grid."""
+    yield from _thresholds(scenario.grid.thresholds)
+    yield from _network(scenario.grid)
+    yield from _monitoring(scenario.grid)
+    yield from _places(scenario)
+    yield from _dstatcoms(scenario, ids)
+    yield from event_complaints(scenario, ids, span_s)
+    yield from control_complaints(scenario)
 
 
 def local_s(moment: str, zone: str) -> int:
@@ -68,3 +85,89 @@ def control_complaints(scenario: Scenario) -> Iterator[Complaint]:
                 yield path, "dso", "must be site where nothing is controlled (control: false)"
             if name == "battery" and device.mode != "least-cost":
                 yield path, "dso", "must be site where the battery shaves peaks"
+
+
+def _thresholds(thresholds: Thresholds) -> Iterator[Complaint]:
+    for yellow, red in (
+        ("loading_yellow", "loading_red"),
+        ("voltage_yellow_pu", "voltage_red_pu"),
+        ("unbalance_yellow", "unbalance_red"),
+    ):
+        limit = getattr(thresholds, red)
+        if getattr(thresholds, yellow) > limit:
+            yield (
+                f"grid.thresholds.{yellow}",
+                getattr(thresholds, yellow),
+                f"must be at most {red} ({limit:g})",
+            )
+
+
+def _monitoring(grid: Grid) -> Iterator[Complaint]:
+    """Who monitors measures something, in whole parts of an interval."""
+    monitoring = grid.monitoring
+    if monitoring is None:
+        return
+    if INTERVAL_S % monitoring.period_s:
+        yield "grid.monitoring.period_s", monitoring.period_s, "must divide 900, such as 10, 60 or 300"
+    if not monitoring.transformer and not monitoring.share_of_sites:
+        yield "grid.monitoring.transformer", False, "must be true where no site's meter is read either"
+
+
+def _network(grid: Grid) -> Iterator[Complaint]:
+    """A known network is taken as it is: what lays out a street would change nothing."""
+    if grid.network == STREET:
+        return
+    for name, usual in (("transformer_kva", None), ("source_pu", 1.01), ("joint_spacing_m", 35.0)):
+        value = getattr(grid, name)
+        if value != usual:
+            yield f"grid.{name}", value, f"must be left out: {grid.network} has its own"
+
+
+def _places(scenario: Scenario) -> Iterator[Complaint]:
+    """A network must be there, and have the nodes that sites name."""
+    from environments.networks import FEEDERS, feeder_named, is_imported
+
+    grid = scenario.grid
+    named = [(f"sites[{i}].node", site.node) for i, site in enumerate(scenario.sites) if site.node]
+    if grid.network == STREET:
+        for path, node in named:
+            yield path, node, "must be left out: a street is laid out for its sites"
+        return
+    if grid.network not in FEEDERS and not is_imported(grid.network):
+        known = ", ".join((STREET, *FEEDERS))
+        yield (
+            "grid.network",
+            grid.network,
+            f"must be {known}, simbench:CODE, or a file of pandapower (.json) or OpenDSS (.dss)",
+        )
+        return
+    try:
+        network = feeder_named(grid.network)
+    except ParityError as error:
+        found = error.problems if isinstance(error, InvalidInput) else ()
+        for problem in found:
+            yield "grid.network", f"{problem.path} {problem.value}", f"must be {problem.expected}"
+        if not found:
+            yield "grid.network", grid.network, str(error)
+        return
+    nodes = set(network.nodes[1:])
+    for path, node in named:
+        if node not in nodes:
+            yield path, node, f"must be a low-voltage node of {Path(grid.network).name}"
+
+
+def _dstatcoms(scenario: Scenario, ids: list[str]) -> Iterator[Complaint]:
+    """A D-STATCOM stands on a feeder that there is, at a site of that feeder; reports fall on steps."""
+    most = scenario.grid.sites_per_feeder
+    segments = {f"segment-{number + 1:03d}": number for number in range(-(-len(ids) // most))}
+    for i, unit in enumerate(scenario.grid.dstatcoms or ()):
+        number = segments.get(unit.segment)
+        if number is None:
+            expected = f"must be a segment of the grid, segment-001 to segment-{len(segments):03d}"
+            yield f"grid.dstatcoms[{i}].segment", unit.segment, expected
+        elif unit.site and unit.site not in ids[number * most : (number + 1) * most]:
+            yield f"grid.dstatcoms[{i}].site", unit.site, f"must be a site of {unit.segment}"
+    status_s, step_s = scenario.grid.dstatcom_status_s, scenario.step_s
+    if INTERVAL_S % status_s or (status_s % step_s and INTERVAL_S % step_s == 0):
+        expected = f"must divide {INTERVAL_S} and be a multiple of step_s, which is {step_s}"
+        yield "grid.dstatcom_status_s", status_s, expected

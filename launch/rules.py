@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from launch.network_rules import control_complaints, event_complaints
-from launch.schema import Grid, Scenario, Site, Tariff, Thresholds, Uftp
+from launch.network_rules import grid_complaints
+from launch.schema import Scenario, Site, Tariff, Uftp
 from launch.user_registry import registered_sites
 from ontology.base import INTERVAL_S, TICKS_PER_CURRENCY
 from ontology.errors import InvalidInput, ParityError
@@ -20,7 +20,6 @@ Complaint = tuple[str, object, str]
 """Path, value, and what would be right."""
 
 DAY_S = 86_400
-STREET = "street"
 ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 COMMUNITY_AGENTS = (
@@ -45,13 +44,7 @@ def complaints(scenario: Scenario) -> Iterator[Complaint]:
     yield from _weather(scenario)
     yield from _tariff(scenario.tariffs.green, "tariffs.green")
     yield from _tariff(scenario.tariffs.yellow, "tariffs.yellow")
-    yield from _thresholds(scenario.grid.thresholds)
-    yield from _network(scenario.grid)
-    yield from _monitoring(scenario.grid)
-    yield from _places(scenario)
-    yield from _dstatcoms(scenario)
-    yield from event_complaints(scenario, site_ids(scenario), span_s)
-    yield from control_complaints(scenario)
+    yield from grid_complaints(scenario, site_ids(scenario), span_s)
     yield from _sites(scenario)
     yield from _community_batteries(scenario)
     yield from _products(scenario)
@@ -149,75 +142,6 @@ def _tariff(tariff: Tariff, path: str) -> Iterator[Complaint]:
                 getattr(tariff, low),
                 f"must be at most {limit}: sell_usual ≤ sell_peer ≤ buy_peer ≤ buy_usual",
             )
-
-
-def _thresholds(thresholds: Thresholds) -> Iterator[Complaint]:
-    for yellow, red in (
-        ("loading_yellow", "loading_red"),
-        ("voltage_yellow_pu", "voltage_red_pu"),
-        ("unbalance_yellow", "unbalance_red"),
-    ):
-        limit = getattr(thresholds, red)
-        if getattr(thresholds, yellow) > limit:
-            yield (
-                f"grid.thresholds.{yellow}",
-                getattr(thresholds, yellow),
-                f"must be at most {red} ({limit:g})",
-            )
-
-
-def _monitoring(grid: Grid) -> Iterator[Complaint]:
-    """Who monitors measures something, in whole parts of an interval."""
-    monitoring = grid.monitoring
-    if monitoring is None:
-        return
-    if INTERVAL_S % monitoring.period_s:
-        yield "grid.monitoring.period_s", monitoring.period_s, "must divide 900, such as 10, 60 or 300"
-    if not monitoring.transformer and not monitoring.share_of_sites:
-        yield "grid.monitoring.transformer", False, "must be true where no site's meter is read either"
-
-
-def _network(grid: Grid) -> Iterator[Complaint]:
-    """A known network is taken as it is: what lays out a street would change nothing."""
-    if grid.network == STREET:
-        return
-    for name, usual in (("transformer_kva", None), ("source_pu", 1.01), ("joint_spacing_m", 35.0)):
-        value = getattr(grid, name)
-        if value != usual:
-            yield f"grid.{name}", value, f"must be left out: {grid.network} has its own"
-
-
-def _places(scenario: Scenario) -> Iterator[Complaint]:
-    """A network must be there, and have the nodes that sites name."""
-    from environments.networks import FEEDERS, feeder_named, is_imported
-
-    grid = scenario.grid
-    named = [(f"sites[{i}].node", site.node) for i, site in enumerate(scenario.sites) if site.node]
-    if grid.network == STREET:
-        for path, node in named:
-            yield path, node, "must be left out: a street is laid out for its sites"
-        return
-    if grid.network not in FEEDERS and not is_imported(grid.network):
-        known = ", ".join((STREET, *FEEDERS))
-        yield (
-            "grid.network",
-            grid.network,
-            f"must be {known}, simbench:CODE, or a file of pandapower (.json) or OpenDSS (.dss)",
-        )
-        return
-    try:
-        network = feeder_named(grid.network)
-    except ParityError as error:
-        found = error.problems if isinstance(error, InvalidInput) else ()
-        for problem in found:
-            yield "grid.network", f"{problem.path} {problem.value}", f"must be {problem.expected}"
-        if not found:
-            yield "grid.network", grid.network, str(error)
-        return
-    nodes = set(network.nodes[1:])
-    for path, node in named:
-        if node not in nodes:
-            yield path, node, f"must be a low-voltage node of {Path(grid.network).name}"
 
 
 def _sites(scenario: Scenario) -> Iterator[Complaint]:
@@ -330,23 +254,6 @@ def _dso_systems(scenario: Scenario) -> Iterator[Complaint]:
 
     for key, value, expected in outside_problems(scenario):
         yield f"grid.{key}", value, expected
-
-
-def _dstatcoms(scenario: Scenario) -> Iterator[Complaint]:
-    """A D-STATCOM stands on a feeder that there is, at a site of that feeder; reports fall on steps."""
-    ids, most = site_ids(scenario), scenario.grid.sites_per_feeder
-    segments = {f"segment-{number + 1:03d}": number for number in range(-(-len(ids) // most))}
-    for i, unit in enumerate(scenario.grid.dstatcoms or ()):
-        number = segments.get(unit.segment)
-        if number is None:
-            expected = f"must be a segment of the grid, segment-001 to segment-{len(segments):03d}"
-            yield f"grid.dstatcoms[{i}].segment", unit.segment, expected
-        elif unit.site and unit.site not in ids[number * most : (number + 1) * most]:
-            yield f"grid.dstatcoms[{i}].site", unit.site, f"must be a site of {unit.segment}"
-    status_s, step_s = scenario.grid.dstatcom_status_s, scenario.step_s
-    if INTERVAL_S % status_s or (status_s % step_s and INTERVAL_S % step_s == 0):
-        expected = f"must divide {INTERVAL_S} and be a multiple of step_s, which is {step_s}"
-        yield "grid.dstatcom_status_s", status_s, expected
 
 
 def _traded_segments(scenario: Scenario, trade: Uftp, path: str) -> Iterator[Complaint]:
